@@ -1,0 +1,3 @@
+"""sparkles: ad-hoc batch jobs from a declarative manifest."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,6 @@
+"""`python -m sparkles`."""
+
+from sparkles.cli import main
+
+if __name__ == "__main__":
+    main()

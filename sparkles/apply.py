@@ -1,0 +1,330 @@
+"""Apply: make the stores hold what a manifest wants. Safe to cut off anywhere, and to run again.
+
+1. compare-and-set the job: this apply has begun;  2. blobs, manifest;
+3. tasks in chunks, each commit guarded by the job's mark;  4. compare-and-set the job: done;  5. nodes.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypedDict, TypeVar
+
+from sparkles import canonical, lifecycle, plan
+from sparkles import manifest as manifests
+from sparkles.compile import DIGEST_SIZE, row_text
+from sparkles.errors import BackendError, RequestError
+from sparkles.indices import to_runs
+from sparkles.manifest import Manifest
+from sparkles.model import (
+    Applying,
+    Cluster,
+    Job,
+    JobState,
+    Key,
+    NewTasks,
+    Records,
+    Task,
+    TaskState,
+    Writes,
+)
+from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun, Verb
+from sparkles.ports import Backend
+from sparkles.resolve import Pinned, pin
+
+T = TypeVar("T")
+
+#: (index, row, digest) of a task that is to run.
+NewTask = tuple[int, str, bytes]
+
+#: Decides what to write, given the tasks as they are.
+TaskWrites = Callable[[Records], Writes]
+
+
+class Upload(TypedDict):
+    """What an apply uploads."""
+
+    files: int
+    missing: int
+    upload_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A manifest, pinned and planned: everything is decided, nothing is written."""
+
+    pinned: Pinned
+    plan: Plan
+    desired: Desired
+    #: The job as observed; None for a new one.
+    job: Job | None
+    cluster: Cluster
+    #: sha256 of the blobs that the store lacks.
+    missing: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Return the job's name."""
+        name: str = self.pinned.document["metadata"]["name"]
+        return name
+
+    @property
+    def upload(self) -> Upload:
+        """Return how much is to be uploaded, of how many files: the worker program and the local files."""
+        size = sum(self.pinned.sources[digest].stat().st_size for digest in self.missing)
+        return {"files": 1 + self.pinned.files, "missing": len(self.missing), "upload_bytes": size}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitter:
+    """Who applies, and what their shell exports."""
+
+    owner: str
+    environment: Mapping[str, str]
+
+
+def prepare(manifest: Manifest, backend: Backend, *, rerun: Rerun = Rerun.NONE) -> Prepared:
+    """Decide what an apply of `manifest` would do. Writes nothing."""
+    pinned = pin(manifest, backend)
+    cluster = cluster_of(pinned, backend)
+    desired = Desired(
+        digests=pinned.definition().digests(pinned.sweep),
+        seq=pinned.sweep.seq,
+        document=pinned.document,
+        cluster=cluster.name,
+    )
+    job, observed = observe(manifest.name, backend)
+    if job is None and backend.objects.results(manifest.name):
+        raise RequestError(
+            f"job {manifest.name}: results of a deleted job of this name are still there; keep them with "
+            f"'sparkles fetch {manifest.name} DEST_DIR', remove them with 'sparkles delete --results {manifest.name}'"
+        )
+    return Prepared(
+        pinned=pinned,
+        plan=plan.make(manifest.name, desired, observed, rerun=rerun),
+        desired=desired,
+        job=job,
+        cluster=cluster,
+        missing=frozenset(backend.objects.missing(sorted(pinned.digests))),
+    )
+
+
+def observe(name: str, backend: Backend) -> tuple[Job | None, Observed]:
+    """Read what the stores hold of a job."""
+    job = find_job(backend, name)
+    if job is None:
+        return None, NOTHING
+    stored = backend.objects.read_manifest(name, job.generation) if job.generation else None
+    return job, Observed(
+        tasks=backend.state.columns(name),
+        document=manifests.load(stored) if stored else None,
+        generation=job.generation,
+        last_index=job.last_index,
+        cluster=job.cluster if job.generation else "",
+    )
+
+
+def find_job(backend: Backend, name: str) -> Job | None:
+    """Return the job of this name, or None."""
+    record = backend.state.read([Key.job(name)]).get(Key.job(name))
+    assert record is None or isinstance(record, Job)
+    return record
+
+
+def cluster_of(pinned: Pinned, backend: Backend) -> Cluster:
+    """Return the cluster whose nodes can serve a job."""
+    spec = pinned.spec
+    slots = spec.slots or backend.default_slots
+    linger = backend.default_linger if spec.linger is None else spec.linger
+    return Cluster(name=f"{backend.name}-{slots}-{backend.worker}", slots=slots, linger=linger)
+
+
+def execute(
+    prepared: Prepared,
+    backend: Backend,
+    submitter: Submitter,
+    *,
+    force: bool = False,
+    before_nodes: Callable[[], None] = lambda: None,
+    uploaded: Callable[[int], None] = lambda _: None,
+) -> Job:
+    """Carry out what `prepare` decided; return the job as it is then.
+
+    Calls `uploaded` with the size of each blob that has been stored, and `before_nodes` when the tasks are
+    queued. Raises BackendError if another apply of the job is under way.
+    """
+    applying = _begin(prepared, backend, submitter, force=force)
+    _store_content(prepared, backend, applying, uploaded)
+    for writes in _task_commits(prepared, backend, applying):
+        _guarded(prepared.name, applying, backend, writes)
+    _remove_stale_results(prepared, backend)
+    job = _complete(prepared, backend, applying)
+    before_nodes()
+    start_nodes(job, backend)
+    return job
+
+
+def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force: bool) -> Applying:
+    """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on."""
+    key = Key.job(prepared.name)
+    environment = None
+    if prepared.pinned.spec.image is None:
+        environment = backend.objects.write_environment(submitter.environment)
+    digest = canonical.sha256(prepared.pinned.document)
+    now = time.time()
+    applying = Applying(
+        token=secrets.token_hex(8),
+        digest=digest,
+        generation=lifecycle.next_generation(prepared.job, digest=digest),
+        progress=now,
+    )
+
+    def move(records: Records) -> Writes:
+        job = records.get(key)
+        if job is None:
+            job = Job(
+                name=prepared.name, state=JobState.ACTIVE, generation=0, cluster=prepared.cluster.name,
+                owner=submitter.owner, created=now,
+            )  # fmt: skip
+        assert isinstance(job, Job)
+        if job.generation != prepared.plan.generation:
+            raise BackendError(f"job {job.name}: changed by someone else since this was planned; run it again")
+        if not lifecycle.may_take_over(job.applying, applying, force=force, now=now):
+            raise BackendError(
+                f"job {job.name}: another apply of it is under way; wait for it, or take over with --force"
+            )
+        return Writes(put=[replace(job, applying=applying, environment=environment)])
+
+    backend.state.change([key], move)
+    return applying
+
+
+def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:
+    """Store blobs and manifest."""
+    for digest in sorted(prepared.missing):
+        source = prepared.pinned.sources[digest]
+        backend.objects.put_blob(source, digest)
+        uploaded(source.stat().st_size)
+    document = {
+        **prepared.pinned.document,
+        "status": {"generation": applying.generation, "indices": to_runs(prepared.plan.assigned)},
+    }
+    backend.objects.write_manifest(prepared.name, applying.generation, manifests.dump(document))
+
+
+def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> Iterator[tuple[list[Key], TaskWrites]]:
+    """Yield (keys to read, what to write given their records), in chunks that the store takes."""
+    name, limit = prepared.name, backend.state.commit_limit - 1
+    for indices in chunks(prepared.plan.indices(Verb.REMOVE), limit):
+        keys = [Key.task(name, index) for index in indices]
+        yield keys, lambda records: Writes(remove=list(records))
+    renewed = set(prepared.plan.indices(Verb.CHANGE, Verb.RERUN))
+    kept = set(prepared.plan.indices(Verb.KEEP))
+    for some in chunks((task for task in _tasks_to_run(prepared, kept) if task[0] in renewed), limit):
+        yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying)
+    template = Task(
+        job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
+    )
+    fresh = (task for task in _tasks_to_run(prepared, kept) if task[0] not in renewed)
+    for some in chunks(fresh, limit) if prepared.plan.count(Verb.ADD) else ():
+        yield [], _addition(NewTasks(template, some))
+
+
+def _tasks_to_run(prepared: Prepared, kept: set[int]) -> Iterator[NewTask]:
+    sweep, digests = prepared.pinned.sweep, prepared.desired.digests
+    for position, (index, values) in enumerate(zip(prepared.plan.assigned, sweep, strict=True)):
+        if index not in kept:
+            start = position * DIGEST_SIZE
+            yield index, row_text(sweep.columns, values), digests[start : start + DIGEST_SIZE]
+
+
+def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) -> TaskWrites:
+    wanted = {Key.task(prepared.name, index): (row, digest) for index, row, digest in some}
+
+    def writes(records: Records) -> Writes:
+        renewed = []
+        for key, task in records.items():
+            assert isinstance(task, Task)
+            row, digest = wanted[key]
+            renewed.append(
+                lifecycle.renew(
+                    task, row=row, digest=digest, generation=applying.generation, cluster=prepared.cluster.name
+                )
+            )
+        return Writes(put=renewed)
+
+    return writes
+
+
+def _addition(tasks: NewTasks) -> TaskWrites:
+    return lambda _: Writes(add=tasks)
+
+
+def _guarded(name: str, applying: Applying, backend: Backend, commit: tuple[list[Key], TaskWrites]) -> None:
+    """Commit a chunk if the job still carries this apply's mark; renew the mark."""
+    key = Key.job(name)
+    keys, decide = commit
+
+    def move(records: Records) -> Writes:
+        job = _mine(records.get(key), applying)
+        writes = decide({key: record for key, record in records.items() if key.kind == "task"})
+        return replace(writes, put=[*writes.put, replace(job, applying=replace(applying, progress=time.time()))])
+
+    backend.state.change([key, *keys], move)
+
+
+def _mine(job: object, applying: Applying) -> Job:
+    if not isinstance(job, Job) or job.applying is None or job.applying.token != applying.token:
+        raise BackendError("another apply took this job over, or it was deleted; run 'sparkles diff' to see")
+    return job
+
+
+def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
+    """Remove results that would look current: of rows that are gone, now or in an apply that was cut off."""
+    resumed = prepared.job is not None and prepared.job.applying is not None
+    if prepared.plan.count(Verb.REMOVE) or resumed:
+        stale = set(backend.objects.results(prepared.name)).difference(prepared.plan.assigned)
+        backend.objects.remove_results(prepared.name, sorted(stale))
+
+
+def _complete(prepared: Prepared, backend: Backend, applying: Applying) -> Job:
+    """Make the new generation the job's."""
+    key, cluster_key = Key.job(prepared.name), prepared.cluster.key
+
+    def move(records: Records) -> Writes:
+        job = lifecycle.activate(
+            _mine(records.get(key), applying),
+            generation=applying.generation,
+            cluster=prepared.cluster.name,
+            last_index=prepared.plan.last_index,
+            max_nodes=prepared.pinned.spec.max_nodes,
+        )
+        known = records.get(cluster_key)
+        epoch = known.epoch if isinstance(known, Cluster) else 0
+        return Writes(put=[job, lifecycle.bump(replace(prepared.cluster, epoch=epoch))])
+
+    job = backend.state.change([key, cluster_key], move)[key]
+    assert isinstance(job, Job)
+    return job
+
+
+def start_nodes(job: Job, backend: Backend) -> None:
+    """See to it that the job's open tasks have nodes, and that these know of them."""
+    counts = backend.state.counts(job.name)
+    open_tasks = counts.get(TaskState.PENDING, 0) + counts.get(TaskState.CLAIMED, 0)
+    cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
+    if not open_tasks or not isinstance(cluster, Cluster):
+        return
+    wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=job.max_nodes)
+    backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
+    backend.compute.wake(backend.state.nodes(cluster.name))
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of at most `size`."""
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some

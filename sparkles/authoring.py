@@ -1,0 +1,148 @@
+"""Authoring: the flags of `sub` become the document of a manifest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from sparkles import shell_line
+from sparkles.errors import RequestError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """What `sparkles sub` was given. Each field is a flag; None or empty where it was not."""
+
+    name: str
+    command: Sequence[str]
+    labels: Sequence[str] = ()
+    image: str | None = None
+    uploads: Sequence[str] = ()
+    seq: int | None = None
+    params: str | None = None
+    matrix: Sequence[str] = ()
+    env: Sequence[str] = ()
+    cd: str | None = None
+    machine_type: str | None = None
+    slots: int | None = None
+    nodes: int | None = None
+    spot: bool = False
+    timeout: str | None = None
+    retries: int | None = None
+    results: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+    #: What the configuration says where no flag does: image, machineType.
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+
+def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the document that the flags stand for; not validated yet.
+
+    `is_file` says whether a name is a file in the current folder. Raises RequestError for flags that contradict
+    each other or cannot be read.
+    """
+    command, carried = _command(flags.command, is_file)
+    metadata: dict[str, Any] = {"name": flags.name, "labels": _pairs(flags.labels, "--label", "KEY=VALUE")}
+    spec: dict[str, Any] = {
+        "image": flags.image or flags.defaults.get("image"),
+        "command": command,
+        "workingDir": flags.cd,
+        "env": _pairs(flags.env, "--env", "NAME=VALUE"),
+        "uploads": list(dict.fromkeys([*flags.uploads, *carried])),
+        "parameters": _parameters(flags),
+        "resources": _given(machineType=flags.machine_type or flags.defaults.get("machineType"), slots=flags.slots),
+        "nodes": _given(max=flags.nodes, provisioning="spot" if flags.spot else None),
+        "retries": _given(limit=flags.retries),
+        "timeout": flags.timeout,
+        "outputs": _given(include=list(flags.results), exclude=list(flags.ignore)),
+    }
+    return {
+        "apiVersion": "sparkles/v1",
+        "kind": "Job",
+        "metadata": _given(**metadata),
+        "spec": _given(**spec),
+    }
+
+
+def rebased(job: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the document with its relative paths put below `prefix`, for a manifest that is saved elsewhere."""
+    spec = dict(job["spec"])
+    if "uploads" in spec:
+        spec["uploads"] = [_rebased_upload(entry, prefix) for entry in spec["uploads"]]
+    if "csv" in spec.get("parameters", {}):
+        spec["parameters"] = {**spec["parameters"], "csv": _below(prefix, spec["parameters"]["csv"])}
+    return {**job, "spec": spec}
+
+
+def _rebased_upload(entry: str, prefix: str) -> Any:
+    if entry.startswith("@"):
+        # The lines of a list are relative to the manifest's folder, so it cannot simply be named from elsewhere.
+        raise RequestError(f"--save: -u {entry}: save the manifest beside the list, or name its files with -u")
+    if entry.startswith(("gs://", "/")):
+        return entry
+    src, colon, dest = entry.rpartition(":")
+    src, dest = (src, dest) if colon else (dest, str(PurePosixPath(dest)))
+    return {"src": _below(prefix, src), "dest": dest}
+
+
+def _below(prefix: str, path: str) -> str:
+    return path if path.startswith("/") else str(PurePosixPath(prefix) / path)
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """Return the fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
+
+
+def _command(words: Sequence[str], is_file: Callable[[str], bool]) -> tuple[str | list[str], list[str]]:
+    """Return the command, and the files that `^F` words name."""
+    if not words:
+        raise RequestError("there is no command to run; for example: sparkles sub echo hello world")
+    if shell_line.is_line(words):
+        if is_file(words[0]):
+            raise RequestError(
+                f"{words[0]!r} reads as a line for the shell, but is also a file here; to run the file, "
+                f"write a manifest with the list form: command: [{words[0]!r}]"
+            )
+        return words[0], []
+    carried = [word[1:] for word in words if word.startswith("^") and is_file(word[1:])]
+    return [_word(word, carried) for word in words], carried
+
+
+def _word(word: str, carried: Sequence[str]) -> str:
+    if word.startswith("^^"):
+        return word[1:]
+    return word[1:] if word.startswith("^") and word[1:] in carried else word
+
+
+def _pairs(texts: Sequence[str], flag: str, form: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise RequestError(f"{flag} {text}: expected {form}")
+        if name in pairs:
+            raise RequestError(f"{flag} {text}: {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _parameters(flags: Flags) -> dict[str, Any] | None:
+    given = {
+        "--seq": flags.seq is not None,
+        "--params": flags.params is not None,
+        "--matrix": bool(flags.matrix),
+    }
+    chosen = [flag for flag, there in given.items() if there]
+    if len(chosen) > 1:
+        raise RequestError(f"{' and '.join(chosen)} exclude each other: a job has one source of parameters")
+    if flags.seq is not None:
+        return {"seq": flags.seq}
+    if flags.params is not None:
+        return {"csv": flags.params}
+    if flags.matrix:
+        pairs = _pairs(flags.matrix, "--matrix", "NAME=VALUE,VALUE,…")
+        return {"matrix": {name: values.split(",") for name, values in pairs.items()}}
+    return None

@@ -1,0 +1,1 @@
+"""Backends: one column of adapters each."""

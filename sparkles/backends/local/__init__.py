@@ -1,0 +1,1 @@
+"""The local backend: SQLite, a directory, and one worker process."""

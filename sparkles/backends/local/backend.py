@@ -1,0 +1,52 @@
+"""The local backend, put together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from sparkles.backends.local.compute import LocalCompute
+from sparkles.backends.local.hashes import HashCache
+from sparkles.backends.local.objects import DirectoryObjects
+from sparkles.backends.local.runtime import HostRuntime
+from sparkles.backends.local.state import SqliteState
+from sparkles.paths import Home
+from sparkles.ports import Backend, Runtime
+from sparkles.timing import timing
+
+#: Seconds that a node at home waits for more work.
+_LINGER = 60.0
+
+
+def home_folder() -> Path:
+    """Return SPARKLES_HOME, or its default."""
+    return Path(os.environ.get("SPARKLES_HOME") or Path.home() / ".local" / "state" / "sparkles").absolute()
+
+
+def local_backend(home: Home, *, write: bool, slots: int | None = None, host: Runtime | None = None) -> Backend:
+    """Return the backend of this machine. Without `write` it makes no file, not even where there is none yet."""
+    if write:
+        home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Backend(
+        name="local",
+        state=SqliteState(home.state if write or home.state.exists() else None),
+        objects=DirectoryObjects(home),
+        compute=LocalCompute(home, timing()),
+        hashes=HashCache(home.hashes, write=write),
+        worker=_program_digest(),
+        host=host or HostRuntime(home.root),
+        default_slots=slots or os.cpu_count() or 1,
+        default_linger=_LINGER,
+    )
+
+
+def _program_digest() -> str:
+    """Return a name for this very installation: another one has nodes of its own."""
+    package = Path(__file__).resolve().parents[2]
+    facts = sorted(
+        (str(path.relative_to(package)), status.st_size, status.st_mtime_ns)
+        for path in package.rglob("*.py")
+        for status in [path.stat()]
+    )
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]

@@ -1,0 +1,205 @@
+"""Local compute: a node is one detached process of this machine that outlives the command line.
+
+It holds a lock for life, so that a free lock means it is dead. It is woken through a FIFO.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from sparkles import lifecycle
+from sparkles.backends.local.process import boot_id
+from sparkles.backends.local.runtime import kill_recorded
+from sparkles.errors import BackendError
+from sparkles.model import Cluster, Node, NodeState, Records, Writes
+from sparkles.paths import Home
+from sparkles.ports import StateStore
+from sparkles.timing import Timing
+
+#: Seconds that a killed worker may take to let go of its lock.
+_DEATH = 10.0
+
+#: The first thing a node runs. `-c` keeps the current folder's modules from being taken for ours.
+_BOOT = "import sys; sys.path[0] = sys.argv[1]; from sparkles.node import main; main(sys.argv[2])"
+
+
+class _CameBetweenError(Exception):
+    """Another client changed the cluster while nodes were counted."""
+
+
+class LocalCompute:
+    """Compute on this machine. However many are wanted, one node with its slots is enough."""
+
+    def __init__(self, home: Home, timing: Timing) -> None:
+        self._home = home
+        self._timing = timing
+        #: Processes that this one started; kept so that they can be seen to fail.
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
+        """See Compute."""
+        while True:
+            try:
+                node = self._reserve(cluster, state, wanted=min(wanted, 1))
+            except _CameBetweenError:
+                continue
+            if node:
+                self._spawn(node)
+            return
+
+    def _reserve(self, cluster: Cluster, state: StateStore, *, wanted: int) -> Node | None:
+        """Write down that a node starts, unless there is one: two clients never start two."""
+        seen = state.read([cluster.key])[cluster.key].version
+        if not lifecycle.missing_nodes(state.nodes(cluster.name), wanted=wanted):
+            return None
+        node = Node(
+            name=secrets.token_hex(8),
+            cluster=cluster.name,
+            state=NodeState.STARTING,
+            slots=cluster.slots,
+            created=time.time(),
+        )
+
+        def move(records: Records) -> Writes:
+            current = records[cluster.key]
+            if current.version != seen:
+                raise _CameBetweenError
+            return Writes(put=[current, node])
+
+        state.change([cluster.key], move)
+        return node
+
+    def _spawn(self, node: Node) -> None:
+        folder = self._home.node(node.name)
+        (folder / "running").mkdir(parents=True)
+        (folder / "lock").touch(mode=0o600)
+        os.mkfifo(folder / "wake", 0o600)
+        package = str(Path(__file__).resolve().parents[3])
+        with (folder / "log").open("ab") as log:
+            self._children[node.name] = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, package, node.name],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env={**os.environ, "SPARKLES_HOME": str(self._home.root)},
+                start_new_session=True,
+            )
+
+    def wake(self, nodes: Sequence[Node]) -> None:
+        """See Compute."""
+        for node in nodes:
+            with suppress(OSError):  # nobody listens: it is gone, or has not come up and will look anyway
+                wake = os.open(self._home.node(node.name) / "wake", os.O_WRONLY | os.O_NONBLOCK)
+                try:
+                    os.write(wake, b"!")
+                finally:
+                    os.close(wake)
+
+    def lapsed(self, nodes: Sequence[Node]) -> Sequence[Node]:
+        """See Compute."""
+        return [node for node in nodes if self._has_lapsed(node)]
+
+    def _has_lapsed(self, node: Node) -> bool:
+        if self._is_locked(node):
+            return self._is_hung(node)
+        if node.state is not NodeState.STARTING:
+            return True
+        child = self._children.get(node.name)
+        return lifecycle.is_stale(node, now=time.time()) or (child is not None and child.poll() is not None)
+
+    def _is_hung(self, node: Node) -> bool:
+        """Say whether a live process has not reported for too long. The time asleep does not count."""
+        if node.state is NodeState.STARTING or node.beat_boot != boot_id():
+            return False
+        return time.monotonic() - node.beat_clock > self._timing.hung
+
+    def _is_locked(self, node: Node) -> bool:
+        try:
+            lock = os.open(self._home.node(node.name) / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def fence(self, node: Node) -> frozenset[str] | None:
+        """See Compute."""
+        folder = self._home.node(node.name)
+        if self._is_locked(node) and node.pid:
+            with suppress(ProcessLookupError):
+                os.kill(node.pid, signal.SIGKILL)
+            self._wait_for_death(node)
+        if not folder.exists():
+            return frozenset()
+        claims = kill_recorded(list((folder / "running").glob("*")))
+        shutil.rmtree(self._home.work(node.name), ignore_errors=True)
+        if not (folder / "log").exists() or not (folder / "log").stat().st_size:
+            shutil.rmtree(folder, ignore_errors=True)
+        return claims
+
+    def _wait_for_death(self, node: Node) -> None:
+        deadline = time.monotonic() + _DEATH
+        while self._is_locked(node):
+            if time.monotonic() > deadline:
+                raise BackendError(f"node {node.name}: process {node.pid} hangs and cannot be killed")
+            time.sleep(0.01)
+
+    def last_words(self, node: Node) -> str:
+        """See Compute."""
+        try:
+            return (self._home.node(node.name) / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        except FileNotFoundError:
+            return ""
+
+
+class NodePlace:
+    """The folder of a running node, as seen by its own process: lock, wake, records, work."""
+
+    def __init__(self, home: Home, name: str) -> None:
+        self.name = name
+        self.boot = boot_id()
+        self.work = home.work(name)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self._folder = home.node(name)
+        self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Also open for writing, so that reading never meets an end.
+        self.wake = os.open(self._folder / "wake", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def clock(self) -> float:
+        """See Place. The time asleep does not count."""
+        return time.monotonic()
+
+    @property
+    def running(self) -> Path:
+        """Return the folder with a file for each command that runs."""
+        return self._folder / "running"
+
+    def call(self) -> None:
+        """Wake the node's own loop."""
+        with suppress(BlockingIOError):  # full: it has been called often enough
+            os.write(self.wake, b"!")
+
+    def leave(self) -> None:
+        """Remove all that the node kept; its log stays if it says anything."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        log = self._folder / "log"
+        if not log.exists() or not log.stat().st_size:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self.wake)
+        os.close(self._lock)

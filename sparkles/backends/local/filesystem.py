@@ -1,0 +1,56 @@
+"""Filesystem: what the local backend must know of the disk below SPARKLES_HOME."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sparkles.errors import RequestError
+
+#: File systems on which SQLite's WAL mode, which needs shared memory and honest locks, does not work.
+_NETWORK = frozenset(
+    [
+        "9p",
+        "afs",
+        "afpfs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "fuse.sshfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "smb3",
+        "smbfs",
+    ]
+)
+
+
+def require_local_disk(folder: Path) -> None:
+    """Raise RequestError if `folder` lies on a network file system."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return  # not Linux: there is no portable way to ask
+    kind = filesystem_of(folder.resolve(), mounts.splitlines())
+    if kind in _NETWORK:
+        raise RequestError(
+            f"{folder} is on a network file system ({kind}), where the local state cannot be kept; "
+            "set SPARKLES_HOME to a folder on a local disk"
+        )
+
+
+def filesystem_of(path: Path, mounts: Iterable[str]) -> str:
+    """Return the type of the file system that holds `path`, given the lines of /proc/self/mounts."""
+    best, kind = Path(), ""
+    for line in mounts:
+        _, mount_point, found, *_ = line.split()
+        point = Path(mount_point.replace("\\040", " "))
+        # The last line for a mount point is the one on top.
+        if (path == point or point in path.parents) and len(point.parts) >= len(best.parts):
+            best, kind = point, found
+    return kind

@@ -1,0 +1,61 @@
+"""Hashes: the sha256 of local files, remembered by path, size, times and inode."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+#: A file that changed less than this many seconds ago may change again within the clock's resolution.
+_SETTLED = 2.0
+
+
+class HashCache:
+    """Hashes in a SQLite file; without `write` only what is there already is used."""
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        self._write = write
+        there = write or path.exists()
+        self._connection = sqlite3.connect(path if there else ":memory:", timeout=10.0, isolation_level=None)
+        if write or not there:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS hash (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, "
+                "ctime INTEGER, inode INTEGER, sha256 TEXT NOT NULL) WITHOUT ROWID"
+            )
+
+    def sha256(self, path: Path) -> str:
+        """See Hashes."""
+        status = path.stat()
+        facts = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        name = os.fsencode(path.absolute()).hex() if _is_odd(path) else str(path.absolute())
+        row = self._connection.execute(
+            "SELECT sha256 FROM hash WHERE path = ? AND size = ? AND mtime = ? AND ctime = ? AND inode = ?",
+            (name, *facts),
+        ).fetchone()
+        if row:
+            return str(row[0])
+        digest = _sha256(path)
+        if self._write and time.time() - max(status.st_mtime, status.st_ctime) > _SETTLED:
+            self._connection.execute("INSERT OR REPLACE INTO hash VALUES (?, ?, ?, ?, ?, ?)", (name, *facts, digest))
+        return digest
+
+
+def _is_odd(path: Path) -> bool:
+    """Say whether the name is not text: SQLite could not keep it as such."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,251 @@
+"""Local objects: a directory laid out as the bucket is.
+
+A result is published beside the results and renamed into place after the task's commit. If a process dies
+between the two, whoever reads the result next completes the rename: the task's record names it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sparkles.errors import BackendError
+from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
+from sparkles.ports import Output, Result
+
+_CHUNK = 1 << 20
+
+
+class DirectoryObjects:
+    """ObjectStore in a directory."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._layout = Layout(home.objects)
+
+    def url(self, job: str) -> str:
+        """See ObjectStore."""
+        return str(self._layout.results(job))
+
+    def missing(self, digests: Sequence[str]) -> set[str]:
+        """See ObjectStore. Asking the disk is as quick as a cache of the answers would be, and never stale."""
+        return {digest for digest in digests if not self._layout.blob(digest).exists()}
+
+    def put_blob(self, source: Path, digest: str) -> None:
+        """See ObjectStore."""
+        target = self._layout.blob(digest)
+        if target.exists():
+            return
+        with _replacing(target) as partial, source.open("rb") as reader, partial.open("wb") as writer:
+            found = hashlib.sha256()
+            while chunk := reader.read(_CHUNK):
+                found.update(chunk)
+                writer.write(chunk)
+            if found.hexdigest() != digest:
+                raise BackendError(f"{source}: changed while it was read; submit again when it is complete")
+            partial.chmod(0o444)
+
+    def read_blob(self, digest: str) -> bytes:
+        """See ObjectStore."""
+        try:
+            return self._layout.blob(digest).read_bytes()
+        except FileNotFoundError:
+            raise BackendError(f"the content with sha256 {digest} is not in {self._home.objects}") from None
+
+    def stage(self, digest: str, destination: Path, *, executable: bool) -> None:
+        """See ObjectStore."""
+        try:
+            shutil.copyfile(self._layout.blob(digest), destination)
+        except FileNotFoundError:
+            raise BackendError(f"the content with sha256 {digest} is not in {self._home.objects}") from None
+        destination.chmod(0o755 if executable else 0o644)
+
+    def write_manifest(self, job: str, generation: int, text: str) -> None:
+        """See ObjectStore."""
+        with _replacing(self._layout.manifest(job, generation)) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+    def read_manifest(self, job: str, generation: int) -> str:
+        """See ObjectStore."""
+        return self._layout.manifest(job, generation).read_text(encoding="utf-8")
+
+    def open_log(self, job: str, index: int, claim: str) -> Path:
+        """See ObjectStore."""
+        path = self._layout.log(job, index, claim)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def read_log(self, job: str, index: int, claim: str, *, start: int) -> bytes:
+        """See ObjectStore."""
+        places = [
+            self._layout.log(job, index, claim),
+            self._layout.published(job, index, claim) / LOG_NAME,
+        ]
+        # In this order, because that is the way a log goes.
+        for place in places:
+            with suppress(FileNotFoundError):
+                return _read_from(place, start)
+        found = self.read_result(job, index)
+        if found is None or found[0] != claim:
+            return b""
+        return _read_from(self._layout.result(job, index) / LOG_NAME, start)
+
+    def publish(self, result: Result) -> str:
+        """See ObjectStore."""
+        folder = self._layout.published(result.job, result.index, result.claim)
+        folder.mkdir(parents=True, exist_ok=True)
+        for output in result.outputs:
+            _take(output, folder / output.name)
+        (folder / RESULT_NAME).write_text(
+            json.dumps(result.document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        return result.claim
+
+    def promote(self, job: str, index: int, result_generation: str) -> None:
+        """See ObjectStore."""
+        published = self._layout.published(job, index, result_generation)
+        if not published.exists():
+            return
+        with self._locked(job):
+            log = self._layout.log(job, index, result_generation)
+            with suppress(FileNotFoundError):
+                log.rename(published / LOG_NAME)
+            target = self._layout.result(job, index)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not published.exists():
+                return
+            self._to_trash(target)
+            published.rename(target)
+            self._to_trash(published.parent)
+            for folder in (log.parent, log.parent.parent):
+                with suppress(OSError):  # not empty: logs of earlier attempts stay
+                    folder.rmdir()
+
+    def discard(self, job: str, index: int, claim: str) -> None:
+        """See ObjectStore."""
+        self._to_trash(self._layout.published(job, index, claim))
+
+    def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:
+        """See ObjectStore."""
+        found = (self._layout.records(job) / "published").glob("*/*")
+        return [(int(path.parent.name), path.name) for path in found]
+
+    def results(self, job: str) -> Sequence[int]:
+        """See ObjectStore."""
+        try:
+            names = os.listdir(self._layout.results(job))
+        except FileNotFoundError:
+            return []
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
+        """See ObjectStore."""
+        try:
+            text = (self._layout.result(job, index) / RESULT_NAME).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        document: dict[str, Any] = json.loads(text)
+        return document["claim"], document
+
+    def fetch(self, job: str, index: int, destination: Path) -> int:
+        """See ObjectStore."""
+        total = 0
+        source = self._layout.result(job, index)
+        for folder, _, names in os.walk(source):
+            target = destination / Path(folder).relative_to(source)
+            target.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                with _replacing(target / name) as partial:
+                    shutil.copy2(Path(folder) / name, partial)
+                    total += partial.stat().st_size
+        return total
+
+    def remove_results(self, job: str, indices: Sequence[int] | None = None) -> None:
+        """See ObjectStore."""
+        if indices is None:
+            self._to_trash(self._layout.results(job))
+            return
+        for index in indices:
+            self._to_trash(self._layout.result(job, index))
+
+    def remove_records(self, job: str) -> None:
+        """See ObjectStore."""
+        self._to_trash(self._layout.records(job))
+
+    def write_environment(self, environment: Mapping[str, str]) -> str:
+        """See ObjectStore."""
+        content = json.dumps(environment, sort_keys=True).encode()
+        name = hashlib.sha256(content).hexdigest()
+        path = self._home.environment(name)
+        if not path.exists():
+            with _replacing(path) as partial:
+                partial.touch(mode=0o600)
+                partial.write_bytes(content)
+        return name
+
+    def read_environment(self, name: str) -> dict[str, str]:
+        """See ObjectStore."""
+        environment: dict[str, str] = json.loads(self._home.environment(name).read_bytes())
+        return environment
+
+    @contextmanager
+    def _locked(self, job: str) -> Iterator[None]:
+        """Let one process at a time move results of `job` into place."""
+        path = self._layout.records(job) / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _to_trash(self, path: Path) -> None:
+        """Take `path` away in one step, then remove it."""
+        doomed = self._layout.trash / secrets.token_hex(8)
+        try:
+            path.rename(doomed)
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return
+            doomed.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _read_from(path: Path, start: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read()
+
+
+def _take(output: Output, target: Path) -> None:
+    """Move an output into the result; a link's target is copied, since it may be an output itself."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and not output.path.exists():
+        return  # moved by an earlier try, which failed later
+    if output.path.is_symlink():
+        shutil.copyfile(output.path, target)
+    else:
+        shutil.move(output.path, target)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Yield a new path beside `target`, which becomes `target` when all went well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
+    try:
+        yield partial
+        partial.replace(target)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()

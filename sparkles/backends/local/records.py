@@ -1,0 +1,132 @@
+"""Records: how each noun is laid down in a SQLite table, and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from sparkles.model import (
+    Applying,
+    Cluster,
+    Job,
+    JobState,
+    Key,
+    Node,
+    NodeState,
+    Reason,
+    Record,
+    Sample,
+    Stop,
+    Task,
+    TaskState,
+)
+
+#: Raised by one with each change of `SCHEMA`; an older file is migrated, a newer one refused.
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE job (
+  name TEXT PRIMARY KEY, state TEXT NOT NULL, generation INTEGER NOT NULL, cluster TEXT NOT NULL,
+  owner TEXT NOT NULL, created REAL NOT NULL, ended REAL, last_index INTEGER NOT NULL,
+  max_nodes INTEGER NOT NULL, applying TEXT, environment TEXT, version INTEGER NOT NULL);
+CREATE TABLE task (
+  job TEXT NOT NULL, "index" INTEGER NOT NULL, row TEXT NOT NULL, digest BLOB NOT NULL,
+  generation INTEGER NOT NULL, cluster TEXT NOT NULL, state TEXT NOT NULL, node TEXT, claim TEXT, stop TEXT,
+  attempts INTEGER NOT NULL, failures INTEGER NOT NULL, losses INTEGER NOT NULL, exit INTEGER, reason TEXT,
+  started REAL, ended REAL, peak_memory INTEGER, result_generation TEXT, version INTEGER NOT NULL);
+-- Claims follow the rowid, that is, the order of submission.
+CREATE UNIQUE INDEX task_key ON task(job, "index");
+CREATE INDEX task_state ON task(job, state);
+CREATE INDEX task_pending ON task(cluster) WHERE state = 'pending';
+CREATE INDEX task_held ON task(node) WHERE state = 'claimed';
+CREATE TABLE node (
+  name TEXT PRIMARY KEY, cluster TEXT NOT NULL, state TEXT NOT NULL, slots INTEGER NOT NULL,
+  created REAL NOT NULL, beat INTEGER NOT NULL, beat_clock REAL NOT NULL, beat_boot TEXT NOT NULL,
+  pid INTEGER, samples TEXT NOT NULL, worked INTEGER NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE cluster (
+  name TEXT PRIMARY KEY, slots INTEGER NOT NULL, linger REAL NOT NULL, epoch INTEGER NOT NULL,
+  version INTEGER NOT NULL);
+"""
+
+_TYPES: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "cluster": Cluster}
+
+#: Columns of each table, in the order of the record's fields.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(noun)) for kind, noun in _TYPES.items()
+}
+QUOTED = {kind: ", ".join(f'"{column}"' for column in columns) for kind, columns in COLUMNS.items()}
+
+
+def encode(record: Record) -> tuple[Any, ...]:
+    """Return the values of the record's row, in the order of `COLUMNS`."""
+    match record:
+        case Task():
+            return (
+                record.job, record.index, record.row, record.digest, record.generation, record.cluster,
+                record.state.value, record.node, record.claim, record.stop and record.stop.value,
+                record.attempts, record.failures, record.losses, record.exit,
+                record.reason and record.reason.value, record.started, record.ended, record.peak_memory,
+                record.result_generation, record.version,
+            )  # fmt: skip
+        case Job():
+            return (
+                record.name, record.state.value, record.generation, record.cluster, record.owner,
+                record.created, record.ended, record.last_index, record.max_nodes,
+                json.dumps(asdict(record.applying)) if record.applying else None,
+                record.environment, record.version,
+            )  # fmt: skip
+        case Node():
+            return (
+                record.name, record.cluster, record.state.value, record.slots, record.created, record.beat,
+                record.beat_clock, record.beat_boot, record.pid, json.dumps(record.samples),
+                record.worked, record.version,
+            )  # fmt: skip
+        case Cluster():
+            return (record.name, record.slots, record.linger, record.epoch, record.version)
+
+
+def task_from(row: Sequence[Any]) -> Task:
+    """Read a task back."""
+    return Task(
+        job=row[0], index=row[1], row=row[2], digest=row[3], generation=row[4], cluster=row[5],
+        state=TaskState(row[6]), node=row[7], claim=row[8], stop=Stop(row[9]) if row[9] else None,
+        attempts=row[10], failures=row[11], losses=row[12], exit=row[13],
+        reason=Reason(row[14]) if row[14] else None, started=row[15], ended=row[16], peak_memory=row[17],
+        result_generation=row[18], version=row[19],
+    )  # fmt: skip
+
+
+def job_from(row: Sequence[Any]) -> Job:
+    """Read a job back."""
+    values = dict(zip(COLUMNS["job"], row, strict=True))
+    applying = Applying(**json.loads(values["applying"])) if values["applying"] else None
+    return Job(**{**values, "state": JobState(values["state"]), "applying": applying})
+
+
+def node_from(row: Sequence[Any]) -> Node:
+    """Read a node back."""
+    values = dict(zip(COLUMNS["node"], row, strict=True))
+    samples = {claim: Sample(*sample) for claim, sample in json.loads(values["samples"]).items()}
+    return Node(**{**values, "state": NodeState(values["state"]), "samples": samples, "worked": bool(values["worked"])})
+
+
+def cluster_from(row: Sequence[Any]) -> Cluster:
+    """Read a cluster back."""
+    return Cluster(**dict(zip(COLUMNS["cluster"], row, strict=True)))
+
+
+DECODE: dict[str, Callable[[Sequence[Any]], Record]] = {
+    "job": job_from,
+    "task": task_from,
+    "node": node_from,
+    "cluster": cluster_from,
+}
+
+
+def where(key: Key) -> tuple[str, tuple[Any, ...]]:
+    """Return the condition, and its values, that select the row of `key`."""
+    if key.kind == "task":
+        return 'job = ? AND "index" = ?', (key.name, key.index)
+    return "name = ?", (key.name,)

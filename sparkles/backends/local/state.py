@@ -1,0 +1,232 @@
+"""Local state: one SQLite file in WAL mode. BEGIN IMMEDIATE makes each `change` atomic and free of conflicts."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sparkles.backends.local import records
+from sparkles.backends.local.filesystem import require_local_disk
+from sparkles.errors import BackendError
+from sparkles.model import (
+    Job,
+    Key,
+    Node,
+    Record,
+    Records,
+    Task,
+    TaskColumns,
+    TaskState,
+    Writes,
+)
+from sparkles.ports import Move
+
+#: Seconds to wait for another process's commit.
+_PATIENCE = 60.0
+
+#: SQLite's limit on bound values has been as low as 999.
+_KEYS_A_QUERY = 400
+
+
+class SqliteState:
+    """StateStore in a file, or in memory where there is no file yet and nothing may be written."""
+
+    commit_limit = 10_000
+
+    def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            require_local_disk(path.parent)
+        self._connection = sqlite3.connect(path or ":memory:", timeout=_PATIENCE, isolation_level=None)
+        self._writes = 0
+        try:
+            self._prepare(path)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise BackendError(f"{path}: cannot be used as the state of sparkles: {error}") from None
+
+    def _prepare(self, path: Path | None) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA synchronous = NORMAL")
+        if execute("PRAGMA user_version").fetchone()[0] == records.SCHEMA_VERSION:
+            return
+        execute("PRAGMA journal_mode = WAL")
+        with self._transaction():
+            version = execute("PRAGMA user_version").fetchone()[0]
+            if version > records.SCHEMA_VERSION:
+                raise BackendError(
+                    f"{path}: written by a newer sparkles (schema {version}, this one knows "
+                    f"{records.SCHEMA_VERSION}); use that version, or another SPARKLES_HOME"
+                )
+            if version == 0:
+                for statement in records.SCHEMA.split(";\n"):
+                    execute(statement)
+                execute(f"PRAGMA user_version = {records.SCHEMA_VERSION}")
+
+    def read(self, keys: Sequence[Key]) -> Records:
+        """See StateStore."""
+        found: dict[Key, Record] = {}
+        tasks: dict[str, list[int]] = {}
+        for key in keys:
+            if key.kind == "task":
+                tasks.setdefault(key.name, []).append(key.index)
+            elif (record := self._one(key)) is not None:
+                found[key] = record
+        for job, indices in tasks.items():
+            for start in range(0, len(indices), _KEYS_A_QUERY):
+                some = indices[start : start + _KEYS_A_QUERY]
+                marks = ",".join("?" * len(some))
+                for task in self._tasks(f'job = ? AND "index" IN ({marks})', (job, *some)):
+                    found[task.key] = task
+        return found
+
+    def _one(self, key: Key) -> Record | None:
+        condition, values = records.where(key)
+        row = self._connection.execute(
+            f"SELECT {records.QUOTED[key.kind]} FROM {key.kind} WHERE {condition}",  # noqa: S608 - names of ours
+            values,
+        ).fetchone()
+        return records.DECODE[key.kind](row) if row else None
+
+    def change(self, keys: Sequence[Key], move: Move) -> dict[Key, Record]:
+        """See StateStore."""
+        with self._transaction():
+            before = self.read(keys)
+            return self._write(before, move(before))
+
+    def _write(self, before: Records, writes: Writes) -> dict[Key, Record]:
+        written: dict[Key, Record] = {}
+        inserts: dict[str, list[tuple[object, ...]]] = {}
+        updates: dict[str, list[tuple[object, ...]]] = {}
+        for record in writes.put:
+            old = before.get(record.key)
+            version = old.version + 1 if old else 1
+            row = (*records.encode(record)[:-1], version)
+            if old:
+                updates.setdefault(record.key.kind, []).append((*row, *records.where(record.key)[1]))
+            else:
+                inserts.setdefault(record.key.kind, []).append(row)
+            written[record.key] = _with_version(record, version)
+        many = self._connection.executemany
+        for kind, rows in updates.items():
+            assignments = ", ".join(f'"{column}" = ?' for column in records.COLUMNS[kind])
+            condition, _ = records.where(Key(kind, ""))
+            many(f"UPDATE {kind} SET {assignments} WHERE {condition}", rows)  # noqa: S608 - names of ours
+        for kind, rows in inserts.items():
+            many(_INSERT[kind], rows)
+        for key in writes.remove:
+            condition, values = records.where(key)
+            self._connection.execute(f"DELETE FROM {key.kind} WHERE {condition}", values)  # noqa: S608
+        if writes.add:
+            before_row, after_row = _around(writes.add.template)
+            many(
+                _INSERT["task"],
+                ((before_row[0], index, row, digest, *after_row) for index, row, digest in writes.add.rows),
+            )
+        return written
+
+    def pending(self, cluster: str, *, limit: int) -> Sequence[Task]:
+        """See StateStore. First submitted, first tried."""
+        return self._tasks("cluster = ? AND state = 'pending' ORDER BY rowid LIMIT ?", (cluster, limit))
+
+    def held(self, node: str) -> Sequence[Task]:
+        """See StateStore."""
+        return self._tasks("node = ? AND state = 'claimed'", (node,))
+
+    def _tasks(self, condition: str, values: Sequence[object]) -> list[Task]:
+        rows = self._connection.execute(
+            f"SELECT {records.QUOTED['task']} FROM task WHERE {condition}",  # noqa: S608 - conditions of ours
+            values,
+        )
+        return [records.task_from(row) for row in rows]
+
+    def is_open(self, job: str) -> bool:
+        """See StateStore."""
+        query = "SELECT 1 FROM task WHERE job = ? AND state IN ('pending', 'claimed') LIMIT 1"
+        return self._connection.execute(query, (job,)).fetchone() is not None
+
+    def counts(self, job: str) -> Mapping[TaskState, int]:
+        """See StateStore."""
+        query = "SELECT state, COUNT(*) FROM task WHERE job = ? GROUP BY state"
+        return {TaskState(state): n for state, n in self._connection.execute(query, (job,))}
+
+    def columns(self, job: str) -> TaskColumns:
+        """See StateStore."""
+        indices = array("q")
+        digests = bytearray()
+        states: list[TaskState] = []
+        known = {state.value: state for state in TaskState}
+        query = 'SELECT "index", digest, state FROM task WHERE job = ? ORDER BY "index"'
+        for index, digest, state in self._connection.execute(query, (job,)):
+            indices.append(index)
+            digests += digest
+            states.append(known[state])
+        return TaskColumns(indices=indices, digests=bytes(digests), states=states)
+
+    def tasks(self, job: str, *, states: Sequence[TaskState] = ()) -> Iterator[Task]:
+        """See StateStore."""
+        condition = "job = ?"
+        if states:
+            condition += f" AND state IN ({','.join('?' * len(states))})"
+        rows = self._connection.execute(
+            f'SELECT {records.QUOTED["task"]} FROM task WHERE {condition} ORDER BY "index"',  # noqa: S608
+            (job, *(state.value for state in states)),
+        )
+        return map(records.task_from, rows)
+
+    def jobs(self) -> Sequence[Job]:
+        """See StateStore."""
+        rows = self._connection.execute(f"SELECT {records.QUOTED['job']} FROM job ORDER BY created, rowid")  # noqa: S608
+        return [records.job_from(row) for row in rows]
+
+    def nodes(self, cluster: str | None = None) -> Sequence[Node]:
+        """See StateStore."""
+        rows = self._connection.execute(
+            f"SELECT {records.QUOTED['node']} FROM node "  # noqa: S608 - names of ours
+            "WHERE state != 'gone' AND (? IS NULL OR cluster = ?) ORDER BY created, name",
+            (cluster, cluster),
+        )
+        return [records.node_from(row) for row in rows]
+
+    def tick(self) -> object:
+        """See StateStore."""
+        return self._connection.execute("PRAGMA data_version").fetchone()[0], self._writes
+
+    def close(self) -> None:
+        """See StateStore."""
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise BackendError(f"the state database cannot be written: {error}") from None
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+        self._writes += 1
+
+
+_INSERT = {
+    kind: f"INSERT INTO {kind} ({records.QUOTED[kind]}) VALUES ({','.join('?' * len(columns))})"  # noqa: S608
+    for kind, columns in records.COLUMNS.items()
+}
+
+
+def _around(template: Task) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """Return the values before and after (index, row, digest) in the rows made from a template."""
+    row = records.encode(template)
+    return row[:1], (*row[4:-1], 1)
+
+
+def _with_version(record: Record, version: int) -> Record:
+    # `dataclasses.replace` on the union of records is beyond mypy; each of them has this field.
+    from dataclasses import replace
+
+    return replace(record, version=version)

@@ -1,0 +1,94 @@
+"""The command line. Each command builds a value, calls use cases, prints. Errors rise to `Sparkles.invoke`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from sparkles.errors import SparklesError
+
+#: Exit code after Ctrl-C.
+INTERRUPTED = 130
+
+#: command: (module, first line of its help). The modules are only loaded for the command that runs.
+COMMANDS = {
+    "sub": ("submit", "Submit COMMAND as a job and watch it."),
+    "apply": ("declare", "Make jobs what their manifests say."),
+    "diff": ("declare", "Show what apply would do, and do nothing."),
+    "explain": ("about", "Explain a field of the manifest."),
+    "get": ("look", "Print the manifest of a job, or the record of a task."),
+    "status": ("look", "Show jobs and how far they are."),
+    "list": ("look", "List the tasks of a job."),
+    "logs": ("look", "Print what tasks have written."),
+    "watch": ("follow", "Follow a job until it has ended."),
+    "wait": ("follow", "Wait until a job has ended, without a word."),
+    "kill": ("control", "Stop the tasks of a job that have not ended."),
+    "delete": ("control", "Remove jobs, and their results if asked to."),
+    "fetch": ("control", "Copy the results of a job to a folder."),
+    "version": ("about", "Print the version."),
+}
+
+
+class Sparkles(click.Group):
+    """The group of all commands."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names in the order that people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Load a command."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"sparkles.cli.{COMMANDS[name][0]}")
+        command = getattr(module, f"{name}_cmd")
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command for one that does not exist."""
+        from sparkles.errors import nearest
+
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"no command {name!r}{nearest(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; errors that a user can act on end here, as one message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except SparklesError as error:
+            if ctx.params.get("debug"):
+                raise
+            for line in str(error).splitlines():
+                click.echo(f"error: {line}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read our output has enough of it, as `| head` does.
+            sys.stdout = None
+            ctx.exit(0)
+
+
+@click.group(cls=Sparkles, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Submit ad-hoc batch jobs: one command, or thousands that differ in a parameter.
+
+    \b
+    Example:
+      sparkles sub echo hello world
+      sparkles sub -u fit.py --params grid.csv python3 fit.py '{lambda}'
+    """

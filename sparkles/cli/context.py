@@ -1,0 +1,62 @@
+"""Context: what every command that needs a backend is given: the flags that choose it, and the backend."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sparkles import config
+from sparkles.backends.registry import open_backend
+from sparkles.dry import read_only
+from sparkles.errors import RequestError
+from sparkles.ports import Backend
+
+
+class Chosen:
+    """The backend that the flags, the environment and the configuration choose; opened when it is needed."""
+
+    def __init__(self, settings: config.Settings, *, slots: int | None) -> None:
+        self.settings = settings
+        self._slots = slots
+
+    def open(self, *, write: bool = True) -> Backend:
+        """Open the backend; without `write` one whose stores refuse to."""
+        if sys.stderr.isatty():
+            click.echo(f"backend: {self.settings.backend} ({self.settings.origin})", err=True)
+        backend = open_backend(self.settings.backend, write=write, slots=self._slots)
+        return backend if write else read_only(backend)
+
+
+def with_backend(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the flags that choose a backend, and the choice as its argument `chosen`."""
+
+    @click.option(
+        "--backend", type=click.Choice(config.BACKENDS), help="Where jobs run: this machine, or Google Cloud."
+    )
+    @click.option("--local", is_flag=True, help="Run on this machine, one task at a time. For trying things out.")
+    @click.option("--config", "config_file", type=click.Path(path_type=Path), help="The configuration file to use.")
+    @functools.wraps(command)
+    def wrapped(backend: str | None, local: bool, config_file: Path | None, **arguments: Any) -> Any:
+        if local and backend not in (None, "local"):
+            raise RequestError(f"--local and --backend {backend} exclude each other")
+        settings = config.settings(
+            backend="local" if local else backend,
+            config=config_file,
+            environment=os.environ,
+            cwd=Path.cwd(),
+            home=Path.home(),
+        )
+        return command(chosen=Chosen(settings, slots=1 if local else None), **arguments)
+
+    return wrapped
+
+
+def hint(text: str) -> None:
+    """Say something that is not a result, on stderr."""
+    click.echo(text, err=True)

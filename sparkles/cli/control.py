@@ -1,0 +1,120 @@
+"""`sparkles kill`, `delete` and `fetch`: acting on jobs that exist."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from sparkles import names, recover, results
+from sparkles.cli.context import Chosen, hint, with_backend
+from sparkles.cli.submission import require_owner
+from sparkles.errors import RequestError
+from sparkles.model import Job
+from sparkles.plan_text import human_bytes
+from sparkles.ports import Backend
+
+_YES = click.option("--yes", is_flag=True, help="Do not ask; also for jobs of others.")
+
+
+@click.command("kill")
+@_YES
+@click.argument("targets", nargs=-1, required=True, metavar="JOB[.N]...")
+@with_backend
+def kill_cmd(chosen: Chosen, targets: Sequence[str], yes: bool) -> None:
+    """Stop the tasks of a job that have not ended.
+
+    Tasks that have ended stay as they are, with their results.
+
+    \b
+    Examples:
+      sparkles kill LAST
+      sparkles kill fit.3 fit.4
+    """
+    backend = chosen.open()
+    jobs = backend.state.jobs()
+    found = [_target(text, jobs, backend) for text in targets]
+    chosen_jobs = [(job, index) for some, index in found for job in some]
+    for job, _ in chosen_jobs:
+        require_owner(job, yes=yes)
+    for job, index in chosen_jobs:
+        number = recover.stop(job, backend, indices=None if index is None else frozenset({index}))
+        click.echo(f"{job.name}: {number} tasks stopped")
+
+
+def _target(text: str, jobs: Sequence[Job], backend: Backend) -> tuple[list[Job], int | None]:
+    name, index = names.split_task(text)
+    if index is None:
+        return names.matching(name, jobs), None
+    job = names.one(name, jobs)
+    results.find_task(job, index, backend)
+    return [job], index
+
+
+@click.command("delete")
+@click.option("--results", "with_results", is_flag=True, help="Also remove the results.")
+@_YES
+@click.argument("jobs", nargs=-1, required=True)
+@with_backend
+def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: bool) -> None:
+    """Remove jobs, and their results if asked to.
+
+    \b
+    Example:
+      sparkles delete --results fit
+    """
+    backend = chosen.open()
+    there = backend.state.jobs()
+    if with_results and len(jobs) == 1 and _is_leftover(jobs[0], there, backend):
+        backend.objects.remove_results(jobs[0])
+        click.echo(f"{jobs[0]}: results removed")
+        return
+    found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)}
+    for job in found.values():
+        require_owner(job, yes=yes)
+    busy = [name for name in found if backend.state.is_open(name)]
+    if busy and not yes:
+        _ask(f"{', '.join(busy)}: tasks have not ended; they would be stopped")
+    for job in found.values():
+        recover.delete(job, backend, results=with_results)
+        kept = "" if with_results else "; its results are kept"
+        click.echo(f"{job.name}: removed{kept}")
+
+
+def _is_leftover(name: str, jobs: Sequence[Job], backend: Backend) -> bool:
+    return all(job.name != name for job in jobs) and name != names.LAST and bool(backend.objects.results(name))
+
+
+def _ask(loss: str) -> None:
+    if not sys.stdin.isatty() or not click.confirm(f"{loss}. Go ahead?", err=True):
+        raise RequestError(f"{loss}; nothing was changed; to go ahead add --yes")
+
+
+@click.command("fetch")
+@click.argument("target", metavar="JOB[.N]")
+@click.argument("destination", metavar="DEST_DIR", type=click.Path(path_type=Path, file_okay=False))
+@with_backend
+def fetch_cmd(chosen: Chosen, target: str, destination: Path) -> None:
+    """Copy the results of a job to a folder.
+
+    Each task's files go to DEST_DIR/<index>/.
+
+    \b
+    Example:
+      sparkles fetch LAST results
+    """
+    backend = chosen.open()
+    name, index = names.split_task(target)
+    jobs = backend.state.jobs()
+    if index is None and _is_leftover(name, jobs, backend):
+        count, size = results.fetch(name, None, destination, backend)
+    else:
+        job = names.one(name, jobs)
+        name = job.name
+        tasks = iter([results.find_task(job, index, backend)]) if index else backend.state.tasks(job.name)
+        count, size = results.fetch(job.name, tasks, destination, backend)
+    click.echo(f"{count} results ({human_bytes(size)}) of {name} are in {destination}")
+    if not count:
+        hint(f"no task of {name} has a result yet; 'sparkles status {name}' says how far it is")

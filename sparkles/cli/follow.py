@@ -1,0 +1,65 @@
+"""`sparkles watch` and `sparkles wait`: staying until a job has ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+import click
+
+from sparkles import names, spec, watch
+from sparkles.cli.context import Chosen, hint, with_backend
+from sparkles.cli.submission import exit_code, follow
+from sparkles.errors import RequestError
+from sparkles.model import TaskState
+
+#: Exit code of a wait that was too long; timeout(1) has the same.
+_TIMED_OUT = 124
+
+
+@click.command("watch")
+@click.argument("job", default=names.LAST)
+@with_backend
+def watch_cmd(chosen: Chosen, job: str) -> None:
+    """Follow a job until it has ended.
+
+    Ctrl-C leaves the job running. Exits with 0 if all tasks succeeded, else with 1.
+
+    \b
+    Example:
+      sparkles watch LAST
+    """
+    backend = chosen.open()
+    name = names.one(job, backend.state.jobs()).name
+    sys.exit(exit_code(follow(name, backend, watch.Watcher(name, backend, click.echo))))
+
+
+@click.command("wait")
+@click.option("--timeout", metavar="TIME", help="Give up after this long, e.g. 30s or 2h, with exit code 124.")
+@click.argument("job", default=names.LAST)
+@with_backend
+def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
+    """Wait until a job has ended, without a word.
+
+    \b
+    Example:
+      sparkles wait --timeout 2h fit && sparkles fetch fit results
+    """
+    deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
+    backend = chosen.open()
+    name = names.one(job, backend.state.jobs()).name
+    counts: Mapping[TaskState, int] = {}
+    try:
+        for counts in watch.poll(name, backend, deadline=deadline):
+            pass
+    except TimeoutError:
+        hint(f"job {name} has not ended after {timeout}; it goes on")
+        sys.exit(_TIMED_OUT)
+    sys.exit(exit_code(counts))
+
+
+def _seconds(text: str) -> float:
+    if not spec.is_duration(text):
+        raise RequestError(f"--timeout {text}: expected a time with its unit, like 30s, 10m or 2h")
+    return spec.seconds(text)

@@ -1,0 +1,168 @@
+"""`sparkles status`, `list`, `logs` and `get`: looking, which never writes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from sparkles import lifecycle, names, results
+from sparkles import manifest as manifests
+from sparkles.cli.context import Chosen, with_backend
+from sparkles.cli.output import moment, print_document, print_rows, with_output
+from sparkles.errors import RequestError
+from sparkles.model import Job, Task, TaskState
+from sparkles.ports import Backend
+
+#: Seconds between two looks at a log that is followed.
+_FOLLOW = 0.2
+
+
+@click.command("status")
+@with_output
+@click.argument("jobs", nargs=-1)
+@with_backend
+def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str) -> None:
+    """Show jobs and how far they are.
+
+    JOBS are names, globs or LAST; all jobs without any.
+
+    \b
+    Example:
+      sparkles status 'fit-*'
+    """
+    backend = chosen.open(write=False)
+    there = backend.state.jobs()
+    found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)} if jobs else None
+    rows = [_job_row(job, backend) for job in (found.values() if found is not None else there)]
+    print_rows(rows, ["job", "state", *(state.value for state in TaskState), "created"], form)
+
+
+def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
+    counts = backend.state.counts(job.name)
+    return {
+        "job": job.name,
+        "state": "applying" if job.applying else job.state.value,
+        **{state.value: counts.get(state, 0) for state in TaskState},
+        "created": moment(job.created),
+    }
+
+
+@click.command("list")
+@with_output
+@click.argument("job", default=names.LAST)
+@with_backend
+def list_cmd(chosen: Chosen, job: str, form: str) -> None:
+    """List the tasks of a job.
+
+    \b
+    Example:
+      sparkles list LAST -o csv
+    """
+    backend = chosen.open(write=False)
+    found = names.one(job, backend.state.jobs())
+    rows = [_task_row(task) for task in backend.state.tasks(found.name)]
+    columns = ["task", "state", "exit", "reason", "attempts", "seconds", "started", "memory", "parameters"]
+    print_rows(rows, columns, form)
+
+
+def _task_row(task: Task) -> dict[str, Any]:
+    ran = task.started is not None and task.ended is not None and lifecycle.is_final(task.state)
+    return {
+        "task": task.id,
+        "state": task.state.value,
+        "exit": task.exit,
+        "reason": task.reason.value if task.reason else None,
+        "attempts": task.attempts,
+        "seconds": round((task.ended or 0) - (task.started or 0), 3) if ran else None,
+        "started": moment(task.started),
+        "memory": task.peak_memory,
+        "parameters": json.loads(task.row),
+    }
+
+
+@click.command("logs")
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the task has ended.")
+@click.argument("target", default=names.LAST, metavar="JOB[.N]")
+@with_backend
+def logs_cmd(chosen: Chosen, target: str, follow: bool) -> None:
+    """Print what tasks have written.
+
+    The log of one task is printed byte for byte; those of a job each under a line with the task's name.
+
+    \b
+    Examples:
+      sparkles logs fit.3
+      sparkles logs -f LAST.1
+    """
+    backend = chosen.open(write=False)
+    name, index = names.split_task(target)
+    job = names.one(name, backend.state.jobs())
+    tasks = [results.find_task(job, index, backend)] if index else list(backend.state.tasks(job.name))
+    if follow:
+        if len(tasks) != 1:
+            raise RequestError(f"job {job.name} has {len(tasks)} tasks; follow one of them: {job.name}.1")
+        _follow(tasks[0], backend)
+        return
+    for task in tasks:
+        if len(tasks) > 1:
+            click.echo(f"==> {task.id} <==")
+        _write(results.read_log(task, backend))
+
+
+def _follow(task: Task, backend: Backend) -> None:
+    """Print the log of a task as it grows; through its further attempts, if there are any."""
+    claim, position = None, 0
+    while True:
+        current = backend.state.read([task.key]).get(task.key)
+        if not isinstance(current, Task):
+            return
+        if current.claim != claim:
+            claim, position = current.claim, 0
+        new = results.read_log(current, backend, start=position)
+        position += len(new)
+        _write(new)
+        if lifecycle.is_final(current.state):
+            return
+        time.sleep(_FOLLOW)
+
+
+def _write(content: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+@click.command("get")
+@click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), default="yaml", help="How to print.")
+@click.argument("target", default=names.LAST, metavar="JOB[.N]")
+@with_backend
+def get_cmd(chosen: Chosen, target: str, form: str) -> None:
+    """Print the manifest of a job, or the record of a task.
+
+    The manifest is pinned: applied anywhere on these stores, it runs the same again.
+
+    \b
+    Examples:
+      sparkles get fit -o yaml
+      sparkles get fit.3 -o json
+    """
+    backend = chosen.open(write=False)
+    name, index = names.split_task(target)
+    job = names.one(name, backend.state.jobs())
+    if index:
+        print_document(_record(results.find_task(job, index, backend), backend), form)
+        return
+    if not job.generation:
+        raise RequestError(f"job {job.name} is still being applied for the first time")
+    print_document(manifests.load(backend.objects.read_manifest(job.name, job.generation)), form)
+
+
+def _record(task: Task, backend: Backend) -> dict[str, Any]:
+    row = {**_task_row(task), "generation": task.generation, "digest": task.digest.hex(), "ended": moment(task.ended)}
+    folder = f"{backend.objects.url(task.job)}/{task.index}" if task.result_generation else None
+    return {**row, "losses": task.losses, "node": task.node, "result": folder}

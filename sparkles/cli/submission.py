@@ -1,0 +1,90 @@
+"""Submission: what `sub` and `apply` share: the question, carrying out a plan, watching it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Mapping
+
+import click
+
+from sparkles import apply, plan_text, watch
+from sparkles.apply import Prepared, Submitter
+from sparkles.cli import INTERRUPTED
+from sparkles.cli.context import hint
+from sparkles.errors import BackendError, RequestError
+from sparkles.model import Job, TaskState
+from sparkles.ports import Backend
+
+
+def submitter() -> Submitter:
+    """Return who is at the keyboard, and their environment."""
+    return Submitter(owner=owner(), environment=dict(os.environ))
+
+
+def owner() -> str:
+    """Return the name that jobs are recorded under."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for this user
+        return str(os.getuid())
+
+
+def require_owner(job: Job, *, yes: bool) -> None:
+    """Refuse to touch someone else's job, unless told to."""
+    if job.owner != owner() and not yes:
+        raise BackendError(f"job {job.name} is {job.owner}'s; to go ahead all the same add --yes")
+
+
+def confirm(prepared: Prepared, *, yes: bool) -> None:
+    """Ask before anything is lost. Without a terminal to ask on, that is a wrong request."""
+    if prepared.job:
+        require_owner(prepared.job, yes=yes)
+    asks = prepared.plan.asks
+    if not asks or yes:
+        return
+    loss = plan_text.question(asks)
+    if not sys.stdin.isatty() or not click.confirm(f"{loss}. Go ahead?", err=True):
+        raise RequestError(f"job {prepared.name}: {loss}; nothing was changed; to go ahead add --yes")
+
+
+def carry_out(
+    prepared: Prepared, backend: Backend, *, force: bool = False, watcher: watch.Watcher | None = None
+) -> Job:
+    """Apply what was prepared. A watcher prints how the job stands when its tasks are queued."""
+
+    def before_nodes() -> None:
+        if watcher:
+            watcher.status(backend.state.counts(prepared.name), backend.state.nodes(prepared.cluster.name))
+
+    return apply.execute(prepared, backend, submitter(), force=force, before_nodes=before_nodes)
+
+
+def follow(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskState, int]:
+    """Watch a job to its end; print where its results are. Ctrl-C leaves the job running."""
+    try:
+        counts = watcher.run()
+    except KeyboardInterrupt:
+        hint(f"\njob {name} goes on; come back to it with 'sparkles watch {name}', stop it with 'sparkles kill {name}'")
+        raise SystemExit(INTERRUPTED) from None
+    click.echo(f"Done waiting for job. You can download results via 'sparkles fetch {name} DEST_DIR'")
+    _name_failures(name, backend, counts)
+    return counts
+
+
+def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> None:
+    failed = counts.get(TaskState.FAILED, 0)
+    if not failed:
+        return
+    for number, task in enumerate(backend.state.tasks(name, states=[TaskState.FAILED])):
+        if number == 3:
+            hint(f"… and {failed - number} more: 'sparkles list {name}'")
+            break
+        reason = task.reason.value if task.reason else "unknown"
+        hint(f"{task.id} failed ({reason}, exit code {task.exit}): see 'sparkles logs {task.id}'")
+
+
+def exit_code(counts: Mapping[TaskState, int]) -> int:
+    """Return 0 if all tasks succeeded, else 1."""
+    return int(any(number for state, number in counts.items() if state is not TaskState.SUCCEEDED))

@@ -1,0 +1,261 @@
+"""Compile: a pinned spec and its rows become desired tasks, as columns.
+
+A task's digest is the sha256 of the canonical JSON of all that decides what it computes: its substituted
+command, env, uploads (dest, content, mode), image and working directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sparkles import canonical, placeholders, shell_line
+from sparkles.errors import BackendError, RequestError
+from sparkles.paths import is_inside
+from sparkles.placeholders import Template
+from sparkles.spec import JobSpec, PinnedFile, Upload
+from sparkles.sweep import Sweep
+
+DIGEST_SIZE = 32
+
+#: Stands for `{index}` in a digest. No text can hold it, so it is never taken for the words "{index}".
+_INDEX = "\0index"
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A file to stage before the command runs."""
+
+    #: Relative to the work directory.
+    dest: str
+    sha256: str
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefinition:
+    """What one task runs, with nothing left to substitute."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    inputs: Sequence[Input]
+    image: str | None
+    #: Relative to the work directory.
+    working_dir: str
+
+
+class Definition:
+    """A pinned spec, parsed: turns each row into its digest or its definition.
+
+    Raises RequestError for a placeholder that no row has, and for one where it cannot stand.
+    """
+
+    def __init__(self, spec: JobSpec, *, columns: Collection[str], seq: bool) -> None:
+        known = {*columns, "index"}
+        self._spec = spec
+        self._seq = seq
+        self._line: Template | None = None
+        self._words: Sequence[Template] = ()
+        if isinstance(spec.command, str):
+            self._line = shell_line.parse(spec.command, known, "spec.command")
+        else:
+            self._words = [
+                placeholders.parse(word, known, f"spec.command[{position}]")
+                for position, word in enumerate(spec.command)
+            ]
+        self._env = {
+            name: placeholders.parse(value, known, f"spec.env.{name}") for name, value in sorted(spec.env.items())
+        }
+        self._uploads = [
+            _UploadTemplate(upload, known, f"spec.uploads[{position}]") for position, upload in enumerate(spec.uploads)
+        ]
+        if not is_inside(f"x/{spec.working_dir}"):
+            raise RequestError(f"spec.workingDir: {spec.working_dir!r} leaves the work directory")
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The parameters that the tasks depend on."""
+        templates = [*self._words, *self._env.values(), *([self._line] if self._line else [])]
+        templates += [template for upload in self._uploads for template in (upload.src, upload.dest)]
+        return frozenset[str]().union(*(template.names for template in templates))
+
+    def upload_sources(self, row: Row) -> Iterator[tuple[int, str]]:
+        """Yield (position in uploads, rendered src) of the uploads whose src depends on the row."""
+        for position, upload in enumerate(self._uploads):
+            if upload.src.names:
+                yield position, upload.src.render(row)
+
+    def define(self, row: Row, index: int) -> TaskDefinition:
+        """Return what task `index` runs with the parameters of `row`."""
+        full = {**row, "index": str(index)}
+        argv = ["/bin/sh", "-c", self._line.render(full)] if self._line else [w.render(full) for w in self._words]
+        env = {name: template.render(full) for name, template in self._env.items()}
+        if self._seq:
+            env["SPARKLES_TASK_INDEX"] = str(index)
+        return TaskDefinition(
+            argv=argv,
+            env=env,
+            inputs=self._inputs(full),
+            image=self._spec.image,
+            working_dir=self._spec.working_dir,
+        )
+
+    def _inputs(self, row: Row) -> list[Input]:
+        inputs: dict[str, Input] = {}
+        for upload in self._uploads:
+            for entry in upload.inputs(row):
+                other = inputs.setdefault(entry.dest, entry)
+                if other != entry:
+                    raise RequestError(f"{upload.where}: two different files would be put at {entry.dest!r}")
+        return list(inputs.values())
+
+    def digest(self, row: Row, index: int) -> bytes:
+        """Return the digest of task `index` with the parameters of `row`."""
+        return self._digest({**row, "index": str(index) if self._seq else _INDEX})
+
+    def digests(self, sweep: Sweep) -> bytes:
+        """Return the digests of all rows, 32 bytes each, in the order of the sweep."""
+        digests = bytearray()
+        row: dict[str, str] = {"index": _INDEX}
+        for number, values in enumerate(sweep, start=1):
+            row.update(zip(sweep.columns, values, strict=True))
+            if self._seq:
+                row["index"] = str(number)
+            digests += self._digest(row)
+        return bytes(digests)
+
+    def _digest(self, row: Row) -> bytes:
+        text = "".join([part if isinstance(part, str) else part(row) for part in self._canonical])
+        return hashlib.sha256(text.encode()).digest()
+
+    @cached_property
+    def _canonical(self) -> Sequence[str | Callable[[Row], str]]:
+        """The canonical JSON of a task: literal texts and functions of the row."""
+        return self._parts()
+
+    def _parts(self) -> list[str | Callable[[Row], str]]:
+        parts: list[str | Callable[[Row], str]] = ['{"command":']
+        if self._line:
+            parts.append(_json_of(self._line))
+        else:
+            parts += _joined([_json_of(word) for word in self._words], "[", "]")
+        env = [f"{canonical.text(name)}:" for name in self._env]
+        values = [_json_of(template) for template in self._env.values()]
+        parts.append(',"env":{')
+        for position, (name, value) in enumerate(zip(env, values, strict=True)):
+            parts += [("," if position else "") + name, value]
+        parts.append(f'}},"image":{canonical.text(self._spec.image)}')
+        if self._seq:
+            parts += [',"index":', lambda row: json.dumps(row["index"])]
+        parts.append(',"uploads":')
+        parts.append(
+            self._json_of_inputs if any(upload.depends_on_row for upload in self._uploads) else self._json_of_inputs({})
+        )
+        parts.append(f',"workingDir":{canonical.text(self._spec.working_dir)}}}')
+        return _merged(parts)
+
+    def _json_of_inputs(self, row: Row) -> str:
+        inputs = [(entry.dest, entry.sha256, entry.executable) for entry in self._inputs(row)]
+        return canonical.text(sorted(inputs))
+
+
+class _UploadTemplate:
+    """One pinned entry of `uploads`, parsed."""
+
+    def __init__(self, upload: Upload, known: Collection[str], where: str) -> None:
+        self.where = where
+        self._upload = upload
+        self.src = placeholders.parse(upload.src, known, where)
+        dest = upload.dest if upload.dest is not None else default_dest(upload.src)
+        self.dest = placeholders.parse(dest, known, where)
+
+    @property
+    def depends_on_row(self) -> bool:
+        return bool(self.src.names or self.dest.names)
+
+    def inputs(self, row: Row) -> Iterator[Input]:
+        """Yield the files that this entry brings to the task with these parameters."""
+        src = self.src.render(row)
+        # The row decides the name only where the manifest did not: `samples/{x}.bam` lands where it was.
+        dest = self.dest.render(row) if self._upload.dest is not None or not self.src.names else default_dest(src)
+        if self._upload.file:
+            yield self._input(dest, self._upload.file)
+            return
+        for found, file in below(src, self._upload.files or {}):
+            yield self._input(f"{dest}/{found}" if found else dest, file)
+
+    def _input(self, dest: str, file: PinnedFile) -> Input:
+        if not is_inside(dest):
+            raise RequestError(f"{self.where}: {dest!r} is not inside the work directory; give it a dest: src:dest")
+        return Input(dest=_normal(dest), sha256=file.sha256, executable=file.executable)
+
+
+def below(src: str, files: Mapping[str, PinnedFile]) -> Iterator[tuple[str, PinnedFile]]:
+    """Yield (path below `src`, file) of the pinned files that `src` stands for; "" for the file itself."""
+    if src in files:
+        yield "", files[src]
+        return
+    folder = src.rstrip("/") + "/"
+    found = [(path[len(folder) :], file) for path, file in files.items() if path.startswith(folder)]
+    if not found:
+        raise BackendError(f"the pinned manifest does not say what {src!r} is")
+    yield from found
+
+
+def default_dest(src: str) -> str:
+    """Return where an upload lands if nothing else is said: where it was, an absolute one by its name.
+
+    >>> default_dest("/data/in.bam"), default_dest("samples/a.bam"), default_dest("gs://b/dir/x.rds")
+    ('in.bam', 'samples/a.bam', 'x.rds')
+    """
+    src = src.rstrip("/")
+    if src.startswith("/") or src.startswith("gs://"):
+        return src.rsplit("/", 1)[-1]
+    return src
+
+
+def _normal(dest: str) -> str:
+    """Return the one way to write a relative path: no `.`, `..` or double slashes."""
+    parts: list[str] = []
+    for part in dest.split("/"):
+        if part == "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def row_text(columns: Sequence[str], values: Sequence[str]) -> str:
+    """Return the record of a row: canonical JSON of its parameters."""
+    return json.dumps(dict(zip(columns, values, strict=True)), separators=(",", ":"), ensure_ascii=False)
+
+
+def _json_of(template: Template) -> str | Callable[[Row], str]:
+    if not template.names:
+        return json.dumps(template.render({}))
+    return lambda row: json.dumps(template.render(row))
+
+
+def _joined(
+    parts: Sequence[str | Callable[[Row], str]], opening: str, closing: str
+) -> list[str | Callable[[Row], str]]:
+    joined: list[str | Callable[[Row], str]] = [opening]
+    for position, part in enumerate(parts):
+        joined += [",", part] if position else [part]
+    return [*joined, closing]
+
+
+def _merged(parts: Sequence[str | Callable[[Row], str]]) -> list[str | Callable[[Row], str]]:
+    """Join neighbouring literals: what does not depend on the row is written once."""
+    merged: list[str | Callable[[Row], str]] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
+        else:
+            merged.append(part)
+    return merged

@@ -1,0 +1,40 @@
+"""Dry: a backend that refuses every write. `diff` and `--dry-run` are given it, and run the same code as `apply`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from sparkles.ports import Backend, Compute, ObjectStore, StateStore
+
+#: What a dry run may call.
+_READS = {
+    "state": {"read", "is_open", "counts", "columns", "tasks", "jobs", "nodes", "tick", "close", "commit_limit"},
+    "objects": {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log"},
+    "compute": {"lapsed"},
+}
+
+
+class WriteRefusedError(AssertionError):
+    """A dry run tried to write: a defect of sparkles."""
+
+
+class _ReadOnly:
+    def __init__(self, inner: object, allowed: set[str]) -> None:
+        self._inner = inner
+        self._allowed = allowed
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._allowed:
+            raise WriteRefusedError(f"a dry run called {name}")
+        return getattr(self._inner, name)
+
+
+def read_only(backend: Backend) -> Backend:
+    """Return the backend with stores that refuse writes."""
+    return replace(
+        backend,
+        state=cast("StateStore", _ReadOnly(backend.state, _READS["state"])),
+        objects=cast("ObjectStore", _ReadOnly(backend.objects, _READS["objects"])),
+        compute=cast("Compute", _ReadOnly(backend.compute, _READS["compute"])),
+    )

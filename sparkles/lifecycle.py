@@ -1,0 +1,300 @@
+"""Lifecycle: every rule about what may become of a job, a task or a node. Pure; time and tokens are arguments.
+
+The tables below are the whole state machine: a move that they do not name cannot happen. Both databases
+run these functions inside their `change`, so a rule is written once and holds everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sparkles.model import (
+    OPEN,
+    Applying,
+    Cluster,
+    Job,
+    JobState,
+    Node,
+    NodeState,
+    Reason,
+    Sample,
+    Stop,
+    Task,
+    TaskState,
+)
+
+#: Times that a task may lose its node before it is taken for the cause of it.
+LOSS_LIMIT = 3
+
+#: Seconds that a starting node has to adopt its record.
+RESERVATION = 30.0
+
+#: Seconds without progress after which another apply may take over.
+APPLY_PATIENCE = 60.0
+
+TASK_MOVES: Mapping[str, Mapping[TaskState, TaskState]] = {
+    "claim": {TaskState.PENDING: TaskState.CLAIMED},
+    "requeue": {TaskState.CLAIMED: TaskState.PENDING},
+    "succeed": {TaskState.CLAIMED: TaskState.SUCCEEDED},
+    "fail": {TaskState.CLAIMED: TaskState.FAILED},
+    "kill": {TaskState.PENDING: TaskState.KILLED, TaskState.CLAIMED: TaskState.KILLED},
+    "rerun": {
+        TaskState.PENDING: TaskState.PENDING,
+        TaskState.SUCCEEDED: TaskState.PENDING,
+        TaskState.FAILED: TaskState.PENDING,
+        TaskState.KILLED: TaskState.PENDING,
+    },
+}
+
+JOB_MOVES: Mapping[str, Mapping[JobState, JobState]] = {
+    "activate": dict.fromkeys(JobState, JobState.ACTIVE),
+    "finish": {JobState.ACTIVE: JobState.FINISHED},
+    "kill": {JobState.WAITING: JobState.KILLED, JobState.ACTIVE: JobState.KILLED},
+}
+
+NODE_MOVES: Mapping[str, Mapping[NodeState, NodeState]] = {
+    "adopt": {NodeState.STARTING: NodeState.ALIVE},
+    "leave": {NodeState.ALIVE: NodeState.LEAVING},
+    "stay": {NodeState.LEAVING: NodeState.ALIVE},
+    "go": {NodeState.LEAVING: NodeState.GONE, NodeState.LOST: NodeState.GONE},
+    "lose": {
+        NodeState.STARTING: NodeState.LOST,
+        NodeState.ALIVE: NodeState.LOST,
+        NodeState.LEAVING: NodeState.LOST,
+        NodeState.LOST: NodeState.LOST,
+    },
+}
+
+
+class MoveError(AssertionError):
+    """A move that the tables do not have: a defect of sparkles, never of a request."""
+
+
+class FencedError(Exception):
+    """This node has been given up by others: it must stop at once and commit nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """`retries` of the manifest."""
+
+    limit: int = 0
+    on: frozenset[Reason] = frozenset({Reason.EXIT, Reason.OUT_OF_MEMORY, Reason.TIMEOUT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """How one execution of a task ended."""
+
+    claim: str
+    #: The digest of the task as it was executed.
+    digest: bytes
+    reason: Reason
+    exit: int
+    started: float
+    ended: float
+    peak_memory: int | None = None
+    result_generation: str | None = None
+
+
+def claim(task: Task, *, node: str, token: str) -> Task:
+    """Give a pending task to a node."""
+    return _move(replace(task, node=node, claim=token), "claim")
+
+
+def is_mine(task: Task | None, *, claim: str, digest: bytes) -> bool:
+    """Say whether the holder of `claim`, who executed `digest`, may finish the task."""
+    return task is not None and task.state is TaskState.CLAIMED and task.claim == claim and task.digest == digest
+
+
+def finish(task: Task, attempt: Attempt, retry: RetryPolicy) -> Task:
+    """Take the end of an attempt into the task: succeeded, failed, killed, or once more."""
+    task = replace(
+        task,
+        attempts=task.attempts + 1,
+        exit=attempt.exit,
+        reason=attempt.reason,
+        started=attempt.started,
+        ended=attempt.ended,
+        peak_memory=attempt.peak_memory,
+    )
+    done = replace(task, node=None, stop=None, result_generation=attempt.result_generation)
+    if attempt.reason is Reason.EXIT and attempt.exit == 0:
+        return _move(done, "succeed")
+    if attempt.reason is Reason.KILLED:
+        return _move(done, "kill")
+    if task.stop is None and attempt.reason in retry.on and task.failures < retry.limit:
+        return _release(replace(task, failures=task.failures + 1))
+    return _move(done, "fail")
+
+
+def give_back(task: Task, *, now: float, lost: bool = False) -> Task:
+    """Take a claimed task from its node, free of charge unless the node was `lost` while it ran.
+
+    One that was to be killed is; one that keeps losing its node fails.
+    """
+    if task.stop is Stop.KILLED:
+        return _move(replace(task, node=None, stop=None, reason=Reason.KILLED, ended=now), "kill")
+    losses = task.losses + lost
+    if lost and losses >= LOSS_LIMIT:
+        failed = replace(task, node=None, stop=None, losses=losses, reason=Reason.NODE_LOST, exit=None, ended=now)
+        return _move(failed, "fail")
+    return _release(replace(task, losses=losses))
+
+
+def _release(task: Task) -> Task:
+    return _move(replace(task, node=None, claim=None, stop=None), "requeue")
+
+
+def kill(task: Task, *, now: float) -> Task:
+    """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop."""
+    if task.state is TaskState.PENDING:
+        return _move(replace(task, reason=Reason.KILLED, exit=None, ended=now), "kill")
+    if task.state is TaskState.CLAIMED:
+        return replace(task, stop=Stop.KILLED)
+    return task
+
+
+def renew(task: Task, *, row: str, digest: bytes, generation: int, cluster: str) -> Task:
+    """Make an existing task run (again) as the new generation defines it.
+
+    A final task keeps its result until the new one commits. A claimed one is stopped; its holder gives it back.
+    """
+    renewed = replace(task, row=row, digest=digest, generation=generation, cluster=cluster, losses=0, failures=0)
+    if task.state is TaskState.CLAIMED:
+        return replace(renewed, stop=Stop.REPLACED)
+    return _move(replace(renewed, attempts=0, claim=None, exit=None, reason=None), "rerun")
+
+
+def finish_job(job: Job, *, now: float) -> Job:
+    """End a job whose tasks have all ended."""
+    if job.state is JobState.KILLED:
+        return replace(job, ended=now)
+    return replace(_move_job(job, "finish"), ended=now)
+
+
+def may_finish(job: Job) -> bool:
+    """Say whether a job without open tasks may end: nobody is adding tasks, and it has not ended yet."""
+    return job.applying is None and job.ended is None and job.state in (JobState.ACTIVE, JobState.KILLED)
+
+
+def kill_job(job: Job) -> Job:
+    """Mark a job as killed; it ends when its tasks have."""
+    return _move_job(job, "kill") if job.state in JOB_MOVES["kill"] else job
+
+
+def activate(job: Job, *, generation: int, cluster: str, last_index: int, max_nodes: int) -> Job:
+    """Complete an apply: the job is at `generation` from now on."""
+    return replace(
+        _move_job(job, "activate"),
+        generation=generation,
+        max_nodes=max_nodes,
+        cluster=cluster,
+        last_index=last_index,
+        applying=None,
+        ended=None,
+    )
+
+
+def next_generation(job: Job | None, *, digest: str) -> int:
+    """Return the generation that an apply of the manifest with this digest leads to.
+
+    An unfinished apply of the same manifest is resumed under its number; that of another keeps its number,
+    because tasks may already point to its manifest.
+    """
+    if job is None:
+        return 1
+    if job.applying is None:
+        return job.generation + 1
+    return job.applying.generation + (job.applying.digest != digest)
+
+
+def may_take_over(current: Applying | None, mine: Applying, *, force: bool, now: float) -> bool:
+    """Say whether an apply may begin while another has not ended: if it is the same, stuck, or forced."""
+    return current is None or force or current.digest == mine.digest or now - current.progress > APPLY_PATIENCE
+
+
+def adopt(node: Node, *, pid: int, clock: float, boot: str) -> Node:
+    """Let the process that was started for this node take its record."""
+    return beat(_move_node(replace(node, pid=pid), "adopt"), clock=clock, boot=boot, samples={})
+
+
+def beat(node: Node, *, clock: float, boot: str, samples: Mapping[str, Sample]) -> Node:
+    """Say that the worker lives."""
+    return replace(node, beat=node.beat + 1, beat_clock=clock, beat_boot=boot, samples=samples)
+
+
+def confirm(node: Node | None, *, beat: int) -> Node:
+    """Return the node if it is as its worker left it; raise FencedError if others gave it up."""
+    if node is None or node.state not in (NodeState.ALIVE, NodeState.LEAVING) or node.beat != beat:
+        raise FencedError
+    return node
+
+
+def leave(node: Node) -> Node:
+    """Announce that the node goes; from now on it may not claim."""
+    return _move_node(node, "leave")
+
+
+def stay(node: Node) -> Node:
+    """Take the announcement back: there is work after all."""
+    return _move_node(node, "stay")
+
+
+def go(node: Node) -> Node:
+    """End a node that holds nothing any more."""
+    return _move_node(node, "go")
+
+
+def lose(node: Node) -> Node:
+    """Give up a node that has lapsed."""
+    return _move_node(node, "lose")
+
+
+def wanted_nodes(*, open_tasks: int, slots: int, most: int) -> int:
+    """Return how many nodes the open tasks can use."""
+    return min(most, math.ceil(open_tasks / slots))
+
+
+def missing_nodes(nodes: Sequence[Node], *, wanted: int) -> int:
+    """Return how many nodes must be started: those that leave or are lost do not count."""
+    present = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in nodes)
+    return max(0, wanted - present)
+
+
+def is_stale(node: Node, *, now: float) -> bool:
+    """Say whether a starting node was never adopted in its time."""
+    return node.state is NodeState.STARTING and now - node.created > RESERVATION
+
+
+def bump(cluster: Cluster) -> Cluster:
+    """Make the nodes of a cluster look at it."""
+    return replace(cluster, epoch=cluster.epoch + 1)
+
+
+def is_final(state: TaskState) -> bool:
+    """Say whether a task in this state has ended."""
+    return state not in OPEN
+
+
+def _move(task: Task, move: str) -> Task:
+    try:
+        return replace(task, state=TASK_MOVES[move][task.state])
+    except KeyError:
+        raise MoveError(f"task {task.id}: no move {move!r} from {task.state.value}") from None
+
+
+def _move_job(job: Job, move: str) -> Job:
+    try:
+        return replace(job, state=JOB_MOVES[move][job.state])
+    except KeyError:
+        raise MoveError(f"job {job.name}: no move {move!r} from {job.state.value}") from None
+
+
+def _move_node(node: Node, move: str) -> Node:
+    try:
+        return replace(node, state=NODE_MOVES[move][node.state])
+    except KeyError:
+        raise MoveError(f"node {node.name}: no move {move!r} from {node.state.value}") from None

@@ -1,0 +1,20 @@
+"""Manifest: YAML text or a document in, validated manifests out; and back to text, and explained."""
+
+from sparkles.manifest.defaults import with_defaults
+from sparkles.manifest.documents import Manifest, check, read, read_config
+from sparkles.manifest.emit import dump
+from sparkles.manifest.explain import describe, explain, update_policy
+from sparkles.manifest.stored import load
+
+__all__ = [
+    "Manifest",
+    "check",
+    "describe",
+    "dump",
+    "explain",
+    "load",
+    "read",
+    "read_config",
+    "update_policy",
+    "with_defaults",
+]

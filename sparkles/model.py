@@ -1,0 +1,269 @@
+"""The nouns: what the stores keep. Frozen values; every change is a new value made by `lifecycle`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+
+class JobState(str, Enum):
+    """Where a job stands."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    FINISHED = "finished"
+    KILLED = "killed"
+
+
+class TaskState(str, Enum):
+    """Where a task stands. Pending and claimed are open; the others are final."""
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    KILLED = "killed"
+
+
+OPEN = frozenset({TaskState.PENDING, TaskState.CLAIMED})
+
+
+class NodeState(str, Enum):
+    """Where a node stands. A starting node is a reservation that its process has yet to adopt."""
+
+    STARTING = "starting"
+    ALIVE = "alive"
+    LEAVING = "leaving"
+    LOST = "lost"
+    GONE = "gone"
+
+
+class Reason(str, Enum):
+    """How an attempt ended."""
+
+    EXIT = "exit"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
+    PREEMPTED = "preempted"
+    NODE_LOST = "node-lost"
+    NODE_LIMIT = "node-limit"
+    KILLED = "killed"
+    UPLOAD = "upload"
+
+
+class Stop(str, Enum):
+    """Why a running attempt should end early."""
+
+    KILLED = "killed"
+    REPLACED = "replaced"
+
+
+class Key(NamedTuple):
+    """The address of one record. `index` is only used by tasks."""
+
+    kind: str
+    name: str
+    index: int = 0  # type: ignore[assignment] # the word of the docs; nobody needs tuple.index of a key
+
+    @staticmethod
+    def job(name: str) -> Key:
+        """Return the key of the job of this name."""
+        return Key("job", name)
+
+    @staticmethod
+    def task(job: str, index: int) -> Key:
+        """Return the key of task `index` (from 1) of `job`."""
+        return Key("task", job, index)
+
+    @staticmethod
+    def node(name: str) -> Key:
+        """Return the key of the node of this name."""
+        return Key("node", name)
+
+    @staticmethod
+    def cluster(name: str) -> Key:
+        """Return the key of the cluster of this name."""
+        return Key("cluster", name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applying:
+    """An apply that has begun and not ended. It guards every commit of that apply."""
+
+    token: str
+    #: sha256 of the pinned manifest that is being applied: the same one resumes.
+    digest: str
+    #: The generation that the job will have.
+    generation: int
+    #: Wall clock, seconds: when this apply last committed something.
+    progress: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one manifest describes."""
+
+    name: str
+    state: JobState
+    #: Counts the applies that changed the job; the manifest of each is kept as an object.
+    generation: int
+    cluster: str
+    owner: str
+    #: Wall clock, seconds.
+    created: float
+    ended: float | None = None
+    #: The highest index ever given to a task: an index is never used again.
+    last_index: int = 0
+    #: The most nodes that may serve the job.
+    max_nodes: int = 1
+    applying: Applying | None = None
+    #: sha256 of the submitting shell's environment (jobs without an image, at home).
+    environment: str | None = None
+    version: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Return the address of this record."""
+        return Key.job(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One command to run to completion."""
+
+    job: str
+    #: The task's identity for good, from 1.
+    index: int
+    #: The parameters of this task: canonical JSON of an object of strings.
+    row: str
+    #: sha256 of everything that decides what the task computes (32 bytes).
+    digest: bytes
+    #: The job's generation whose manifest defines this task.
+    generation: int
+    cluster: str
+    state: TaskState = TaskState.PENDING
+    #: The node that holds the task, while it is claimed.
+    node: str | None = None
+    #: Random token of this claim; only its holder may finish the task.
+    claim: str | None = None
+    stop: Stop | None = None
+    #: Executions begun.
+    attempts: int = 0
+    #: Executions that count against `retries.limit`.
+    failures: int = 0
+    #: Times the task lost its node.
+    losses: int = 0
+    exit: int | None = None
+    reason: Reason | None = None
+    #: Wall clock, seconds, of the last attempt.
+    started: float | None = None
+    ended: float | None = None
+    #: Bytes: the most that one process of the last attempt had resident.
+    peak_memory: int | None = None
+    #: Names the published result that belongs to this record; any other is not to be trusted.
+    result_generation: str | None = None
+    version: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Return the address of this record."""
+        return Key.task(self.job, self.index)
+
+    @property
+    def id(self) -> str:
+        """Return `<job>.<index>`."""
+        return f"{self.job}.{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A machine, or at home a process, that runs a worker."""
+
+    name: str
+    cluster: str
+    state: NodeState
+    slots: int
+    #: Wall clock, seconds.
+    created: float
+    #: Counts the worker's commits: heartbeat and fence in one.
+    beat: int = 0
+    #: The lease clock of the machine (see `beat_boot`) at the last beat, seconds.
+    beat_clock: float = 0.0
+    #: Names the boot that `beat_clock` counts from.
+    beat_boot: str = ""
+    pid: int | None = None
+    #: Claim → latest memory sample of that attempt.
+    samples: Mapping[str, Sample] = field(default_factory=dict)
+    #: Whether the node has claimed a task since it started.
+    worked: bool = False
+    version: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Return the address of this record."""
+        return Key.node(self.name)
+
+
+class Sample(NamedTuple):
+    """What the processes of one attempt use, in bytes."""
+
+    processes: int
+    total: int
+    data: int
+    shared: int
+    resident: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The nodes that may serve a job."""
+
+    name: str
+    #: Tasks that each node runs at once.
+    slots: int
+    #: Seconds that a node without work waits for more.
+    linger: float
+    #: Moves when there is something for the nodes to look at: new tasks, or tasks to stop.
+    epoch: int = 0
+    version: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Return the address of this record."""
+        return Key.cluster(self.name)
+
+
+Record = Job | Task | Node | Cluster
+Records = Mapping[Key, Record]
+
+
+class NewTasks(NamedTuple):
+    """Many new tasks that differ only in index, row and digest."""
+
+    template: Task
+    #: (index, row, digest) of each.
+    rows: Iterable[tuple[int, str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What one commit writes."""
+
+    put: Sequence[Record] = ()
+    remove: Sequence[Key] = ()
+    add: NewTasks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskColumns:
+    """All tasks of a job as columns, ordered by index: what the planner works on."""
+
+    indices: Sequence[int]
+    #: 32 bytes a task, in the order of `indices`.
+    digests: bytes
+    states: Sequence[TaskState]
+
+    def __len__(self) -> int:
+        return len(self.indices)

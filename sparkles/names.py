@@ -1,0 +1,58 @@
+"""Names: which jobs and tasks a user means."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from sparkles.errors import RequestError, nearest
+from sparkles.model import Job
+
+LAST = "LAST"
+
+_TASK = re.compile(r"(?P<job>.+)\.(?P<index>[1-9][0-9]*)")
+
+
+def generated(now: datetime, token: str) -> str:
+    """Return the name of a job that was given none.
+
+    >>> generated(datetime(2019, 2, 12, 21, 28, 15), "bf0a")
+    '20190212-212815-bf0a'
+    """
+    return f"{now:%Y%m%d-%H%M%S}-{token}"
+
+
+def split_task(text: str) -> tuple[str, int | None]:
+    """Return (job, index) of `JOB.N`, or (job, None) of `JOB`. Names of jobs hold no dot.
+
+    >>> split_task("sweep.3"), split_task("sweep")
+    (('sweep', 3), ('sweep', None))
+    """
+    match = _TASK.fullmatch(text)
+    return (match["job"], int(match["index"])) if match else (text, None)
+
+
+def matching(pattern: str, jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs that a name, LAST or a glob stands for; `jobs` are oldest first. Never empty."""
+    if pattern == LAST and jobs:
+        return [jobs[-1]]
+    found = [job for job in jobs if job.name == pattern]
+    if not found and any(sign in pattern for sign in "*?["):
+        found = [job for job in jobs if fnmatch.fnmatchcase(job.name, pattern)]
+    if not found:
+        names = [job.name for job in jobs]
+        hint = nearest(pattern, names) or ("; 'sparkles status' lists the jobs" if names else "; there are no jobs")
+        raise RequestError(f"no job {pattern!r} here{hint}")
+    return found
+
+
+def one(pattern: str, jobs: Sequence[Job]) -> Job:
+    """Return the one job that `pattern` stands for."""
+    found = matching(pattern, jobs)
+    if len(found) > 1:
+        raise RequestError(
+            f"{pattern!r} stands for {len(found)} jobs; name one: {', '.join(j.name for j in found[:5])}"
+        )
+    return found[0]

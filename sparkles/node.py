@@ -1,0 +1,46 @@
+"""Node: the process of a node at home. Wires the worker to the local backend."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from sparkles.backends.local.backend import local_backend
+from sparkles.backends.local.compute import NodePlace
+from sparkles.backends.local.runtime import HostRuntime
+from sparkles.lifecycle import FencedError
+from sparkles.paths import Home
+from sparkles.timing import timing
+from sparkles.worker.loop import Worker
+
+#: A process that was given up by others says so with this exit code.
+_FENCED = 3
+
+
+def main(name: str) -> None:
+    """Serve as the node of this name until there is nothing to do."""
+    # Commands are started by fork, since nothing else lets a child wait before it becomes the command. The child
+    # only makes system calls before it is executed.
+    warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*", category=DeprecationWarning)
+    home = Home(Path(os.environ["SPARKLES_HOME"]))
+    place = NodePlace(home, name)
+    backend = local_backend(home, write=True, host=HostRuntime(place.running))
+    worker = Worker(backend, place, timing())
+
+    def terminate(*_: Any) -> None:
+        worker.terminate()
+
+    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        worker.run()
+    except FencedError:
+        print(f"node {name}: given up by others, or out of touch for too long", flush=True)  # noqa: T201
+        os._exit(_FENCED)  # a slot may be busy: nothing of it counts any more
+    backend.state.close()
+    place.leave()
+    sys.exit(0)

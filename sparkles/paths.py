@@ -1,0 +1,100 @@
+"""Paths: the only place that names files and objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+#: Files that sparkles itself writes into a task's result folder.
+LOG_NAME = "stdout.txt"
+RESULT_NAME = "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things are below the prefix of an object store."""
+
+    root: Path
+
+    def result(self, job: str, index: int) -> Path:
+        """Return the result folder of a task."""
+        return self.root / job / str(index)
+
+    def results(self, job: str) -> Path:
+        """Return the folder of all results of a job."""
+        return self.root / job
+
+    def blob(self, digest: str) -> Path:
+        """Return the place of a blob by its sha256 in hex."""
+        return self.root / ".sparkles" / "cas" / digest
+
+    def records(self, job: str) -> Path:
+        """Return the folder of what sparkles keeps for itself about a job."""
+        return self.root / ".sparkles" / "jobs" / job
+
+    def manifest(self, job: str, generation: int) -> Path:
+        """Return the place of a pinned manifest."""
+        return self.records(job) / f"{generation}.yaml"
+
+    def log(self, job: str, index: int, claim: str) -> Path:
+        """Return the log of a running attempt; at home it is one chunk that grows."""
+        return self.records(job) / "logs" / str(index) / claim / "0000"
+
+    def published(self, job: str, index: int, claim: str) -> Path:
+        """Return the folder of a result that is complete but not yet the task's."""
+        return self.records(job) / "published" / str(index) / claim
+
+    @property
+    def trash(self) -> Path:
+        """Return the folder that things are moved to before they are removed."""
+        return self.root / ".sparkles" / "trash"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where things are below SPARKLES_HOME."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """Return the state database."""
+        return self.root / "state.db"
+
+    @property
+    def objects(self) -> Path:
+        """Return the folder that stands for the bucket."""
+        return self.root / "objects"
+
+    @property
+    def hashes(self) -> Path:
+        """Return the cache of the hashes of uploaded files."""
+        return self.root / "hashes.db"
+
+    @property
+    def nodes(self) -> Path:
+        """Return the folder of all nodes."""
+        return self.root / "nodes"
+
+    def node(self, name: str) -> Path:
+        """Return the folder of a node: `lock`, `wake`, `running/`, `log`."""
+        return self.nodes / name
+
+    def work(self, node: str) -> Path:
+        """Return the folder of a node's work directories, one an attempt."""
+        return self.root / "work" / node
+
+    def environment(self, name: str) -> Path:
+        """Return the file of a submitting shell's environment."""
+        return self.root / "environments" / name
+
+
+def is_inside(relative: str) -> bool:
+    """Say whether a relative POSIX path stays in the folder that it starts from."""
+    path = PurePosixPath(relative)
+    depth = 0
+    for part in path.parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return False
+    return not path.is_absolute() and depth > 0

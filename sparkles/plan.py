@@ -1,0 +1,339 @@
+"""Plan: desired tasks and observed tasks in, an ordered list of actions with their causes out. Pure.
+
+`diff`, `--dry-run` and `apply` all print or carry out what `make` returns. It works on columns: digests,
+indices and states, not on a million objects.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+from sparkles.compile import DIGEST_SIZE
+from sparkles.indices import from_runs, to_runs
+from sparkles.manifest import update_policy
+from sparkles.model import TaskColumns, TaskState
+
+P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
+
+
+class Verb(str, Enum):
+    """What is done with a task."""
+
+    KEEP = "keep"
+    #: An open task gets its new definition.
+    CHANGE = "change"
+    #: A task that has ended runs again.
+    RERUN = "rerun"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+class Relation(str, Enum):
+    """How an observed task relates to the manifest."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+class Decision(NamedTuple):
+    """What to do with a task, and whether that loses something, so that the user is asked."""
+
+    verb: Verb
+    asks: bool = False
+
+
+DECISIONS: Mapping[tuple[Relation, TaskState], Decision] = {
+    (Relation.SAME, P): Decision(Verb.KEEP),
+    (Relation.SAME, C): Decision(Verb.KEEP),
+    (Relation.SAME, S): Decision(Verb.KEEP),
+    (Relation.SAME, F): Decision(Verb.KEEP),
+    (Relation.SAME, K): Decision(Verb.KEEP),
+    (Relation.CHANGED, P): Decision(Verb.CHANGE),
+    (Relation.CHANGED, C): Decision(Verb.CHANGE, asks=True),
+    (Relation.CHANGED, S): Decision(Verb.RERUN),
+    (Relation.CHANGED, F): Decision(Verb.RERUN),
+    (Relation.CHANGED, K): Decision(Verb.RERUN),
+    (Relation.GONE, P): Decision(Verb.REMOVE),
+    (Relation.GONE, C): Decision(Verb.REMOVE, asks=True),
+    (Relation.GONE, S): Decision(Verb.REMOVE, asks=True),
+    (Relation.GONE, F): Decision(Verb.REMOVE),
+    (Relation.GONE, K): Decision(Verb.REMOVE),
+}
+
+
+class Rerun(str, Enum):
+    """Which unchanged tasks run again."""
+
+    NONE = "none"
+    FAILED = "failed"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the manifest wants."""
+
+    #: 32 bytes a row, in the order of the sweep.
+    digests: bytes
+    #: In a `seq` sweep a row's number is its index.
+    seq: bool
+    #: The pinned document, without `status`.
+    document: Mapping[str, Any]
+    cluster: str
+
+    def __len__(self) -> int:
+        return len(self.digests) // DIGEST_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the store holds of a job."""
+
+    tasks: TaskColumns
+    #: The pinned document of the current generation, with `status`; None for a new job.
+    document: Mapping[str, Any] | None
+    generation: int
+    last_index: int
+    cluster: str
+
+
+#: What is observed of a job that does not exist.
+NOTHING = Observed(TaskColumns([], b"", []), None, 0, 0, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """Some tasks, what is done with them, and why."""
+
+    verb: Verb
+    indices: Sequence[int]
+    cause: str
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that an apply will do."""
+
+    job: str
+    generation: int
+    actions: Sequence[Action]
+    #: Changes that run nothing, e.g. "nodes.max 1 → 4".
+    settings: Sequence[str]
+    #: The index of each row, in the order of the sweep.
+    assigned: Sequence[int]
+    last_index: int
+    hints: Sequence[str] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether the world is as the manifest wants it."""
+        return not self.settings and all(action.verb is Verb.KEEP for action in self.actions)
+
+    @property
+    def asks(self) -> Sequence[Action]:
+        """The actions that lose something."""
+        return [action for action in self.actions if action.asks]
+
+    def count(self, *verbs: Verb) -> int:
+        """Return how many tasks these verbs concern."""
+        return sum(len(action.indices) for action in self.actions if action.verb in verbs)
+
+    def indices(self, *verbs: Verb) -> Iterator[int]:
+        """Yield the indices that these verbs concern."""
+        for action in self.actions:
+            if action.verb in verbs:
+                yield from action.indices
+
+
+def make(job: str, desired: Desired, observed: Observed, *, rerun: Rerun = Rerun.NONE) -> Plan:
+    """Decide what makes the observed job what the manifest wants."""
+    assigned, last_index = _assign(desired, observed, rerun)
+    found = _Grouping()
+    states = dict(zip(observed.tasks.indices, observed.tasks.states, strict=True))
+    digests = _digests_by_index(observed.tasks)
+    changes = _differences(observed.document, desired.document)
+    definition = ", ".join(text for text, policy in changes if policy == "rerun") or "its definition"
+    moves = bool(observed.cluster) and observed.cluster != desired.cluster
+    for position, index in enumerate(assigned):
+        state = states.pop(index, None)
+        if state is None:
+            found.add(Verb.ADD, index, "")
+            continue
+        same = digests(index) == _digest_at(desired.digests, position)
+        again = _again(rerun, state) if same else None
+        if again:
+            found.add(again.verb, index, f"--rerun {rerun.value}", asks=again.asks)
+        elif same and state is P and moves:
+            found.add(Verb.CHANGE, index, "resources")
+        else:
+            decision = DECISIONS[Relation.SAME if same else Relation.CHANGED, state]
+            found.add(decision.verb, index, "" if same else definition, asks=decision.asks)
+    for index, state in states.items():
+        decision = DECISIONS[Relation.GONE, state]
+        # Replacing a finished job as a whole is what `--rerun all` says: only running tasks are asked about.
+        asks = decision.asks and (rerun is not Rerun.ALL or state is C)
+        found.add(decision.verb, index, "no longer in the manifest", asks=asks)
+    return Plan(
+        job=job,
+        generation=observed.generation,
+        actions=found.actions(),
+        settings=_settings(changes, observed, assigned),
+        assigned=assigned,
+        last_index=last_index,
+        hints=_hints(observed, rerun),
+    )
+
+
+def _again(rerun: Rerun, state: TaskState) -> Decision | None:
+    if rerun is Rerun.ALL:
+        return DECISIONS[Relation.CHANGED, state]
+    if rerun is Rerun.FAILED and state in (F, K):
+        return Decision(Verb.RERUN)
+    return None
+
+
+class _Grouping:
+    """Collects tasks into as few actions as there are (verb, cause, asks)."""
+
+    def __init__(self) -> None:
+        self._groups: defaultdict[tuple[Verb, str, bool], array[int]] = defaultdict(lambda: array("q"))
+
+    def add(self, verb: Verb, index: int, cause: str, *, asks: bool = False) -> None:
+        self._groups[verb, cause, asks].append(index)
+
+    def actions(self) -> Sequence[Action]:
+        order = list(Verb)
+        groups = sorted(self._groups.items(), key=lambda group: order.index(group[0][0]))
+        return [Action(verb=verb, indices=indices, cause=cause, asks=asks) for (verb, cause, asks), indices in groups]
+
+
+def _digest_at(digests: bytes, position: int) -> bytes:
+    return digests[position * DIGEST_SIZE : (position + 1) * DIGEST_SIZE]
+
+
+def _digests_by_index(tasks: TaskColumns) -> Callable[[int], bytes]:
+    positions = {index: position for position, index in enumerate(tasks.indices)}
+    return lambda index: _digest_at(tasks.digests, positions[index])
+
+
+def _assign(desired: Desired, observed: Observed, rerun: Rerun) -> tuple[Sequence[int], int]:
+    """Return the index of each row, and the highest index ever given."""
+    count = len(desired)
+    if desired.seq or rerun is Rerun.ALL:
+        return range(1, count + 1), max(observed.last_index, count)
+    order = _order(observed)
+    matched = _match_digests(desired.digests, observed.tasks, order)
+    _match_positions(matched, order)
+    next_index = observed.last_index
+    for position, index in enumerate(matched):
+        if not index:
+            next_index += 1
+            matched[position] = next_index
+    return matched, next_index
+
+
+def _order(observed: Observed) -> Sequence[int]:
+    """Return the observed indices in the order that their rows had."""
+    status = (observed.document or {}).get("status", {})
+    present = set(observed.tasks.indices)
+    order = [index for index in from_runs(status.get("indices", "")) if index in present]
+    # Tasks that an unfinished apply has added are not in any stored manifest yet.
+    return order + sorted(present.difference(order))
+
+
+def _match_digests(digests: bytes, tasks: TaskColumns, order: Sequence[int]) -> array[int]:
+    """Match rows to tasks by digest, the k-th occurrence to the k-th. Unmatched rows get 0."""
+    digest_of = _digests_by_index(tasks)
+    waiting: defaultdict[bytes, list[int]] = defaultdict(list)
+    for index in reversed(order):
+        waiting[digest_of(index)].append(index)
+    matched = array("q")
+    for position in range(len(digests) // DIGEST_SIZE):
+        candidates = waiting.get(_digest_at(digests, position))
+        matched.append(candidates.pop() if candidates else 0)
+    return matched
+
+
+def _match_positions(matched: array[int], order: Sequence[int]) -> None:
+    """Give rows that were edited in place the index they had.
+
+    An edited row follows the row that it followed before; failing that, it stands where it stood. The first
+    rule finds it although rows were inserted or removed above it.
+    """
+    taken = set(matched)
+    place = {index: position for position, index in enumerate(order)}
+    for position, index in enumerate(matched):
+        if not index:
+            before = place[matched[position - 1]] if position and matched[position - 1] else -1
+            if position and before < 0:
+                continue
+            _take(matched, position, order, before + 1, taken)
+    for position, index in enumerate(matched):
+        if not index:
+            _take(matched, position, order, position, taken)
+
+
+def _take(matched: array[int], position: int, order: Sequence[int], old: int, taken: set[int]) -> None:
+    if old < len(order) and order[old] not in taken:
+        matched[position] = order[old]
+        taken.add(order[old])
+
+
+def _differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (what differs, its update policy) of two documents, e.g. ("image a → b", "rerun")."""
+    if old is None:
+        return []
+    differences = []
+    before, after = _fields(old), _fields(new)
+    for field in sorted({*before, *after}):
+        if before.get(field) != after.get(field):
+            texts = _texts(field, before.get(field), after.get(field))
+            differences += [(text, update_policy(field)) for text in texts]
+    return differences
+
+
+def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {"labels": document["metadata"].get("labels"), **document["spec"]}
+
+
+def _texts(field: str, before: Any, after: Any) -> list[str]:
+    if isinstance(before, dict) and isinstance(after, dict) and field not in ("parameters", "env"):
+        return [
+            f"{field}.{name} {_short(before.get(name))} → {_short(after.get(name))}"
+            for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)
+        ]
+    if isinstance(before, str) and isinstance(after, str):
+        return [f"{field} {_short(before)} → {_short(after)}"]
+    return [field]
+
+
+def _short(value: Any) -> str:
+    text = "unset" if value is None else str(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _settings(changes: Sequence[tuple[str, str]], observed: Observed, assigned: Sequence[int]) -> list[str]:
+    """Return the changes that the tasks' own actions do not carry."""
+    if observed.document is None:
+        return []
+    settings = [text for text, policy in changes if policy != "rerun"]
+    if any(policy == "rerun" for _, policy in changes):
+        settings += [text for text, policy in changes if policy == "rerun"]
+    elif to_runs(assigned) != observed.document.get("status", {}).get("indices"):
+        settings.append("order of the rows")
+    return settings
+
+
+def _hints(observed: Observed, rerun: Rerun) -> list[str]:
+    failed = sum(state in (F, K) for state in observed.tasks.states)
+    if failed and rerun is Rerun.NONE:
+        return [f"{failed} tasks failed or were killed before; --rerun failed runs them again"]
+    return []

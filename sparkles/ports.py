@@ -1,0 +1,337 @@
+"""Ports: the four things that a backend provides. The docstrings are the contracts that tests/contracts checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sparkles.model import (
+    Cluster,
+    Job,
+    Key,
+    Node,
+    Record,
+    Records,
+    Sample,
+    Task,
+    TaskColumns,
+    TaskState,
+    Writes,
+)
+
+#: Decides, from the records as read, what to write. Pure: it may be called again after a conflict.
+Move = Callable[[Records], Writes]
+
+
+class StateStore(Protocol):
+    """Jobs, tasks, nodes and clusters. Knows atomicity, no rules."""
+
+    #: The most records that one `change` should name.
+    commit_limit: int
+
+    def read(self, keys: Sequence[Key]) -> Records:
+        """Return the records that exist among `keys`."""
+        ...
+
+    def change(self, keys: Sequence[Key], move: Move) -> dict[Key, Record]:
+        """Write `move(records)` in one atomic commit, or nothing.
+
+        Reads `keys` and hands `move` those that exist. Everything that `move` puts or removes must be
+        among `keys`, or new. If another writer came between, reads and calls `move` again, so `move` must
+        be pure. What `move` raises leaves the store as it was. Returns the records put, with their versions.
+        """
+        ...
+
+    def pending(self, cluster: str, *, limit: int) -> Sequence[Task]:
+        """Return up to `limit` pending tasks of `cluster`, in the order they should be tried."""
+        ...
+
+    def held(self, node: str) -> Sequence[Task]:
+        """Return the tasks that `node` has claimed."""
+        ...
+
+    def is_open(self, job: str) -> bool:
+        """Say whether any task of `job` is pending or claimed. One snapshot."""
+        ...
+
+    def counts(self, job: str) -> Mapping[TaskState, int]:
+        """Return how many tasks of `job` are in each state; states without tasks are left out."""
+        ...
+
+    def columns(self, job: str) -> TaskColumns:
+        """Return index, digest and state of all tasks of `job`."""
+        ...
+
+    def tasks(self, job: str, *, states: Sequence[TaskState] = ()) -> Iterator[Task]:
+        """Yield the tasks of `job` by index, all or those in `states`."""
+        ...
+
+    def jobs(self) -> Sequence[Job]:
+        """Return all jobs, oldest first."""
+        ...
+
+    def nodes(self, cluster: str | None = None) -> Sequence[Node]:
+        """Return the nodes that are not gone, of one cluster or of all."""
+        ...
+
+    def tick(self) -> object:
+        """Return a value that differs from the last one if anybody may have written since. Cheap."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the store holds open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A file that a task leaves: where it is now, and its name in the result folder."""
+
+    name: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """All that one attempt publishes."""
+
+    job: str
+    index: int
+    claim: str
+    #: stdout and stderr together, complete.
+    log: Path
+    outputs: Sequence[Output]
+    #: The content of result.json.
+    document: Mapping[str, Any]
+
+
+class ObjectStore(Protocol):
+    """Blobs by hash, results in numbered folders, logs, manifests."""
+
+    def url(self, job: str) -> str:
+        """Return where the results of `job` are, for people."""
+        ...
+
+    def missing(self, digests: Sequence[str]) -> set[str]:
+        """Return those of the sha256 `digests` (hex) that the store does not hold."""
+        ...
+
+    def put_blob(self, source: Path, digest: str) -> None:
+        """Store the file's content under its sha256, once and for good.
+
+        Raises BackendError if the content does not have that hash: it changed while it was read.
+        """
+        ...
+
+    def read_blob(self, digest: str) -> bytes:
+        """Return the content of a small blob. Raises BackendError if the store does not hold it."""
+        ...
+
+    def stage(self, digest: str, destination: Path, *, executable: bool) -> None:
+        """Make a private, writable copy of a blob at `destination`, whose folder exists."""
+        ...
+
+    def write_manifest(self, job: str, generation: int, text: str) -> None:
+        """Keep the pinned manifest of one generation of a job."""
+        ...
+
+    def read_manifest(self, job: str, generation: int) -> str:
+        """Return the pinned manifest of one generation of a job."""
+        ...
+
+    def open_log(self, job: str, index: int, claim: str) -> Path:
+        """Return the file that the attempt's output is to be appended to."""
+        ...
+
+    def read_log(self, job: str, index: int, claim: str, *, start: int) -> bytes:
+        """Return the attempt's output from byte `start` on, as far as it has come in.
+
+        Works while the task runs and after its result is published; empty if there is none (yet).
+        """
+        ...
+
+    def publish(self, result: Result) -> str:
+        """Bring in a result, without making it the task's result yet; may move the files.
+
+        Returns its result generation. Until `promote`, an older result of the task stays as it is.
+        """
+        ...
+
+    def promote(self, job: str, index: int, result_generation: str) -> None:
+        """Make a published result the task's result folder. To be called after the task's commit.
+
+        Idempotent. Does nothing where that result is not there any more: a later one has replaced it.
+        """
+        ...
+
+    def discard(self, job: str, index: int, claim: str) -> None:
+        """Remove the unpromoted result of an attempt that will not be committed. Its log stays."""
+        ...
+
+    def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:
+        """Return (index, result generation) of the results that were published and never promoted."""
+        ...
+
+    def results(self, job: str) -> Sequence[int]:
+        """Return the indices for which `job` has a result folder."""
+        ...
+
+    def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
+        """Return (result generation, content of result.json), or None without a whole result."""
+        ...
+
+    def fetch(self, job: str, index: int, destination: Path) -> int:
+        """Copy a result folder to `destination` (made if need be). Returns the bytes copied."""
+        ...
+
+    def remove_results(self, job: str, indices: Sequence[int] | None = None) -> None:
+        """Remove the result folders of these tasks, or of all."""
+        ...
+
+    def remove_records(self, job: str) -> None:
+        """Remove manifests, logs and unpromoted results of `job`."""
+        ...
+
+    def write_environment(self, environment: Mapping[str, str]) -> str:
+        """Keep an environment for tasks without an image, readable by its owner alone. Returns its name."""
+        ...
+
+    def read_environment(self, name: str) -> dict[str, str]:
+        """Return an environment that `write_environment` kept."""
+        ...
+
+
+class Compute(Protocol):
+    """The machines that nodes run on."""
+
+    def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
+        """See to it that `wanted` nodes of `cluster` are starting or alive. Never lowers their number."""
+        ...
+
+    def wake(self, nodes: Sequence[Node]) -> None:
+        """Tell nodes to look at their cluster now. Harmless for nodes that are gone."""
+        ...
+
+    def lapsed(self, nodes: Sequence[Node]) -> Sequence[Node]:
+        """Return those of `nodes` whose worker is dead or hung."""
+        ...
+
+    def fence(self, node: Node) -> frozenset[str] | None:
+        """End what is left of a lapsed node. When this returns, none of its attempts runs any more.
+
+        Returns the claims that were running when it died, or None if that is not known.
+        """
+        ...
+
+    def last_words(self, node: Node) -> str:
+        """Return the end of what a dead node wrote about itself; empty if nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What a runtime is asked to run."""
+
+    claim: str
+    argv: Sequence[str]
+    #: The whole environment.
+    env: Mapping[str, str]
+    #: An existing folder.
+    folder: Path
+    #: The file that stdout and stderr are appended to.
+    log: Path
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a command ended."""
+
+    #: The exit code; 128 + the signal's number if a signal ended it.
+    exit: int
+    #: Bytes; None where it is not known.
+    peak_memory: int | None = None
+    out_of_memory: bool = False
+
+
+class Running(Protocol):
+    """A command that has been started."""
+
+    def wait(self) -> Ending:
+        """Wait for the end of the command; end what it left running. Called once."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command and all it started. Harmless after its end."""
+        ...
+
+    def sample(self) -> Sample | None:
+        """Return what the command uses now, or None where that cannot be known."""
+        ...
+
+
+class Runtime(Protocol):
+    """Runs commands on a node."""
+
+    def start(self, launch: Launch) -> Running:
+        """Start a command.
+
+        Raises LaunchError, with the exit code that a shell would give, if it cannot be executed.
+        """
+        ...
+
+
+class Place(Protocol):
+    """What a worker knows of the node it runs on."""
+
+    name: str
+    #: The folder for work directories.
+    work: Path
+    #: A file descriptor that becomes readable when the node is called.
+    wake: int
+    #: Names the boot that `clock` counts from.
+    boot: str
+
+    def clock(self) -> float:
+        """Return the seconds that leases are counted in."""
+        ...
+
+    def call(self) -> None:
+        """Make `wake` readable. Safe in any thread and in a signal handler."""
+        ...
+
+    def leave(self) -> None:
+        """Remove what the node kept. The last thing a worker does."""
+        ...
+
+
+class Hashes(Protocol):
+    """Hashes of local files."""
+
+    def sha256(self, path: Path) -> str:
+        """Return the sha256, in hex, of a file's content. Raises OSError if it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One column of adapters, and how times differ there."""
+
+    name: str
+    state: StateStore
+    objects: ObjectStore
+    compute: Compute
+    hashes: Hashes
+    #: Names the worker program: nodes serve only jobs that were submitted with the same one.
+    worker: str
+    #: Runs commands without an image; None where each task needs one.
+    host: Runtime | None = None
+    #: Runs commands in images; None where there is no engine for them.
+    containers: Runtime | None = None
+    #: Tasks that a node runs at once, if the manifest does not say.
+    default_slots: int = 1
+    #: Seconds that a node lingers, if the manifest does not say.
+    default_linger: float = 600.0

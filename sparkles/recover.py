@@ -1,0 +1,153 @@
+"""Recover: bring back the tasks of nodes that are gone, and end jobs whose tasks have all ended.
+
+Level-based: every step may be cut off, repeated, or done by several at once.
+"""
+
+from __future__ import annotations
+
+import time
+
+from sparkles import lifecycle
+from sparkles.apply import find_job, start_nodes
+from sparkles.model import Cluster, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
+from sparkles.ports import Backend
+
+#: Tasks given back in one commit.
+_BATCH = 100
+
+
+def heal(job: Job, backend: Backend) -> list[Node]:
+    """Do for a job whatever its nodes cannot do: sweep, settle, start nodes. Returns the nodes that were lost."""
+    lost = sweep(job.cluster, backend)
+    settle(job.name, backend)
+    start_nodes(job, backend)
+    return lost
+
+
+def settle(name: str, backend: Backend) -> None:
+    """End a job that has no open task. Nothing happens if there is one, or if an apply adds some meanwhile."""
+    job = find_job(backend, name)
+    if job is None or not lifecycle.may_finish(job) or backend.state.is_open(name):
+        return
+    seen = job.version
+
+    def move(records: Records) -> Writes:
+        current = records.get(Key.job(name))
+        if not isinstance(current, Job) or current.version != seen:
+            return Writes()
+        return Writes(put=[lifecycle.finish_job(current, now=time.time())])
+
+    backend.state.change([job.key], move)
+
+
+def sweep(cluster: str, backend: Backend) -> list[Node]:
+    """Take the tasks from the nodes of a cluster that have lapsed. Returns those nodes."""
+    lapsed = list(backend.compute.lapsed(backend.state.nodes(cluster)))
+    for node in lapsed:
+        started = backend.compute.fence(node)
+        _move_node(node, backend, lost=True)
+        jobs = _give_back(node, started, backend)
+        _move_node(node, backend, lost=False)
+        for job in jobs:
+            _tidy(job, backend)
+            settle(job, backend)
+    return lapsed
+
+
+def _move_node(node: Node, backend: Backend, *, lost: bool) -> None:
+    def move(records: Records) -> Writes:
+        current = records.get(node.key)
+        if not isinstance(current, Node) or current.state is NodeState.GONE:
+            return Writes()
+        return Writes(put=[lifecycle.lose(current) if lost else lifecycle.go(current)])
+
+    backend.state.change([node.key], move)
+
+
+def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> set[str]:
+    """Return the jobs whose tasks the node held, after taking them away."""
+    jobs: set[str] = set()
+
+    def move(records: Records) -> Writes:
+        now = time.time()
+        return Writes(
+            put=[
+                lifecycle.give_back(task, now=now, lost=started is None or task.claim in started)
+                for task in records.values()
+                if isinstance(task, Task) and task.state is TaskState.CLAIMED and task.node == node.name
+            ]
+        )
+
+    while held := backend.state.held(node.name)[:_BATCH]:
+        backend.state.change([task.key for task in held], move)
+        jobs.update(task.job for task in held)
+        for task in held:
+            backend.objects.discard(task.job, task.index, task.claim or "")
+    return jobs
+
+
+def _tidy(job: str, backend: Backend) -> None:
+    """Finish what dead workers left between a task's commit and its result's move into place."""
+    unpromoted = backend.objects.unpromoted(job)
+    records = backend.state.read([Key.task(job, index) for index, _ in unpromoted])
+    for index, generation in unpromoted:
+        task = records.get(Key.task(job, index))
+        if isinstance(task, Task) and task.result_generation == generation:
+            backend.objects.promote(job, index, generation)
+
+
+def stop(job: Job, backend: Backend, *, indices: frozenset[int] | None = None) -> int:
+    """Kill the open tasks of a job, all or those named; return how many. What has ended stays as it is."""
+    tasks = [
+        task
+        for task in backend.state.tasks(job.name, states=[TaskState.PENDING, TaskState.CLAIMED])
+        if indices is None or task.index in indices
+    ]
+    if indices is None:
+        _mark_killed(job, backend)
+
+    def move(records: Records) -> Writes:
+        now = time.time()
+        return Writes(put=[lifecycle.kill(task, now=now) for task in records.values() if isinstance(task, Task)])
+
+    size = backend.state.commit_limit
+    for start in range(0, len(tasks), size):
+        backend.state.change([task.key for task in tasks[start : start + size]], move)
+    look(job.cluster, backend)
+    sweep(job.cluster, backend)
+    settle(job.name, backend)
+    return len(tasks)
+
+
+def _mark_killed(job: Job, backend: Backend) -> None:
+    def move(records: Records) -> Writes:
+        current = records.get(job.key)
+        return Writes(put=[lifecycle.kill_job(current)]) if isinstance(current, Job) else Writes()
+
+    backend.state.change([job.key], move)
+
+
+def look(cluster: str, backend: Backend) -> None:
+    """Make the nodes of a cluster look at their tasks now."""
+    key = Key.cluster(cluster)
+
+    def move(records: Records) -> Writes:
+        current = records.get(key)
+        return Writes(put=[lifecycle.bump(current)]) if isinstance(current, Cluster) else Writes()
+
+    backend.state.change([key], move)
+    backend.compute.wake(backend.state.nodes(cluster))
+
+
+def delete(job: Job, backend: Backend, *, results: bool) -> None:
+    """Remove a job: its tasks, then its record, then what was kept for it; its results if asked to."""
+    size = backend.state.commit_limit
+    indices = backend.state.columns(job.name).indices
+    for start in range(0, len(indices), size):
+        keys = [Key.task(job.name, index) for index in indices[start : start + size]]
+        backend.state.change(keys, lambda records: Writes(remove=list(records)))
+    look(job.cluster, backend)
+    backend.state.change([job.key], lambda records: Writes(remove=list(records)))
+    backend.objects.remove_records(job.name)
+    if results:
+        backend.objects.remove_results(job.name)

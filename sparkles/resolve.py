@@ -1,0 +1,346 @@
+"""Resolve: a manifest becomes a pinned manifest, with nothing left to look up. Reads files; writes nothing."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sparkles import manifest as manifests
+from sparkles import placeholders
+from sparkles import sweep as sweeps
+from sparkles.compile import Definition, default_dest
+from sparkles.errors import BackendError, ProblemsError, RequestError
+from sparkles.manifest import Manifest
+from sparkles.placeholders import Template, UnknownParameterError
+from sparkles.ports import Backend
+from sparkles.spec import JobSpec, spec_of, upload_of
+from sparkles.sweep import Sweep
+
+#: CSV files that an unknown parameter is looked for in, at most.
+_HINT_FILES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """A job whose inputs are fixed."""
+
+    #: The pinned document, defaults filled in, without `status`.
+    document: dict[str, Any]
+    sweep: Sweep
+    #: sha256 → the local file with that content, for what may have to be uploaded.
+    sources: Mapping[str, Path]
+    #: sha256 of everything that the tasks need from the store.
+    digests: frozenset[str]
+    #: How many local files the manifest names.
+    files: int
+    warnings: Sequence[str] = field(default=())
+
+    @property
+    def spec(self) -> JobSpec:
+        """Return the pinned `spec`, typed."""
+        return spec_of(self.document)
+
+    def definition(self) -> Definition:
+        """Return what turns the rows into tasks."""
+        return Definition(self.spec, columns=self.sweep.columns, seq=self.sweep.seq)
+
+
+def pin(manifest: Manifest, backend: Backend) -> Pinned:
+    """Look up everything that the manifest refers to.
+
+    Raises ProblemsError for missing or unreadable files, all at once, naming the folder that paths start from.
+    """
+    document = copy.deepcopy(manifests.with_defaults(manifest.document))
+    document.pop("status", None)
+    files = _Files(manifest.base, backend)
+    sweep = _sweep(document["spec"], files)
+    entries = list(_entries(document["spec"].get("uploads", []), files))
+    document["spec"]["uploads"] = entries
+    _check_placeholders(document, sweep, files)
+    document["spec"]["uploads"] = [
+        pinned for position, entry in enumerate(entries) for pinned in _pin(entry, position, sweep, files)
+    ]
+    files.raise_problems()
+    if not entries:
+        del document["spec"]["uploads"]
+    _check_image(document["spec"].get("image"), backend)
+    return Pinned(
+        document=document,
+        sweep=sweep,
+        sources=files.sources,
+        digests=frozenset(files.digests),
+        files=len(files.named),
+        warnings=[*sweep.notes, *files.warnings, *_unused_files(document["spec"], manifest.base)],
+    )
+
+
+def check(manifest: Manifest, backend: Backend) -> None:
+    """Find out whether the manifest's parameters and placeholders go together, without looking at its uploads."""
+    document = copy.deepcopy(manifests.with_defaults(manifest.document))
+    files = _Files(manifest.base, backend)
+    sweep = _sweep(document["spec"], files)
+    document["spec"]["uploads"] = list(_entries(document["spec"].get("uploads", []), files))
+    _check_placeholders(document, sweep, files)
+
+
+class _Files:
+    """The local files that a manifest names, read relative to its folder; collects what is wrong with them."""
+
+    def __init__(self, base: Path, backend: Backend) -> None:
+        self.base = base
+        self.sources: dict[str, Path] = {}
+        self.digests: set[str] = set()
+        self.named: set[str] = set()
+        self.warnings: list[str] = []
+        self._backend = backend
+        self._problems: list[str] = []
+
+    def problem(self, where: str, text: str) -> None:
+        self._problems.append(f"{where}: {text}")
+
+    def missing(self, where: str, name: str) -> None:
+        self.problem(where, f"no file {name!r} in {self.base}")
+
+    def raise_problems(self) -> None:
+        if self._problems:
+            raise ProblemsError(dict.fromkeys(self._problems))
+
+    def read(self, name: str, where: str) -> bytes:
+        """Return the content of a file that is needed to go on at all."""
+        try:
+            return (self.base / name).read_bytes()
+        except FileNotFoundError:
+            raise RequestError(f"{where}: no file {name!r} in {self.base}") from None
+        except OSError as error:
+            raise RequestError(f"{where}: {name}: {error.strerror}") from None
+
+    def sha256(self, name: str, where: str) -> str | None:
+        """Return the hash of a file that will be uploaded; None after noting why there is none."""
+        path = self.base / name
+        try:
+            digest = self._backend.hashes.sha256(path)
+        except OSError as error:
+            self.problem(where, f"{name}: {error.strerror}")
+            return None
+        self.named.add(str(path))
+        self.digests.add(digest)
+        self.sources[digest] = path
+        return digest
+
+    def require(self, digest: str, name: str, where: str) -> None:
+        """See to it that content which is pinned already can be had: from the store, or from the file."""
+        self.named.add(str(self.base / name))
+        self.digests.add(digest)
+        if not self._backend.objects.missing([digest]):
+            return
+        path = self.base / name
+        if path.is_file() and self._backend.hashes.sha256(path) == digest:
+            self.sources[digest] = path
+        else:
+            self.problem(where, f"the content of {name!r} (sha256 {digest}) is neither stored nor at {path}")
+
+    def blob(self, digest: str, name: str) -> bytes:
+        """Return content that is pinned already."""
+        if digest in self.sources:
+            return self.sources[digest].read_bytes()
+        return self._backend.objects.read_blob(digest)
+
+    def below(self, name: str, where: str) -> Iterator[str]:
+        """Yield the files that an upload's src stands for: itself, or all below it."""
+        path = self.base / name
+        if path.is_dir():
+            found = list(_walk(path, name.rstrip("/")))
+            if not found:
+                self.problem(where, f"the folder {name!r} in {self.base} holds no file")
+            yield from found
+        elif path.is_file():
+            yield name
+        elif path.exists():
+            self.problem(where, f"{name!r} is neither a file nor a folder")
+        else:
+            self.missing(where, name)
+
+
+def _walk(folder: Path, name: str) -> Iterator[str]:
+    """Yield the regular files below a folder, by name. Links to folders are followed, but never in circles."""
+    seen: set[tuple[int, int]] = set()
+    for current, folders, files in os.walk(folder, followlinks=True):
+        status = Path(current).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders.sort()
+        relative = os.path.relpath(current, folder)
+        prefix = name if relative == "." else f"{name}/{relative}"
+        yield from (f"{prefix}/{file}" for file in sorted(files) if (Path(current) / file).is_file())
+
+
+def _sweep(spec: dict[str, Any], files: _Files) -> Sweep:
+    match spec.get("parameters"):
+        case None:
+            return sweeps.single()
+        case {"seq": count}:
+            return sweeps.from_seq(count)
+        case {"rows": rows}:
+            return sweeps.from_rows(rows)
+        case {"matrix": matrix}:
+            return sweeps.from_matrix(matrix)
+        case {"csv": name, "sha256": digest} as pinned:
+            files.require(digest, name, "spec.parameters.csv")
+            files.raise_problems()
+            sweep = sweeps.from_csv(files.blob(digest, name), name)
+        case {"csv": name} as pinned:
+            sweep = sweeps.from_csv(files.read(name, "spec.parameters.csv"), name)
+            pinned["sha256"] = files.sha256(name, "spec.parameters.csv")
+        case other:
+            raise AssertionError(f"the schema let {other!r} pass")
+    pinned["count"] = len(sweep)
+    return sweep
+
+
+def _entries(uploads: Sequence[Any], files: _Files, within: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+    """Yield `uploads` as mappings, with the @lists read."""
+    for position, entry in enumerate(uploads):
+        where = f"spec.uploads[{position}]" if not within else within[-1]
+        if isinstance(entry, str) and entry.startswith("@"):
+            name = entry[1:]
+            if name in within:
+                raise RequestError(f"{where}: the lists {' → '.join([*within, name])} name each other in a circle")
+            yield from _entries(_lines(files.read(name, where), name), files, (*within, name))
+        elif isinstance(entry, str):
+            upload = upload_of(entry)
+            yield {"src": upload.src} if upload.dest is None else {"src": upload.src, "dest": upload.dest}
+        else:
+            yield dict(entry)
+
+
+def _lines(content: bytes, name: str) -> list[str]:
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{name}: byte {error.start} is not UTF-8 text") from None
+    stripped = (line.strip() for line in lines)
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def _check_placeholders(document: Mapping[str, Any], sweep: Sweep, files: _Files) -> None:
+    """Find bad placeholders before any file is looked at; say which CSV has such a column."""
+    try:
+        Definition(spec_of(document), columns=sweep.columns, seq=sweep.seq)
+    except UnknownParameterError as error:
+        having = [path.name for path in _tables(files.base) if error.name in _header(path)]
+        hint = f"; {having[0]} has such a column: use it with --params {having[0]}" if having else ""
+        raise RequestError(f"{error}{hint}") from None
+
+
+def _tables(base: Path) -> list[Path]:
+    return sorted(path for path in base.glob("*.[ct]sv") if path.is_file())[:_HINT_FILES]
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            line = file.readline(65536)
+    except OSError:
+        return []
+    delimiter = "\t" if path.suffix == ".tsv" else ","
+    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+
+
+def _pin(entry: dict[str, Any], position: int, sweep: Sweep, files: _Files) -> Iterator[dict[str, Any]]:
+    where = f"spec.uploads[{position}]"
+    if entry["src"].startswith("gs://"):
+        raise BackendError(f"{where}: {entry['src']}: files of a bucket need the gcp backend, which is not built yet")
+    if "sha256" in entry:
+        files.require(entry["sha256"], entry["src"], where)
+        yield {"dest": default_dest(entry["src"]), **entry}
+    elif "files" in entry:
+        for file in entry["files"]:
+            files.require(file["sha256"], file["src"], where)
+        yield entry
+    elif _varies(entry["src"], sweep):
+        found = [file for src in _sources(entry["src"], sweep) for file in files.below(src, where)]
+        pinned = {file: _pinned_file(file, where, files) for file in found}
+        yield {**entry, "files": [{"src": file, **content} for file, content in pinned.items()]}
+    else:
+        # A `{{name}}` in src is a file called `{name}`; without other placeholders it names one thing.
+        yield from _pin_one(entry, next(_sources(entry["src"], sweep)), where, files)
+
+
+def _pin_one(entry: Mapping[str, Any], src: str, where: str, files: _Files) -> Iterator[dict[str, Any]]:
+    dest = entry.get("dest", default_dest(entry["src"]))
+    if not Path(src).is_absolute() and "dest" not in entry and ".." in Path(src).parts:
+        files.problem(where, f"{src!r} is outside {files.base}; say where it goes: {src}:{Path(src).name}")
+        return
+    for file in files.below(src, where):
+        suffix = file[len(src.rstrip("/")) :]
+        pinned = {"src": entry["src"].rstrip("/") + suffix, "dest": dest.rstrip("/") + suffix}
+        yield {**pinned, **_pinned_file(file, where, files)}
+
+
+def _pinned_file(name: str, where: str, files: _Files) -> dict[str, Any]:
+    digest = files.sha256(name, where)
+    if digest is None:
+        return {"sha256": "0" * 64, "executable": False}  # never seen: a problem has been noted
+    return {"sha256": digest, "executable": bool((files.base / name).stat().st_mode & 0o100)}
+
+
+def _varies(src: str, sweep: Sweep) -> bool:
+    return bool(_template(src, sweep).names)
+
+
+def _sources(src: str, sweep: Sweep) -> Iterator[str]:
+    """Yield each text that `src` becomes, once."""
+    template = _template(src, sweep)
+    if "index" in template.names and not sweep.seq:
+        raise RequestError(
+            f"spec.uploads: {src!r}: a row keeps its index while rows come and go, so no file is chosen by "
+            "{index}; name the file by a parameter, or use seq"
+        )
+    seen: set[str] = set()
+    for number, values in enumerate(sweep, start=1):
+        row = dict(zip(sweep.columns, values, strict=True))
+        rendered = template.render({**row, "index": str(number)})
+        if rendered not in seen:
+            seen.add(rendered)
+            yield rendered
+        if not template.names:
+            return
+
+
+def _template(src: str, sweep: Sweep) -> Template:
+    return placeholders.parse(src, {*sweep.columns, "index"}, "spec.uploads")
+
+
+def _check_image(image: str | None, backend: Backend) -> None:
+    if image is None and backend.host is None:
+        raise RequestError("spec.image: missing; on this backend every task runs in an image: add -i IMAGE")
+    if image is not None and backend.containers is None:
+        raise BackendError(
+            f"image {image!r}: running images on this machine is not built yet; "
+            "leave the image out to run the command on this machine itself"
+        )
+
+
+def _unused_files(spec: Mapping[str, Any], base: Path) -> Iterator[str]:
+    """Warn of words that name a local file which no task will have."""
+    command = spec["command"]
+    words = command.split() if isinstance(command, str) else command
+    uploaded = {entry["src"].split("/")[0] for entry in spec.get("uploads", [])}
+    for word in dict.fromkeys(words):
+        name = word.removeprefix("./")
+        if name and not Path(word).is_absolute() and name.split("/")[0] not in uploaded and _is_file(base / name):
+            yield f"{word!r} is a file here but is not uploaded; if the task needs it, add -u {name}"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a word too long for a name, or with a NUL
+        return False

@@ -1,0 +1,76 @@
+"""Results: read what tasks wrote, trusting only results that were committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sparkles.errors import RequestError
+from sparkles.model import Job, Key, Task
+from sparkles.ports import Backend
+
+#: Times that a result may be replaced while it is copied.
+_TRIES = 3
+
+
+def find_task(job: Job, index: int, backend: Backend) -> Task:
+    """Return a task. Raises RequestError if the job has none of this index."""
+    key = Key.task(job.name, index)
+    task = backend.state.read([key]).get(key)
+    if not isinstance(task, Task):
+        indices = backend.state.columns(job.name).indices
+        there = f"its tasks are {indices[0]} to {indices[-1]}" if len(indices) else "it has no tasks"
+        raise RequestError(f"job {job.name} has no task {index}; {there}")
+    return task
+
+
+def committed(task: Task, backend: Backend) -> dict[str, Any] | None:
+    """Return result.json of a task if it is the one that was committed, moving it into place if need be."""
+    if not task.result_generation:
+        return None
+    found = backend.objects.read_result(task.job, task.index)
+    if found is None or found[0] != task.result_generation:
+        backend.objects.promote(task.job, task.index, task.result_generation)
+        found = backend.objects.read_result(task.job, task.index)
+    return found[1] if found and found[0] == task.result_generation else None
+
+
+def fetch(name: str, tasks: Iterable[Task] | None, destination: Path, backend: Backend) -> tuple[int, int]:
+    """Copy results to `destination/<index>/`; return how many, and their bytes.
+
+    `tasks` are those whose results are wanted, or None for all that a deleted job left.
+    """
+    count = total = 0
+    for index, task in _folders(name, tasks, backend):
+        copied = _copy(name, index, destination / str(index), backend, task)
+        if copied is not None:
+            count, total = count + 1, total + copied
+    return count, total
+
+
+def _folders(name: str, tasks: Iterable[Task] | None, backend: Backend) -> Iterator[tuple[int, Task | None]]:
+    if tasks is None:
+        yield from ((index, None) for index in backend.objects.results(name))
+    else:
+        yield from ((task.index, task) for task in tasks)
+
+
+def _copy(name: str, index: int, destination: Path, backend: Backend, task: Task | None) -> int | None:
+    """Copy one result; again if another one took its place meanwhile."""
+    for _ in range(_TRIES):
+        if task is not None and committed(task, backend) is None:
+            return None
+        before = backend.objects.read_result(name, index)
+        copied = backend.objects.fetch(name, index, destination)
+        if backend.objects.read_result(name, index) == before:
+            return copied
+    raise RequestError(f"the result of {name}.{index} changes while it is copied; fetch it when the job has ended")
+
+
+def read_log(task: Task, backend: Backend, *, start: int = 0) -> bytes:
+    """Return the output of a task's attempt from byte `start` on; that of its committed result if none runs."""
+    claim = task.claim or task.result_generation
+    if claim is None:
+        return b""
+    return backend.objects.read_log(task.job, task.index, claim, start=start)

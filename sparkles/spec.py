@@ -1,0 +1,114 @@
+"""Spec: a validated manifest as typed values, for everything that comes after reading it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sparkles.lifecycle import RetryPolicy
+from sparkles.model import Reason
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedFile:
+    """A file by its content."""
+
+    sha256: str
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """One entry of `uploads`. In a pinned manifest either `file` or `files` is there."""
+
+    src: str
+    dest: str | None
+    file: PinnedFile | None = None
+    #: What each rendered `src`, or file below it, is: for a `src` that holds placeholders.
+    files: Mapping[str, PinnedFile] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """`spec` of a Job with its defaults filled in."""
+
+    command: str | Sequence[str]
+    image: str | None
+    working_dir: str
+    env: Mapping[str, str]
+    uploads: Sequence[Upload]
+    parameters: Mapping[str, Any]
+    #: None where the backend's default holds.
+    slots: int | None
+    max_nodes: int
+    #: Seconds; None where the backend's default holds.
+    linger: float | None
+    retries: RetryPolicy
+    #: Seconds; None for no limit.
+    timeout: float | None
+    include: Sequence[str]
+    exclude: Sequence[str]
+
+
+def spec_of(document: Mapping[str, Any]) -> JobSpec:
+    """Read the `spec` of a Job document in which the defaults are filled in."""
+    spec = document["spec"]
+    retries = spec["retries"]
+    nodes = spec["nodes"]
+    return JobSpec(
+        command=spec["command"],
+        image=spec.get("image"),
+        working_dir=spec["workingDir"],
+        env=spec.get("env", {}),
+        uploads=tuple(upload_of(entry) for entry in spec.get("uploads", [])),
+        parameters=spec.get("parameters", {}),
+        slots=spec.get("resources", {}).get("slots"),
+        max_nodes=nodes["max"],
+        linger=seconds(nodes["linger"]) if "linger" in nodes else None,
+        retries=RetryPolicy(limit=retries["limit"], on=frozenset(map(Reason, retries["on"]))),
+        timeout=seconds(spec["timeout"]) if "timeout" in spec else None,
+        include=spec["outputs"]["include"],
+        exclude=spec["outputs"]["exclude"],
+    )
+
+
+def upload_of(entry: str | Mapping[str, Any]) -> Upload:
+    """Read one entry of `uploads`: `src`, `src:dest` or a mapping.
+
+    >>> upload_of("gs://bucket/model.rds:model.rds").dest
+    'model.rds'
+    """
+    if isinstance(entry, str):
+        scheme = "gs://" if entry.startswith("gs://") else ""
+        src, colon, dest = entry[len(scheme) :].rpartition(":")
+        return Upload(src=scheme + (src if colon else dest), dest=dest if colon else None)
+    files = entry.get("files")
+    return Upload(
+        src=entry["src"],
+        dest=entry.get("dest"),
+        file=_pinned(entry) if "sha256" in entry else None,
+        files={file["src"]: _pinned(file) for file in files} if files is not None else None,
+    )
+
+
+def _pinned(entry: Mapping[str, Any]) -> PinnedFile:
+    return PinnedFile(sha256=entry["sha256"], executable=entry.get("executable", False))
+
+
+def is_duration(text: str) -> bool:
+    """Say whether `seconds` can read this."""
+    return re.fullmatch(r"(?:\d+[smhd])+", text) is not None
+
+
+def seconds(duration: str) -> float:
+    """Return the seconds of a duration.
+
+    >>> seconds("1h30m")
+    5400.0
+    """
+    parts = re.findall(r"(\d+)([smhd])", duration)
+    return float(sum(int(number) * _UNITS[unit] for number, unit in parts))

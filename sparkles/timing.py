@@ -1,0 +1,38 @@
+"""Timing: all the seconds of the protocol in one place, so that tests can run it quickly."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds. See PROTOCOL §2 and §3 for what each guards."""
+
+    #: A worker that could not commit for this long must not touch anything any more.
+    lease: float = 120.0
+    #: Before the end of the lease: no new claim; SIGTERM; SIGKILL and exit.
+    claim_margin: float = 45.0
+    term_margin: float = 30.0
+    kill_margin: float = 15.0
+    #: The longest between two heartbeats.
+    beat: float = 5.0
+    #: How often a busy worker looks whether there is something to stop.
+    look: float = 5.0
+    #: How often an idle worker looks for work that nobody woke it for.
+    idle_look: float = 30.0
+    #: A live process without a beat for this long is hung.
+    hung: float = 60.0
+    #: Between SIGTERM and SIGKILL.
+    grace: float = 10.0
+    #: Work that a worker claims ahead.
+    ahead: float = 5.0
+    #: How long the upload of a result is tried again.
+    upload_patience: float = 1800.0
+
+
+def timing() -> Timing:
+    """Return the protocol's times; SPARKLES_TIMING, a JSON object, changes some for tests."""
+    return Timing(**json.loads(os.environ.get("SPARKLES_TIMING", "{}")))

@@ -1,0 +1,243 @@
+"""Attempt: one execution of a task: stage in, run, find the outputs, publish. Runs in a slot's thread.
+
+Writes no state: what came of it goes back to the worker's loop.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkles.errors import LaunchError, SparklesError
+from sparkles.lifecycle import Attempt
+from sparkles.model import Reason, Sample, Task
+from sparkles.ports import Backend, Ending, Launch, Result, Running, Runtime
+from sparkles.timing import Timing
+from sparkles.worker import outputs
+from sparkles.worker.definitions import Assignment
+
+#: Seconds between two tries to bring in a result: doubled each time, up to the second number.
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of an assignment. Without an attempt, the task is given back."""
+
+    task: Task
+    attempt: Attempt | None = None
+    #: Whether giving it back counts as the loss of a node: it may be the task that broke something.
+    broke: bool = False
+
+
+class Execution:
+    """An assignment in the hands of a slot. `stop` may be called from another thread at any time."""
+
+    def __init__(self, assignment: Assignment, *, backend: Backend, work: Path, timing: Timing, node: str) -> None:
+        self.task = assignment.task
+        self.claim = assignment.task.claim or ""
+        self._assignment = assignment
+        self._backend = backend
+        self._folder = work / self.claim
+        self._timing = timing
+        self._node = node
+        self._lock = threading.Lock()
+        self._running: Running | None = None
+        self._why: Reason | None = None
+        self._abandoned = threading.Event()
+        #: time.monotonic() at which the command must have ended; None while it does not run.
+        self.deadline: float | None = None
+        #: time.monotonic() at which a command that was asked to stop is killed.
+        self.kill_at: float | None = None
+
+    def stop(self, why: Reason, *, abandon: bool = False) -> None:
+        """Ask the command to end; after a grace, `tick` kills it. `abandon`: the task is given back."""
+        with self._lock:
+            if abandon:
+                self._abandoned.set()
+            if self._why is None:
+                self._why = why
+                self.kill_at = time.monotonic() + self._timing.grace
+                if self._running:
+                    self._running.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the command now and publish nothing."""
+        self._abandoned.set()
+        with self._lock:
+            self._why = self._why or Reason.NODE_LIMIT
+            if self._running:
+                self._running.signal(signal.SIGKILL)
+
+    def tick(self, now: float) -> None:
+        """Enforce the time-out and the end of the grace."""
+        if self.deadline is not None and now >= self.deadline:
+            self.stop(Reason.TIMEOUT)
+        if self.kill_at is not None and now >= self.kill_at and self._running:
+            self._running.signal(signal.SIGKILL)
+
+    def next_tick(self) -> float | None:
+        """Return when `tick` has something to do, in time.monotonic()."""
+        if self.kill_at is not None:
+            return self.kill_at if self._running else None
+        return self.deadline
+
+    def sample(self) -> Sample | None:
+        """Return what the command uses now."""
+        return self._running.sample() if self._running else None
+
+    def run(self) -> Ended:
+        """Execute the task."""
+        if self._why:
+            return Ended(self.task)
+        try:
+            return self._run()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self) -> Ended:
+        log = self._backend.objects.open_log(self.task.job, self.task.index, self.claim)
+        log.touch()
+        started = time.time()
+        try:
+            staged = self._stage()
+            started = time.time()
+            ending = self._execute(log)
+        except LaunchError as error:
+            _append(log, f"sparkles: {error}\n")
+            return self._publish(log, Ending(exit=error.exit), Reason.EXIT, started, {})
+        except (SparklesError, OSError) as error:
+            _append(log, f"sparkles: the task's files could not be brought in: {error}\n")
+            return self._publish(log, Ending(exit=1), Reason.UPLOAD, started, {})
+        reason = self._why or (Reason.OUT_OF_MEMORY if ending.out_of_memory else Reason.EXIT)
+        if reason is Reason.TIMEOUT:
+            _append(log, f"sparkles: stopped after {self._assignment.policy.timeout:g} s (timeout)\n")
+        return self._publish(log, ending, reason, started, staged)
+
+    def _stage(self) -> outputs.Snapshot:
+        """Fill the work directory."""
+        definition = self._assignment.definition
+        (self._folder / definition.working_dir).mkdir(parents=True)
+        for entry in definition.inputs:
+            target = self._folder / entry.dest
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._backend.objects.stage(entry.sha256, target, executable=entry.executable)
+        return outputs.snapshot(self._folder, [entry.dest for entry in definition.inputs])
+
+    def _execute(self, log: Path) -> Ending:
+        definition = self._assignment.definition
+        launch = Launch(
+            claim=self.claim,
+            argv=definition.argv,
+            env=self._environment(),
+            folder=self._folder / definition.working_dir,
+            log=log,
+            image=definition.image,
+        )
+        running = self._runtime().start(launch)
+        with self._lock:
+            self._running = running
+            if self._why:
+                running.signal(signal.SIGTERM)
+            elif self._assignment.policy.timeout is not None:
+                self.deadline = time.monotonic() + self._assignment.policy.timeout
+        ending = running.wait()
+        self.deadline = None
+        return ending
+
+    def _runtime(self) -> Runtime:
+        runtime = self._backend.containers if self._assignment.definition.image else self._backend.host
+        if runtime is None:
+            raise LaunchError("this node has nothing to run the task with", exit=126)
+        return runtime
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **self._assignment.environment,
+            "PWD": str(self._folder / self._assignment.definition.working_dir),
+            "SPARKLES_JOB": self.task.job,
+            "SPARKLES_ATTEMPT": str(self.task.attempts + 1),
+            **self._assignment.definition.env,
+        }
+
+    def _publish(self, log: Path, ending: Ending, reason: Reason, started: float, staged: outputs.Snapshot) -> Ended:
+        if self._abandoned.is_set():
+            return Ended(self.task)
+        ended = time.time()
+        policy = self._assignment.policy
+        found = outputs.find(self._folder, staged, include=policy.include, exclude=policy.exclude)
+        result = Result(
+            job=self.task.job,
+            index=self.task.index,
+            claim=self.claim,
+            log=log,
+            outputs=found.outputs,
+            document=self._document(ending, reason, started, ended, found),
+        )
+        generation = self._insist(lambda: self._backend.objects.publish(result))
+        if generation is None:
+            return Ended(self.task) if self._abandoned.is_set() else self._ended(ending, Reason.UPLOAD, started, ended)
+        return self._ended(ending, reason, started, ended, generation)
+
+    def _insist(self, publish: Callable[[], str]) -> str | None:
+        """Try for a long time: hours of compute must not be lost to a full disk or a broken network."""
+        deadline = time.monotonic() + self._timing.upload_patience
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return publish()
+            except (SparklesError, OSError) as error:
+                if time.monotonic() + wait > deadline:
+                    print(f"task {self.task.id}: its result cannot be stored: {error}", flush=True)  # noqa: T201
+                    return None
+            if self._abandoned.wait(wait):
+                return None
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    def _ended(
+        self, ending: Ending, reason: Reason, started: float, ended: float, generation: str | None = None
+    ) -> Ended:
+        attempt = Attempt(
+            claim=self.claim,
+            digest=self.task.digest,
+            reason=reason,
+            exit=ending.exit,
+            started=started,
+            ended=ended,
+            peak_memory=ending.peak_memory,
+            result_generation=generation,
+        )
+        return Ended(self.task, attempt)
+
+    def _document(
+        self, ending: Ending, reason: Reason, started: float, ended: float, found: outputs.Found
+    ) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "job": self.task.job,
+            "index": self.task.index,
+            "claim": self.claim,
+            "command": list(self._assignment.definition.argv),
+            "parameters": dict(self._assignment.row),
+            "attempt": self.task.attempts + 1,
+            "exit": ending.exit,
+            "reason": reason.value,
+            "started": started,
+            "ended": ended,
+            "peakMemory": ending.peak_memory,
+            "node": self._node,
+            "host": os.uname().nodename,
+            "files": [{"name": output.name, "size": output.size} for output in found.outputs],
+        }
+        return {**document, "notes": list(found.notes)} if found.notes else document
+
+
+def _append(log: Path, text: str) -> None:
+    with log.open("a", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,80 @@
+"""Definitions: what a worker has to know to run a task, read from the job's pinned manifests and remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sparkles import manifest as manifests
+from sparkles.apply import find_job
+from sparkles.compile import Definition, TaskDefinition
+from sparkles.errors import BackendError
+from sparkles.model import Task
+from sparkles.ports import Backend
+from sparkles.spec import JobSpec, spec_of
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A claimed task with all that its execution needs."""
+
+    task: Task
+    definition: TaskDefinition
+    row: Mapping[str, str]
+    #: What the newest generation says about time-outs, outputs and retries.
+    policy: JobSpec
+    #: The environment to start from; empty with an image.
+    environment: Mapping[str, str]
+
+
+class Definitions:
+    """Looks up assignments. The state thread's own: not to be shared."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._definitions: dict[tuple[str, int], Definition] = {}
+        self._policies: dict[str, tuple[JobSpec, Mapping[str, str]]] = {}
+
+    def forget_policies(self) -> None:
+        """Look at the newest generations again: something was applied or deleted."""
+        self._policies.clear()
+
+    def assignment(self, task: Task) -> Assignment:
+        """Return what is needed to run a task. Raises BackendError if that cannot be found."""
+        row: Mapping[str, str] = json.loads(task.row)
+        definition = self._definition(task, row)
+        policy, environment = self.policy(task)
+        return Assignment(task, definition.define(row, task.index), row, policy, environment)
+
+    def policy(self, task: Task) -> tuple[JobSpec, Mapping[str, str]]:
+        """Return the newest generation's spec, and the environment to start from."""
+        if task.job not in self._policies:
+            job = find_job(self._backend, task.job)
+            if job is None:
+                raise BackendError(f"job {task.job} was deleted")
+            # While an apply goes on, its tasks are ahead of their job.
+            generation = max(job.generation, task.generation)
+            environment = self._backend.objects.read_environment(job.environment) if job.environment else {}
+            self._policies[task.job] = self._spec(task.job, generation), environment
+        return self._policies[task.job]
+
+    def _definition(self, task: Task, row: Mapping[str, str]) -> Definition:
+        """Return the definition of a task, making sure that it is the one that the task's digest is of.
+
+        A job may have been deleted and made anew under its name since the manifest was read.
+        """
+        key = task.job, task.generation
+        for fresh in (False, True):
+            if fresh or key not in self._definitions:
+                self._definitions[key] = self._read(task, row)
+            if self._definitions[key].digest(row, task.index) == task.digest:
+                return self._definitions[key]
+        raise BackendError(f"task {task.id}: the manifest of generation {task.generation} is not what it was made of")
+
+    def _read(self, task: Task, row: Mapping[str, str]) -> Definition:
+        spec = self._spec(task.job, task.generation)
+        return Definition(spec, columns=row.keys(), seq="seq" in spec.parameters)
+
+    def _spec(self, job: str, generation: int) -> JobSpec:
+        return spec_of(manifests.load(self._backend.objects.read_manifest(job, generation)))

@@ -1,0 +1,339 @@
+"""Loop: the worker's one thread that reads and writes state. See PROTOCOL §2 and §3.
+
+Each commit carries the node's own record with all finishes, releases and claims since the last one: heartbeat and
+fence in one. Slots run in threads of their own and never touch the state.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import secrets
+import select
+import statistics
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from sparkles import lifecycle, recover
+from sparkles.errors import SparklesError
+from sparkles.lifecycle import FencedError, RetryPolicy
+from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Stop, Task, TaskState, Writes
+from sparkles.ports import Backend, Place
+from sparkles.timing import Timing
+from sparkles.worker.attempt import Ended, Execution
+from sparkles.worker.definitions import Definitions
+
+#: Tasks that one commit may finish, and claim.
+_BATCH = 250
+
+#: Durations that the median is taken of.
+_REMEMBERED = 100
+
+#: A command is sampled from this age on, in seconds.
+_SAMPLE_AGE = 1.0
+
+
+class Worker:
+    """Serves one cluster with the slots of one node until there is nothing to do any more."""
+
+    def __init__(self, backend: Backend, place: Place, timing: Timing) -> None:
+        self._backend = backend
+        self._place = place
+        self._timing = timing
+        self._definitions = Definitions(backend)
+        self._held: dict[str, Execution] = {}
+        self._ready: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
+        self._ended: deque[Ended] = deque()
+        self._durations: deque[float] = deque(maxlen=_REMEMBERED)
+        self._touched: set[str] = set()
+        self._may_find = True
+        self._terminated = False
+
+    def terminate(self) -> None:
+        """Give everything back and go. Safe in a signal handler."""
+        self._terminated = True
+        self._place.call()
+
+    def run(self) -> None:
+        """Work until the node may leave. Raises FencedError if others have given it up."""
+        self._adopt()
+        threads = [threading.Thread(target=self._slot, daemon=True) for _ in range(self._node.slots)]
+        for thread in threads:
+            thread.start()
+        try:
+            while not self._is_done():
+                self._step()
+                self._wait()
+        except FencedError:
+            self._abandon()
+            raise
+        finally:
+            for _ in threads:
+                self._ready.put(None)
+
+    def _adopt(self) -> None:
+        sent = self._place.clock()
+
+        def move(records: Records) -> Writes:
+            node = records.get(Key.node(self._place.name))
+            if not isinstance(node, Node) or node.state is not NodeState.STARTING:
+                raise FencedError
+            return Writes(put=[lifecycle.adopt(node, pid=os.getpid(), clock=sent, boot=self._place.boot)])
+
+        written = self._backend.state.change([Key.node(self._place.name)], move)
+        self._confirmed(written, sent)
+        cluster = self._cluster()
+        self._idle_since = self._looked = sent
+        self._epoch, self._linger = cluster.epoch, cluster.linger
+
+    def _confirmed(self, written: dict[Key, Record], sent: float) -> None:
+        """Take note of a commit: the lease counts from before it was sent."""
+        node = written[Key.node(self._place.name)]
+        assert isinstance(node, Node)
+        self._node = node
+        self._lease_end = sent + self._timing.lease
+        self._beat_due = sent + self._timing.beat
+
+    def _cluster(self) -> Cluster:
+        key = Key.cluster(self._node.cluster)
+        cluster = self._backend.state.read([key]).get(key)
+        assert isinstance(cluster, Cluster)
+        return cluster
+
+    # The loop
+
+    def _step(self) -> None:
+        now = self._place.clock()
+        self._fence_myself(now)
+        for execution in list(self._held.values()):
+            execution.tick(time.monotonic())
+        if self._terminated:
+            for execution in self._held.values():
+                execution.stop(Reason.NODE_LIMIT, abandon=True)
+        elif now >= self._next_look() or self._is_called():
+            self._look(now)
+        ended = [self._ended.popleft() for _ in range(min(len(self._ended), _BATCH))]
+        candidates = self._candidates(now)
+        if ended or candidates or now >= self._beat_due:
+            self._commit(ended, candidates)
+        if not candidates:
+            self._settle()
+
+    def _wait(self) -> None:
+        """Sleep until something happens, or is due."""
+        if self._ended or (self._may_find and self._room() and not self._terminated):
+            return
+        now = self._place.clock()
+        moments = [self._beat_due, self._next_look(), self._lease_end - self._timing.kill_margin]
+        if not self._held:
+            moments.append(self._idle_since + self._linger)
+        monotonic = time.monotonic()
+        ticks = [tick for execution in self._held.values() if (tick := execution.next_tick()) is not None]
+        timeout = min([moment - now for moment in moments] + [tick - monotonic for tick in ticks])
+        select.select([self._place.wake], [], [], max(0.0, timeout))
+
+    def _is_called(self) -> bool:
+        """Say whether the node was woken, and forget it."""
+        called = False
+        with suppress(BlockingIOError):
+            while os.read(self._place.wake, 4096):
+                called = True
+        return called
+
+    def _next_look(self) -> float:
+        return self._looked + (self._timing.look if self._held else self._timing.idle_look)
+
+    def _look(self, now: float) -> None:
+        """Look at the cluster; if its epoch moved there is work, or something to stop."""
+        self._looked = now
+        cluster = self._cluster()
+        self._linger = cluster.linger
+        if cluster.epoch == self._epoch:
+            return
+        self._epoch = cluster.epoch
+        self._may_find = True
+        self._definitions.forget_policies()
+        mine = {task.claim: task for task in self._backend.state.held(self._node.name)} if self._held else {}
+        for claim, execution in self._held.items():
+            task = mine.get(claim)
+            if task is None or task.stop is Stop.REPLACED:
+                execution.stop(Reason.KILLED, abandon=True)
+            elif task.stop is Stop.KILLED:
+                execution.stop(Reason.KILLED)
+
+    def _room(self) -> int:
+        """Return how many more tasks the node may hold: its slots, and what they end in a few seconds."""
+        ahead = 0
+        if self._durations:
+            median = max(statistics.median(self._durations), 1e-3)
+            ahead = int(self._node.slots * self._timing.ahead / median)
+        return min(self._node.slots + ahead - len(self._held), _BATCH)
+
+    def _candidates(self, now: float) -> Sequence[Task]:
+        """Return pending tasks to try to claim."""
+        late = now > self._lease_end - self._timing.claim_margin
+        if self._terminated or late or not self._may_find or (room := self._room()) <= 0:
+            return []
+        found = self._backend.state.pending(self._node.cluster, limit=room)
+        self._may_find = len(found) == room
+        return found
+
+    # Commits
+
+    def _commit(self, ended: Sequence[Ended], candidates: Sequence[Task]) -> None:
+        """Write all that happened since the last commit, or find out that this node was given up."""
+        sent = self._place.clock()
+        tokens = {task.key: secrets.token_hex(8) for task in candidates}
+        policies = {end.task.claim: self._retry(end.task) for end in ended}
+        samples = {
+            claim: sample
+            for claim, execution in self._held.items()
+            if sent >= self._beat_due and (sample := execution.sample()) is not None
+        }
+        wall = time.time()
+
+        def move(records: Records) -> Writes:
+            node = records.get(self._node.key)
+            assert node is None or isinstance(node, Node)
+            node = lifecycle.confirm(node, beat=self._node.beat)
+            after = [_after(end, records.get(end.task.key), policies[end.task.claim], now=wall) for end in ended]
+            claimed = [
+                lifecycle.claim(task, node=node.name, token=token)
+                for key, token in tokens.items()
+                if isinstance(task := records.get(key), Task) and _is_free(task, node)
+            ]
+            node = replace(node, worked=node.worked or bool(claimed))
+            beat = lifecycle.beat(node, clock=sent, boot=self._place.boot, samples=samples)
+            return Writes(put=[beat, *(task for task in after if task), *claimed])
+
+        keys = [self._node.key, *(end.task.key for end in ended), *tokens]
+        written = self._backend.state.change(list(dict.fromkeys(keys)), move)
+        self._confirmed(written, sent)
+        self._forget(ended, written)
+        self._take(written, set(tokens.values()))
+
+    def _retry(self, task: Task) -> RetryPolicy:
+        try:
+            return self._definitions.policy(task)[0].retries
+        except (SparklesError, OSError):
+            return RetryPolicy()  # the job was deleted; so was the task
+
+    def _forget(self, ended: Sequence[Ended], written: dict[Key, Record]) -> None:
+        """Let go of what ended; make committed results visible."""
+        for end in ended:
+            claim = end.task.claim or ""
+            self._held.pop(claim, None)
+            self._touched.add(end.task.job)
+            if end.attempt is None:
+                continue
+            self._durations.append(end.attempt.ended - end.attempt.started)
+            task = written.get(end.task.key)
+            generation = end.attempt.result_generation
+            if isinstance(task, Task) and generation and task.result_generation == generation:
+                self._backend.objects.promote(task.job, task.index, generation)
+            else:
+                self._backend.objects.discard(end.task.job, end.task.index, claim)
+        if ended:
+            self._idle_since = self._place.clock()
+
+    def _take(self, written: dict[Key, Record], tokens: set[str]) -> None:
+        """Hand what was claimed to the slots."""
+        for task in written.values():
+            if not isinstance(task, Task) or task.claim not in tokens:
+                continue
+            try:
+                assignment = self._definitions.assignment(task)
+            except Exception:  # noqa: BLE001 - one unreadable task must not take the worker down
+                self._report(task)
+                self._ended.append(Ended(task, broke=True))
+                continue
+            self._held[task.claim or ""] = execution = Execution(
+                assignment,
+                backend=self._backend,
+                work=self._place.work,
+                timing=self._timing,
+                node=self._node.name,
+            )
+            self._ready.put(execution)
+
+    def _report(self, task: Task) -> None:
+        print(f"task {task.id} could not be executed:\n{traceback.format_exc()}", flush=True)  # noqa: T201
+
+    def _slot(self) -> None:
+        """Run executions, one after the other."""
+        while (execution := self._ready.get()) is not None:
+            try:
+                ended = execution.run()
+            except Exception:  # noqa: BLE001 - one bad task must not take the slot down
+                self._report(execution.task)
+                ended = Ended(execution.task, broke=True)
+            self._ended.append(ended)
+            self._place.call()
+
+    # The end
+
+    def _settle(self) -> None:
+        """End the jobs whose last task this node may have ended."""
+        while self._touched:
+            recover.settle(self._touched.pop(), self._backend)
+
+    def _is_done(self) -> bool:
+        """Say whether the node may go; if so, it has announced that and found nothing new since."""
+        if self._held or self._ended:
+            return False
+        idle = self._place.clock() - self._idle_since
+        if not self._terminated and (self._may_find or idle < self._linger):
+            return False
+        self._move_node(leaving=True)
+        if not self._terminated and self._backend.state.pending(self._node.cluster, limit=1):
+            self._move_node(leaving=False)
+            self._may_find = True
+            return False
+        for job in self._backend.state.jobs():
+            if job.cluster == self._node.cluster:
+                recover.settle(job.name, self._backend)
+        self._move_node(leaving=True, gone=True)
+        return True
+
+    def _move_node(self, *, leaving: bool, gone: bool = False) -> None:
+        sent = self._place.clock()
+
+        def move(records: Records) -> Writes:
+            node = records.get(self._node.key)
+            assert node is None or isinstance(node, Node)
+            node = lifecycle.confirm(node, beat=self._node.beat)
+            step = lifecycle.go if gone else lifecycle.leave if leaving else lifecycle.stay
+            return Writes(put=[step(lifecycle.beat(node, clock=sent, boot=self._place.boot, samples={}))])
+
+        self._confirmed(self._backend.state.change([self._node.key], move), sent)
+
+    def _fence_myself(self, now: float) -> None:
+        """Near the end of the lease stop what runs; at its end, everything."""
+        if now > self._lease_end - self._timing.kill_margin:
+            raise FencedError
+        if now > self._lease_end - self._timing.term_margin:
+            for execution in self._held.values():
+                execution.stop(Reason.NODE_LOST, abandon=True)
+
+    def _abandon(self) -> None:
+        for execution in self._held.values():
+            execution.kill()
+
+
+def _is_free(task: Task, node: Node) -> bool:
+    return task.state is TaskState.PENDING and task.cluster == node.cluster
+
+
+def _after(end: Ended, record: Record | None, retry: RetryPolicy, *, now: float) -> Task | None:
+    """Return the task as the end of an attempt leaves it; None if it is not this node's any more."""
+    if not isinstance(record, Task) or record.state is not TaskState.CLAIMED or record.claim != end.task.claim:
+        return None
+    attempt = end.attempt
+    if attempt and lifecycle.is_mine(record, claim=attempt.claim, digest=attempt.digest):
+        return lifecycle.finish(record, attempt, retry)
+    return lifecycle.give_back(record, now=now, lost=end.broke)
