@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from typing import TypedDict, TypeVar
 
 from sparkles import canonical, lifecycle, plan
 from sparkles import manifest as manifests
-from sparkles.compile import DIGEST_SIZE, row_text
+from sparkles.compile import DIGEST_SIZE, row_writer
 from sparkles.errors import BackendError, RequestError
 from sparkles.indices import to_runs
 from sparkles.manifest import Manifest
@@ -176,7 +176,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force:
     digest = canonical.sha256(prepared.pinned.document)
     now = time.time()
     applying = Applying(
-        token=secrets.token_hex(8),
+        token=os.urandom(8).hex(),
         digest=digest,
         generation=lifecycle.next_generation(prepared.job, digest=digest),
         progress=now,
@@ -184,22 +184,27 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force:
 
     def move(records: Records) -> Writes:
         job = records.get(key)
+        assert job is None or isinstance(job, Job)
+        if _marks(job) != _marks(prepared.job):
+            raise BackendError(f"job {prepared.name}: changed by someone else since this was planned; run it again")
         if job is None:
             job = Job(
                 name=prepared.name, state=JobState.ACTIVE, generation=0, cluster=prepared.cluster.name,
-                owner=submitter.owner, created=now,
+                owner=submitter.owner, submitted=now,
             )  # fmt: skip
-        assert isinstance(job, Job)
-        if job.generation != prepared.plan.generation:
-            raise BackendError(f"job {job.name}: changed by someone else since this was planned; run it again")
         if not lifecycle.may_take_over(job.applying, applying, force=force, now=now):
             raise BackendError(
                 f"job {job.name}: another apply of it is under way; wait for it, or take over with --force"
             )
-        return Writes(put=[replace(job, applying=applying, environment=environment)])
+        return Writes(put=[replace(job, applying=applying, environment=environment, submitted=now)])
 
     backend.state.change([key], move)
     return applying
+
+
+def _marks(job: Job | None) -> object:
+    """Return what every apply changes of a job, and nothing else does: with it, the set of tasks is the same."""
+    return job and (job.submitted, job.generation, job.applying)
 
 
 def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:
@@ -223,7 +228,8 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
         yield keys, lambda records: Writes(remove=list(records))
     renewed = set(prepared.plan.indices(Verb.CHANGE, Verb.RERUN))
     kept = set(prepared.plan.indices(Verb.KEEP))
-    for some in chunks((task for task in _tasks_to_run(prepared, kept) if task[0] in renewed), limit):
+    again = (task for task in _tasks_to_run(prepared, kept) if task[0] in renewed)
+    for some in chunks(again, limit) if renewed else ():
         yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying)
     template = Task(
         job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
@@ -235,10 +241,11 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
 
 def _tasks_to_run(prepared: Prepared, kept: set[int]) -> Iterator[NewTask]:
     sweep, digests = prepared.pinned.sweep, prepared.desired.digests
+    row = row_writer(sweep.columns)
     for position, (index, values) in enumerate(zip(prepared.plan.assigned, sweep, strict=True)):
         if index not in kept:
             start = position * DIGEST_SIZE
-            yield index, row_text(sweep.columns, values), digests[start : start + DIGEST_SIZE]
+            yield index, row(values), digests[start : start + DIGEST_SIZE]
 
 
 def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) -> TaskWrites:

@@ -7,7 +7,6 @@ command, env, uploads (dest, content, mode), image and working directory.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,7 +150,7 @@ class Definition:
             parts += [("," if position else "") + name, value]
         parts.append(f'}},"image":{canonical.text(self._spec.image)}')
         if self._seq:
-            parts += [',"index":', lambda row: json.dumps(row["index"])]
+            parts += [',"index":', lambda row: canonical.string(row["index"])]
         parts.append(',"uploads":')
         parts.append(
             self._json_of_inputs if any(upload.depends_on_row for upload in self._uploads) else self._json_of_inputs({})
@@ -214,7 +213,7 @@ def default_dest(src: str) -> str:
     ('in.bam', 'samples/a.bam', 'x.rds')
     """
     src = src.rstrip("/")
-    if src.startswith("/") or src.startswith("gs://"):
+    if src.startswith(("/", "gs://")):
         return src.rsplit("/", 1)[-1]
     return src
 
@@ -230,15 +229,21 @@ def _normal(dest: str) -> str:
     return "/".join(parts)
 
 
-def row_text(columns: Sequence[str], values: Sequence[str]) -> str:
-    """Return the record of a row: canonical JSON of its parameters."""
-    return json.dumps(dict(zip(columns, values, strict=True)), separators=(",", ":"), ensure_ascii=False)
+def row_writer(columns: Sequence[str]) -> Callable[[Sequence[str]], str]:
+    """Return what turns the values of a row into its record: a JSON object of its parameters.
+
+    >>> row_writer(["lambda", "size"])(["0.1", "small"])
+    '{"lambda":"0.1","size":"small"}'
+    """
+    names = [f"{canonical.string(name)}:" for name in columns]
+    string = canonical.string
+    return lambda values: "{" + ",".join([name + string(v) for name, v in zip(names, values, strict=True)]) + "}"
 
 
 def _json_of(template: Template) -> str | Callable[[Row], str]:
     if not template.names:
-        return json.dumps(template.render({}))
-    return lambda row: json.dumps(template.render(row))
+        return canonical.string(template.render({}))
+    return lambda row: canonical.string(template.render(row))
 
 
 def _joined(

@@ -111,8 +111,8 @@ class Job:
     generation: int
     cluster: str
     owner: str
-    #: Wall clock, seconds.
-    created: float
+    #: Wall clock, seconds: when the last apply that changed the job began.
+    submitted: float
     ended: float | None = None
     #: The highest index ever given to a task: an index is never used again.
     last_index: int = 0

@@ -69,7 +69,7 @@ class StateStore(Protocol):
         ...
 
     def jobs(self) -> Sequence[Job]:
-        """Return all jobs, oldest first."""
+        """Return all jobs, the one submitted last at the end."""
         ...
 
     def nodes(self, cluster: str | None = None) -> Sequence[Node]:

@@ -69,6 +69,10 @@ def pin(manifest: Manifest, backend: Backend) -> Pinned:
     if not entries:
         del document["spec"]["uploads"]
     _check_image(document["spec"].get("image"), backend)
+    if document["spec"]["needs"]:
+        raise BackendError(
+            "spec.needs: jobs that wait for other jobs are not built yet; apply them one after the other"
+        )
     return Pinned(
         document=document,
         sweep=sweep,
@@ -144,7 +148,7 @@ class _Files:
         else:
             self.problem(where, f"the content of {name!r} (sha256 {digest}) is neither stored nor at {path}")
 
-    def blob(self, digest: str, name: str) -> bytes:
+    def blob(self, digest: str) -> bytes:
         """Return content that is pinned already."""
         if digest in self.sources:
             return self.sources[digest].read_bytes()
@@ -194,7 +198,7 @@ def _sweep(spec: dict[str, Any], files: _Files) -> Sweep:
         case {"csv": name, "sha256": digest} as pinned:
             files.require(digest, name, "spec.parameters.csv")
             files.raise_problems()
-            sweep = sweeps.from_csv(files.blob(digest, name), name)
+            sweep = sweeps.from_csv(files.blob(digest), name)
         case {"csv": name} as pinned:
             sweep = sweeps.from_csv(files.read(name, "spec.parameters.csv"), name)
             pinned["sha256"] = files.sha256(name, "spec.parameters.csv")

@@ -12,14 +12,14 @@ from datetime import datetime
 from sparkles import recover, results
 from sparkles.apply import find_job
 from sparkles.errors import BackendError, RequestError
-from sparkles.lifecycle import is_final
+from sparkles.lifecycle import APPLY_PATIENCE, is_final
 from sparkles.model import OPEN, Job, Node, NodeState, Sample, Task, TaskState
 from sparkles.ports import Backend
 
 Say = Callable[[str], None]
 
 #: Seconds: the shortest pause between two looks, and the longest that nothing is looked at.
-_PAUSE, _LONGEST = 0.02, 1.0
+_PAUSE, _LONGEST = 0.02, 0.5
 
 #: A look may take this part of the time at most.
 _SHARE = 20
@@ -115,9 +115,16 @@ class _Healer:
             raise RequestError(f"job {self._name} was deleted")
         if now - self._healed >= _HEAL:
             self._healed = now
+            self._check_apply(job)
             for node in recover.heal(job, self._backend):
                 self._note(node)
         return job
+
+    def _check_apply(self, job: Job) -> None:
+        """Do not wait for ever for tasks that an apply, which was cut off, has not added."""
+        stuck = job.applying and time.time() - job.applying.progress > APPLY_PATIENCE
+        if stuck and not self._backend.state.is_open(job.name):
+            raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
 
     def _note(self, node: Node) -> None:
         self._bad_starts += not node.worked

@@ -35,11 +35,11 @@ COMMANDS = {
 class Sparkles(click.Group):
     """The group of all commands."""
 
-    def list_commands(self, _ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order that people need them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Load a command."""
         if name not in COMMANDS:
             return None
@@ -59,7 +59,7 @@ class Sparkles(click.Group):
             ctx.fail(f"no command {name!r}{nearest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
@@ -74,7 +74,8 @@ class Sparkles(click.Group):
             for line in str(error).splitlines():
                 click.echo(f"error: {line}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("interrupted; whatever was under way is completed by running the same again", err=True)
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             # Whoever read our output has enough of it, as `| head` does.

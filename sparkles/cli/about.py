@@ -21,5 +21,10 @@ def explain_cmd(field: str) -> None:
 
 @click.command("version")
 def version_cmd() -> None:
-    """Print the version."""
+    """Print the version.
+
+    \b
+    Example:
+      sparkles version
+    """
     click.echo(f"sparkles {__version__}")

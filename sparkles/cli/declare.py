@@ -14,7 +14,7 @@ from sparkles.apply import Prepared
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
 from sparkles.cli.submission import carry_out, confirm, exit_code, follow
-from sparkles.errors import RequestError
+from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
@@ -119,13 +119,15 @@ def _texts(name: str) -> list[tuple[str, str, Path]]:
     path = Path(name)
     if not path.is_dir():
         return [(name, _decode(_bytes(path), name), path.absolute().parent)]
-    inside = sorted(child for child in path.iterdir() if child.suffix in _SUFFIXES and child.is_file())
+    inside = sorted(child for child in path.iterdir() if child.suffix in (*_SUFFIXES, ".j2") and child.is_file())
     if not inside:
         raise RequestError(f"{name}: there is no *.yaml or *.yml in this folder")
     return [(str(child), _decode(_bytes(child), str(child)), path.absolute()) for child in inside]
 
 
 def _bytes(path: Path) -> bytes:
+    if path.suffix == ".j2":
+        raise BackendError(f"{path}: templates are not built yet; render it and apply the result")
     try:
         return path.read_bytes()
     except FileNotFoundError:

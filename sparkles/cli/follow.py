@@ -51,8 +51,7 @@ def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
     name = names.one(job, backend.state.jobs()).name
     counts: Mapping[TaskState, int] = {}
     try:
-        for counts in watch.poll(name, backend, deadline=deadline):
-            pass
+        *_, counts = watch.poll(name, backend, deadline=deadline)
     except TimeoutError:
         hint(f"job {name} has not ended after {timeout}; it goes on")
         sys.exit(_TIMED_OUT)

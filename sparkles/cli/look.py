@@ -39,7 +39,7 @@ def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str) -> None:
     there = backend.state.jobs()
     found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)} if jobs else None
     rows = [_job_row(job, backend) for job in (found.values() if found is not None else there)]
-    print_rows(rows, ["job", "state", *(state.value for state in TaskState), "created"], form)
+    print_rows(rows, ["job", "state", *(state.value for state in TaskState), "submitted"], form)
 
 
 def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
         "job": job.name,
         "state": "applying" if job.applying else job.state.value,
         **{state.value: counts.get(state, 0) for state in TaskState},
-        "created": moment(job.created),
+        "submitted": moment(job.submitted),
     }
 
 

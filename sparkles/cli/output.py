@@ -59,7 +59,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return "-"
-    if column in ("created", "started", "ended"):
+    if column in ("submitted", "started", "ended"):
         return str(value).replace("T", " ")[:19]
     if isinstance(value, Mapping):
         return " ".join(f"{name}={item}" for name, item in value.items())

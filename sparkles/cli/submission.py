@@ -9,13 +9,17 @@ from collections.abc import Mapping
 
 import click
 
-from sparkles import apply, plan_text, watch
+from sparkles import apply, plan_text, recover, watch
 from sparkles.apply import Prepared, Submitter
 from sparkles.cli import INTERRUPTED
 from sparkles.cli.context import hint
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
+
+
+#: Bytes from which on an upload can take more than a moment.
+_LONG_UPLOAD = 50_000_000
 
 
 def submitter() -> Submitter:
@@ -58,7 +62,15 @@ def carry_out(
         if watcher:
             watcher.status(backend.state.counts(prepared.name), backend.state.nodes(prepared.cluster.name))
 
-    return apply.execute(prepared, backend, submitter(), force=force, before_nodes=before_nodes)
+    size = prepared.upload["upload_bytes"]
+    with click.progressbar(length=size, label="uploading", file=sys.stderr, hidden=not _is_shown(size)) as bar:
+        job = apply.execute(prepared, backend, submitter(), force=force, before_nodes=before_nodes, uploaded=bar.update)
+    recover.settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
+    return job
+
+
+def _is_shown(size: int) -> bool:
+    return size > _LONG_UPLOAD and sys.stderr.isatty()
 
 
 def follow(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskState, int]:

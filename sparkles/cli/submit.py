@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -45,7 +44,7 @@ def _foreign(command: Any) -> Any:
 
 
 @click.command("sub", context_settings={"allow_interspersed_args": False})
-@click.option("-n", "--name", help="The job's name. Jobs of one name share results, and are quicker to submit again.")
+@click.option("-n", "--name", help=describe("metadata.name"))
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help=describe("metadata.labels"))
 @click.option("-i", "--image", help=describe("spec.image"))
 @click.option("-u", "--upload", "uploads", multiple=True, metavar="SRC[:DEST]|@LIST", help=describe("spec.uploads"))
@@ -107,7 +106,7 @@ def sub_cmd(
 
 def _manifest(flags: dict[str, Any], chosen: Chosen) -> Manifest:
     cwd = Path.cwd()
-    name = flags.pop("name") or names.generated(datetime.now().astimezone(), secrets.token_hex(2))
+    name = flags.pop("name") or names.generated(datetime.now().astimezone(), os.urandom(2).hex())
     built = authoring.document(
         Flags(name=name, defaults=chosen.settings.defaults, **flags),
         is_file=lambda word: _is_file(cwd, word),

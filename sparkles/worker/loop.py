@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import queue
-import secrets
 import select
 import statistics
 import threading
@@ -30,6 +29,9 @@ from sparkles.worker.definitions import Definitions
 
 #: Tasks that one commit may finish, and claim.
 _BATCH = 250
+
+#: Seconds after which a commit that failed is tried again; and the longest that an ended job waits to be settled.
+_RETRY, _SETTLE = 1.0, 1.0
 
 #: Durations that the median is taken of.
 _REMEMBERED = 100
@@ -88,7 +90,7 @@ class Worker:
         written = self._backend.state.change([Key.node(self._place.name)], move)
         self._confirmed(written, sent)
         cluster = self._cluster()
-        self._idle_since = self._looked = sent
+        self._idle_since = self._looked = self._settled = sent
         self._epoch, self._linger = cluster.epoch, cluster.linger
 
     def _confirmed(self, written: dict[Key, Record], sent: float) -> None:
@@ -120,13 +122,20 @@ class Worker:
         ended = [self._ended.popleft() for _ in range(min(len(self._ended), _BATCH))]
         candidates = self._candidates(now)
         if ended or candidates or now >= self._beat_due:
-            self._commit(ended, candidates)
-        if not candidates:
-            self._settle()
+            try:
+                self._commit(ended, candidates)
+            except SparklesError as error:
+                # Nothing was written. Try again until the lease is over: no result is lost to a full disk.
+                print(f"node {self._node.name}: {error}", flush=True)  # noqa: T201
+                self._ended.extendleft(reversed(ended))
+                time.sleep(_RETRY)
+                return
+        if not candidates or now - self._settled >= _SETTLE:
+            self._settle(now)
 
     def _wait(self) -> None:
         """Sleep until something happens, or is due."""
-        if self._ended or (self._may_find and self._room() and not self._terminated):
+        if self._ended or (self._may_find and self._room() > 0 and not self._terminated):
             return
         now = self._place.clock()
         moments = [self._beat_due, self._next_look(), self._lease_end - self._timing.kill_margin]
@@ -188,7 +197,7 @@ class Worker:
     def _commit(self, ended: Sequence[Ended], candidates: Sequence[Task]) -> None:
         """Write all that happened since the last commit, or find out that this node was given up."""
         sent = self._place.clock()
-        tokens = {task.key: secrets.token_hex(8) for task in candidates}
+        tokens = {task.key: os.urandom(8).hex() for task in candidates}
         policies = {end.task.claim: self._retry(end.task) for end in ended}
         samples = {
             claim: sample
@@ -234,12 +243,17 @@ class Worker:
             self._durations.append(end.attempt.ended - end.attempt.started)
             task = written.get(end.task.key)
             generation = end.attempt.result_generation
-            if isinstance(task, Task) and generation and task.result_generation == generation:
-                self._backend.objects.promote(task.job, task.index, generation)
-            else:
-                self._backend.objects.discard(end.task.job, end.task.index, claim)
+            try:
+                if isinstance(task, Task) and generation and task.result_generation == generation:
+                    self._backend.objects.promote(task.job, task.index, generation)
+                else:
+                    self._backend.objects.discard(end.task.job, end.task.index, claim)
+            except (SparklesError, OSError):
+                self._report(end.task)  # it is committed: whoever reads the result moves it into place
         if ended:
             self._idle_since = self._place.clock()
+        # What went back, for whatever reason, can be claimed again.
+        self._may_find |= any(isinstance(r, Task) and r.state is TaskState.PENDING for r in written.values())
 
     def _take(self, written: dict[Key, Record], tokens: set[str]) -> None:
         """Hand what was claimed to the slots."""
@@ -277,8 +291,9 @@ class Worker:
 
     # The end
 
-    def _settle(self) -> None:
+    def _settle(self, now: float) -> None:
         """End the jobs whose last task this node may have ended."""
+        self._settled = now
         while self._touched:
             recover.settle(self._touched.pop(), self._backend)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -63,7 +62,7 @@ class LocalCompute:
         if not lifecycle.missing_nodes(state.nodes(cluster.name), wanted=wanted):
             return None
         node = Node(
-            name=secrets.token_hex(8),
+            name=os.urandom(8).hex(),
             cluster=cluster.name,
             state=NodeState.STARTING,
             slots=cluster.slots,

@@ -10,8 +10,8 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -122,16 +122,19 @@ class DirectoryObjects:
             target.parent.mkdir(parents=True, exist_ok=True)
             if not published.exists():
                 return
-            self._to_trash(target)
+            old = self._to_trash(target)
             published.rename(target)
-            self._to_trash(published.parent)
+            self._empty(self._to_trash(published.parent))
+            if old:
+                # An old result may be huge, and the caller has a heartbeat to keep.
+                threading.Thread(target=self._empty, args=[old]).start()
             for folder in (log.parent, log.parent.parent):
                 with suppress(OSError):  # not empty: logs of earlier attempts stay
                     folder.rmdir()
 
     def discard(self, job: str, index: int, claim: str) -> None:
         """See ObjectStore."""
-        self._to_trash(self._layout.published(job, index, claim))
+        self._empty(self._to_trash(self._layout.published(job, index, claim)))
 
     def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:
         """See ObjectStore."""
@@ -140,11 +143,10 @@ class DirectoryObjects:
 
     def results(self, job: str) -> Sequence[int]:
         """See ObjectStore."""
-        try:
-            names = os.listdir(self._layout.results(job))
-        except FileNotFoundError:
+        folder = self._layout.results(job)
+        if not folder.is_dir():
             return []
-        return sorted(int(name) for name in names if name.isdecimal())
+        return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
 
     def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
         """See ObjectStore."""
@@ -171,14 +173,14 @@ class DirectoryObjects:
     def remove_results(self, job: str, indices: Sequence[int] | None = None) -> None:
         """See ObjectStore."""
         if indices is None:
-            self._to_trash(self._layout.results(job))
+            self._empty(self._to_trash(self._layout.results(job)))
             return
         for index in indices:
-            self._to_trash(self._layout.result(job, index))
+            self._empty(self._to_trash(self._layout.result(job, index)))
 
     def remove_records(self, job: str) -> None:
         """See ObjectStore."""
-        self._to_trash(self._layout.records(job))
+        self._empty(self._to_trash(self._layout.records(job)))
 
     def write_environment(self, environment: Mapping[str, str]) -> str:
         """See ObjectStore."""
@@ -208,17 +210,21 @@ class DirectoryObjects:
         finally:
             os.close(descriptor)
 
-    def _to_trash(self, path: Path) -> None:
-        """Take `path` away in one step, then remove it."""
-        doomed = self._layout.trash / secrets.token_hex(8)
+    def _to_trash(self, path: Path) -> Path | None:
+        """Take `path` away in one step; return where it is now, or None if there was nothing."""
+        doomed = self._layout.trash / os.urandom(8).hex()
         try:
             path.rename(doomed)
         except FileNotFoundError:
             if not os.path.lexists(path):
-                return
+                return None
             doomed.parent.mkdir(parents=True, exist_ok=True)
             path.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        return doomed
+
+    def _empty(self, doomed: Path | None) -> None:
+        if doomed:
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _read_from(path: Path, start: int) -> bytes:
@@ -242,7 +248,7 @@ def _take(output: Output, target: Path) -> None:
 def _replacing(target: Path) -> Iterator[Path]:
     """Yield a new path beside `target`, which becomes `target` when all went well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
+    partial = target.with_name(f".{os.urandom(8).hex()}")  # the target's own name may be as long as names get
     try:
         yield partial
         partial.replace(target)

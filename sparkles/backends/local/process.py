@@ -1,9 +1,14 @@
-"""Process: what the operating system can say about processes and this boot. Linux first, other Unixes as far as they go."""
+"""Process: what the operating system can say about processes and this boot.
+
+Written for Linux; other Unixes are asked what they can tell.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -36,43 +41,33 @@ def identity(pid: int) -> str | None:
 
 def group_lives(group: int) -> bool:
     """Say whether a process group has members that are not zombies."""
-    try:
-        names = [name for name in os.listdir(_PROC) if name.isdecimal()]
-    except OSError:
-        names = []
-    if not names:  # no /proc here
+    if not _PROC.joinpath("self/stat").exists():
         try:
             os.killpg(group, 0)
         except OSError:
             return False
         return True
-    for name in names:
-        try:
-            fields = _PROC.joinpath(name, "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2]
-        except OSError:
-            continue
-        state, _, its_group, *_ = fields.split()
-        if int(its_group) == group and state not in "ZX":
-            return True
-    return False
+    return any(state not in "ZX" for _, state in _members(group))
 
 
 def sample_group(group: int) -> Sample | None:
     """Return what the processes of a process group use now; None where that cannot be known."""
     page = os.sysconf("SC_PAGE_SIZE")
-    found: list[list[int]] = []
-    try:
-        names = [name for name in os.listdir(_PROC) if name.isdecimal()]
-    except OSError:
-        return None
-    for name in names:
-        try:
-            stat = _PROC.joinpath(name, "stat").read_text(encoding="ascii", errors="replace")
-            if int(stat.rpartition(")")[2].split()[2]) == group:
-                found.append([int(n) * page for n in _PROC.joinpath(name, "statm").read_text().split()])
-        except OSError:
-            continue  # it ended meanwhile
+    found = []
+    for process, _ in _members(group):
+        with suppress(OSError):  # it ended meanwhile
+            found.append([int(number) * page for number in (process / "statm").read_text().split()])
     if not found:
         return None
     size, resident, shared, _, _, data, *_ = (sum(column) for column in zip(*found, strict=True))
     return Sample(processes=len(found), total=size, data=data, shared=shared, resident=resident)
+
+
+def _members(group: int) -> Iterator[tuple[Path, str]]:
+    """Yield (folder in /proc, state) of the processes of a group."""
+    for process in _PROC.glob("[0-9]*"):
+        with suppress(OSError):
+            text = (process / "stat").read_text(encoding="ascii", errors="replace")
+            state, _, its_group, *_ = text.rpartition(")")[2].split()
+            if int(its_group) == group:
+                yield process, state

@@ -29,7 +29,7 @@ SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE job (
   name TEXT PRIMARY KEY, state TEXT NOT NULL, generation INTEGER NOT NULL, cluster TEXT NOT NULL,
-  owner TEXT NOT NULL, created REAL NOT NULL, ended REAL, last_index INTEGER NOT NULL,
+  owner TEXT NOT NULL, submitted REAL NOT NULL, ended REAL, last_index INTEGER NOT NULL,
   max_nodes INTEGER NOT NULL, applying TEXT, environment TEXT, version INTEGER NOT NULL);
 CREATE TABLE task (
   job TEXT NOT NULL, "index" INTEGER NOT NULL, row TEXT NOT NULL, digest BLOB NOT NULL,
@@ -73,7 +73,7 @@ def encode(record: Record) -> tuple[Any, ...]:
         case Job():
             return (
                 record.name, record.state.value, record.generation, record.cluster, record.owner,
-                record.created, record.ended, record.last_index, record.max_nodes,
+                record.submitted, record.ended, record.last_index, record.max_nodes,
                 json.dumps(asdict(record.applying)) if record.applying else None,
                 record.environment, record.version,
             )  # fmt: skip

@@ -6,6 +6,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sparkles.backends.local import records
@@ -39,10 +40,16 @@ class SqliteState:
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             require_local_disk(path.parent)
-        self._connection = sqlite3.connect(path or ":memory:", timeout=_PATIENCE, isolation_level=None)
         self._writes = 0
         try:
+            self._connection = sqlite3.connect(path or ":memory:", timeout=_PATIENCE, isolation_level=None)
+        except sqlite3.OperationalError as error:
+            raise BackendError(f"{path}: cannot be used as the state of sparkles: {error}") from None
+        try:
             self._prepare(path)
+        except BackendError:
+            self.close()
+            raise
         except sqlite3.DatabaseError as error:
             self.close()
             raise BackendError(f"{path}: cannot be used as the state of sparkles: {error}") from None
@@ -50,20 +57,23 @@ class SqliteState:
     def _prepare(self, path: Path | None) -> None:
         execute = self._connection.execute
         execute("PRAGMA synchronous = NORMAL")
-        if execute("PRAGMA user_version").fetchone()[0] == records.SCHEMA_VERSION:
+        if self._version(path) == records.SCHEMA_VERSION:
             return
         execute("PRAGMA journal_mode = WAL")
         with self._transaction():
-            version = execute("PRAGMA user_version").fetchone()[0]
-            if version > records.SCHEMA_VERSION:
-                raise BackendError(
-                    f"{path}: written by a newer sparkles (schema {version}, this one knows "
-                    f"{records.SCHEMA_VERSION}); use that version, or another SPARKLES_HOME"
-                )
-            if version == 0:
+            if self._version(path) == 0:
                 for statement in records.SCHEMA.split(";\n"):
                     execute(statement)
                 execute(f"PRAGMA user_version = {records.SCHEMA_VERSION}")
+
+    def _version(self, path: Path | None) -> int:
+        version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > records.SCHEMA_VERSION:
+            raise BackendError(
+                f"{path}: written by a newer sparkles (schema {version}, this one knows "
+                f"{records.SCHEMA_VERSION}); use that version, or another SPARKLES_HOME"
+            )
+        return version
 
     def read(self, keys: Sequence[Key]) -> Records:
         """See StateStore."""
@@ -178,7 +188,7 @@ class SqliteState:
 
     def jobs(self) -> Sequence[Job]:
         """See StateStore."""
-        rows = self._connection.execute(f"SELECT {records.QUOTED['job']} FROM job ORDER BY created, rowid")  # noqa: S608
+        rows = self._connection.execute(f"SELECT {records.QUOTED['job']} FROM job ORDER BY submitted, rowid")  # noqa: S608
         return [records.job_from(row) for row in rows]
 
     def nodes(self, cluster: str | None = None) -> Sequence[Node]:
@@ -200,16 +210,16 @@ class SqliteState:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        """Commit what is done inside as a whole, or leave everything as it was."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise BackendError(f"the state database cannot be written: {error}") from None
-        try:
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:  # full disk, I/O error, locked for too long
+            raise BackendError(f"the state database cannot be written: {error}") from None
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
         self._writes += 1
 
 
@@ -226,7 +236,4 @@ def _around(template: Task) -> tuple[tuple[object, ...], tuple[object, ...]]:
 
 
 def _with_version(record: Record, version: int) -> Record:
-    # `dataclasses.replace` on the union of records is beyond mypy; each of them has this field.
-    from dataclasses import replace
-
     return replace(record, version=version)
