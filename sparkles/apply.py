@@ -196,7 +196,9 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force:
             raise BackendError(
                 f"job {job.name}: another apply of it is under way; wait for it, or take over with --force"
             )
-        return Writes(put=[replace(job, applying=applying, environment=environment, submitted=now)])
+        job = replace(job, applying=applying, environment=environment, submitted=now)
+        # Noted before any task is added: an index is not used again even if this apply is cut off.
+        return Writes(put=[replace(job, last_index=prepared.plan.last_index)])
 
     backend.state.change([key], move)
     return applying

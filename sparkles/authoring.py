@@ -107,7 +107,7 @@ def _command(words: Sequence[str], is_file: Callable[[str], bool]) -> tuple[str 
                 f"write a manifest with the list form: command: [{words[0]!r}]"
             )
         return words[0], []
-    carried = [word[1:] for word in words if word.startswith("^") and is_file(word[1:])]
+    carried = [word[1:] for word in words if word.startswith("^") and word[1:2] != "^" and is_file(word[1:])]
     return [_word(word, carried) for word in words], carried
 
 

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from sparkles import canonical, placeholders, shell_line
 from sparkles.errors import BackendError, RequestError
@@ -73,7 +74,7 @@ class Definition:
         self._uploads = [
             _UploadTemplate(upload, known, f"spec.uploads[{position}]") for position, upload in enumerate(spec.uploads)
         ]
-        if not is_inside(f"x/{spec.working_dir}"):
+        if not is_inside(spec.working_dir, itself=True):
             raise RequestError(f"spec.workingDir: {spec.working_dir!r} leaves the work directory")
 
     @property
@@ -111,6 +112,9 @@ class Definition:
                 other = inputs.setdefault(entry.dest, entry)
                 if other != entry:
                     raise RequestError(f"{upload.where}: two different files would be put at {entry.dest!r}")
+        for folder in {str(folder) for dest in inputs for folder in PurePosixPath(dest).parents}:
+            if folder in inputs:
+                raise RequestError(f"spec.uploads: {folder!r} is a file and a folder at once; give one of them a dest")
         return list(inputs.values())
 
     def digest(self, row: Row, index: int) -> bytes:

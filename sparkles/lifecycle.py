@@ -105,8 +105,13 @@ def claim(task: Task, *, node: str, token: str) -> Task:
 
 
 def is_mine(task: Task | None, *, claim: str, digest: bytes) -> bool:
-    """Say whether the holder of `claim`, who executed `digest`, may finish the task."""
-    return task is not None and task.state is TaskState.CLAIMED and task.claim == claim and task.digest == digest
+    """Say whether the holder of `claim`, who executed `digest`, may finish the task.
+
+    Not if it is to run anew: the digest may be the same, but that run is not the one that was asked for.
+    """
+    if task is None or task.state is not TaskState.CLAIMED or task.stop is Stop.REPLACED:
+        return False
+    return task.claim == claim and task.digest == digest
 
 
 def finish(task: Task, attempt: Attempt, retry: RetryPolicy) -> Task:

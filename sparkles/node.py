@@ -17,9 +17,6 @@ from sparkles.paths import Home
 from sparkles.timing import timing
 from sparkles.worker.loop import Worker
 
-#: Seconds that a thread may compute while another one waits.
-_SWITCH = 1e-4
-
 #: A process that was given up by others says so with this exit code.
 _FENCED = 3
 
@@ -29,9 +26,6 @@ def main(name: str) -> None:
     # Commands are started by fork, since nothing else lets a child wait before it becomes the command. The child
     # only makes system calls before it is executed.
     warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*", category=DeprecationWarning)
-    # Slots make many system calls and compute little. At the default of 5 ms each of them would wait that long for
-    # the thread that computes.
-    sys.setswitchinterval(_SWITCH)
     home = Home(Path(os.environ["SPARKLES_HOME"]))
     place = NodePlace(home, name)
     backend = local_backend(home, write=True, host=HostRuntime(place.running))

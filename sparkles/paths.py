@@ -37,8 +37,8 @@ class Layout:
         return self.records(job) / f"{generation}.yaml"
 
     def log(self, job: str, index: int, claim: str) -> Path:
-        """Return the log of a running attempt; at home it is one chunk that grows."""
-        return self.records(job) / "logs" / str(index) / claim / "0000"
+        """Return the log of an attempt: one chunk that grows. No folder of its own, since making one costs more."""
+        return self.records(job) / "logs" / f"{index}.{claim}"
 
     def published(self, job: str, index: int, claim: str) -> Path:
         """Return the folder of a result that is complete but not yet the task's."""
@@ -89,12 +89,12 @@ class Home:
         return self.root / "environments" / name
 
 
-def is_inside(relative: str) -> bool:
-    """Say whether a relative POSIX path stays in the folder that it starts from."""
+def is_inside(relative: str, *, itself: bool = False) -> bool:
+    """Say whether a relative POSIX path stays in the folder that it starts from; it may be that `itself`, or not."""
     path = PurePosixPath(relative)
     depth = 0
     for part in path.parts:
         depth += -1 if part == ".." else 1
         if depth < 0:
             return False
-    return not path.is_absolute() and depth > 0
+    return not path.is_absolute() and (depth > 0 or itself)

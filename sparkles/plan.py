@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
+from sparkles import matching
 from sparkles.compile import DIGEST_SIZE
 from sparkles.indices import from_runs, to_runs
 from sparkles.manifest import update_policy
@@ -154,10 +155,11 @@ class Plan:
 
 def make(job: str, desired: Desired, observed: Observed, *, rerun: Rerun = Rerun.NONE) -> Plan:
     """Decide what makes the observed job what the manifest wants."""
-    assigned, last_index = _assign(desired, observed, rerun)
+    assigned = _assign(desired, observed, rerun)
+    highest = max(assigned)
     found = _Grouping()
     states = dict(zip(observed.tasks.indices, observed.tasks.states, strict=True))
-    digests = _digests_by_index(observed.tasks)
+    digest_of = matching.digests_by_index(observed.tasks)
     changes = _differences(observed.document, desired.document)
     definition = ", ".join(text for text, policy in changes if policy == "rerun") or "its definition"
     moves = bool(observed.cluster) and observed.cluster != desired.cluster
@@ -166,7 +168,7 @@ def make(job: str, desired: Desired, observed: Observed, *, rerun: Rerun = Rerun
         if state is None:
             found.add(Verb.ADD, index, "")
             continue
-        same = digests(index) == _digest_at(desired.digests, position)
+        same = digest_of(index) == matching.digest_at(desired.digests, position)
         again = _again(rerun, state) if same else None
         if again:
             found.add(again.verb, index, f"--rerun {rerun.value}", asks=again.asks)
@@ -186,8 +188,21 @@ def make(job: str, desired: Desired, observed: Observed, *, rerun: Rerun = Rerun
         actions=found.actions(),
         settings=_settings(changes, observed, assigned),
         assigned=assigned,
-        last_index=last_index,
+        last_index=max(observed.last_index, highest),
         hints=_hints(observed, rerun),
+    )
+
+
+def _assign(desired: Desired, observed: Observed, rerun: Rerun) -> Sequence[int]:
+    """Return the index of each row."""
+    if desired.seq or rerun is Rerun.ALL:
+        return range(1, len(desired) + 1)
+    status = (observed.document or {}).get("status", {})
+    return matching.assign(
+        desired.digests,
+        observed.tasks,
+        order=from_runs(status.get("indices", "")),
+        last_index=observed.last_index,
     )
 
 
@@ -212,78 +227,6 @@ class _Grouping:
         order = list(Verb)
         groups = sorted(self._groups.items(), key=lambda group: order.index(group[0][0]))
         return [Action(verb=verb, indices=indices, cause=cause, asks=asks) for (verb, cause, asks), indices in groups]
-
-
-def _digest_at(digests: bytes, position: int) -> bytes:
-    return digests[position * DIGEST_SIZE : (position + 1) * DIGEST_SIZE]
-
-
-def _digests_by_index(tasks: TaskColumns) -> Callable[[int], bytes]:
-    positions = {index: position for position, index in enumerate(tasks.indices)}
-    return lambda index: _digest_at(tasks.digests, positions[index])
-
-
-def _assign(desired: Desired, observed: Observed, rerun: Rerun) -> tuple[Sequence[int], int]:
-    """Return the index of each row, and the highest index ever given."""
-    count = len(desired)
-    if desired.seq or rerun is Rerun.ALL:
-        return range(1, count + 1), max(observed.last_index, count)
-    order = _order(observed)
-    matched = _match_digests(desired.digests, observed.tasks, order)
-    _match_positions(matched, order)
-    next_index = observed.last_index
-    for position, index in enumerate(matched):
-        if not index:
-            next_index += 1
-            matched[position] = next_index
-    return matched, next_index
-
-
-def _order(observed: Observed) -> Sequence[int]:
-    """Return the observed indices in the order that their rows had."""
-    status = (observed.document or {}).get("status", {})
-    present = set(observed.tasks.indices)
-    order = [index for index in from_runs(status.get("indices", "")) if index in present]
-    # Tasks that an unfinished apply has added are not in any stored manifest yet.
-    return order + sorted(present.difference(order))
-
-
-def _match_digests(digests: bytes, tasks: TaskColumns, order: Sequence[int]) -> array[int]:
-    """Match rows to tasks by digest, the k-th occurrence to the k-th. Unmatched rows get 0."""
-    digest_of = _digests_by_index(tasks)
-    waiting: defaultdict[bytes, list[int]] = defaultdict(list)
-    for index in reversed(order):
-        waiting[digest_of(index)].append(index)
-    matched = array("q")
-    for position in range(len(digests) // DIGEST_SIZE):
-        candidates = waiting.get(_digest_at(digests, position))
-        matched.append(candidates.pop() if candidates else 0)
-    return matched
-
-
-def _match_positions(matched: array[int], order: Sequence[int]) -> None:
-    """Give rows that were edited in place the index they had.
-
-    An edited row follows the row that it followed before; failing that, it stands where it stood. The first
-    rule finds it although rows were inserted or removed above it.
-    """
-    taken = set(matched)
-    place = {index: position for position, index in enumerate(order)}
-    for position, index in enumerate(matched):
-        if not index:
-            before = place[matched[position - 1]] if position and matched[position - 1] else -1
-            if position and before < 0:
-                continue
-            _take(matched, position, order, before + 1, taken)
-    for position, index in enumerate(matched):
-        if not index:
-            _take(matched, position, order, position, taken)
-
-
-def _take(matched: array[int], position: int, order: Sequence[int], old: int, taken: set[int]) -> None:
-    if old < len(order) and order[old] not in taken:
-        matched[position] = order[old]
-        taken.add(order[old])
 
 
 def _differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ def sweep(cluster: str, backend: Backend) -> list[Node]:
         jobs = _give_back(node, started, backend)
         _move_node(node, backend, lost=False)
         for job in jobs:
-            _tidy(job, backend)
+            tidy(job, backend)
             settle(job, backend)
     return lapsed
 
@@ -86,8 +86,8 @@ def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> 
     return jobs
 
 
-def _tidy(job: str, backend: Backend) -> None:
-    """Finish what dead workers left between a task's commit and its result's move into place."""
+def tidy(job: str, backend: Backend) -> None:
+    """Finish what workers, dead or just slower, left between a task's commit and its result's move into place."""
     unpromoted = backend.objects.unpromoted(job)
     records = backend.state.read([Key.task(job, index) for index, _ in unpromoted])
     for index, generation in unpromoted:

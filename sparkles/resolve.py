@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,8 @@ from sparkles import manifest as manifests
 from sparkles import placeholders
 from sparkles import sweep as sweeps
 from sparkles.compile import Definition, default_dest
-from sparkles.errors import BackendError, ProblemsError, RequestError
+from sparkles.errors import BackendError, RequestError
+from sparkles.local_files import LocalFiles
 from sparkles.manifest import Manifest
 from sparkles.placeholders import Template, UnknownParameterError
 from sparkles.ports import Backend
@@ -57,7 +57,7 @@ def pin(manifest: Manifest, backend: Backend) -> Pinned:
     """
     document = copy.deepcopy(manifests.with_defaults(manifest.document))
     document.pop("status", None)
-    files = _Files(manifest.base, backend)
+    files = LocalFiles(manifest.base, backend)
     sweep = _sweep(document["spec"], files)
     entries = list(_entries(document["spec"].get("uploads", []), files))
     document["spec"]["uploads"] = entries
@@ -86,106 +86,13 @@ def pin(manifest: Manifest, backend: Backend) -> Pinned:
 def check(manifest: Manifest, backend: Backend) -> None:
     """Find out whether the manifest's parameters and placeholders go together, without looking at its uploads."""
     document = copy.deepcopy(manifests.with_defaults(manifest.document))
-    files = _Files(manifest.base, backend)
+    files = LocalFiles(manifest.base, backend)
     sweep = _sweep(document["spec"], files)
     document["spec"]["uploads"] = list(_entries(document["spec"].get("uploads", []), files))
     _check_placeholders(document, sweep, files)
 
 
-class _Files:
-    """The local files that a manifest names, read relative to its folder; collects what is wrong with them."""
-
-    def __init__(self, base: Path, backend: Backend) -> None:
-        self.base = base
-        self.sources: dict[str, Path] = {}
-        self.digests: set[str] = set()
-        self.named: set[str] = set()
-        self.warnings: list[str] = []
-        self._backend = backend
-        self._problems: list[str] = []
-
-    def problem(self, where: str, text: str) -> None:
-        self._problems.append(f"{where}: {text}")
-
-    def missing(self, where: str, name: str) -> None:
-        self.problem(where, f"no file {name!r} in {self.base}")
-
-    def raise_problems(self) -> None:
-        if self._problems:
-            raise ProblemsError(dict.fromkeys(self._problems))
-
-    def read(self, name: str, where: str) -> bytes:
-        """Return the content of a file that is needed to go on at all."""
-        try:
-            return (self.base / name).read_bytes()
-        except FileNotFoundError:
-            raise RequestError(f"{where}: no file {name!r} in {self.base}") from None
-        except OSError as error:
-            raise RequestError(f"{where}: {name}: {error.strerror}") from None
-
-    def sha256(self, name: str, where: str) -> str | None:
-        """Return the hash of a file that will be uploaded; None after noting why there is none."""
-        path = self.base / name
-        try:
-            digest = self._backend.hashes.sha256(path)
-        except OSError as error:
-            self.problem(where, f"{name}: {error.strerror}")
-            return None
-        self.named.add(str(path))
-        self.digests.add(digest)
-        self.sources[digest] = path
-        return digest
-
-    def require(self, digest: str, name: str, where: str) -> None:
-        """See to it that content which is pinned already can be had: from the store, or from the file."""
-        self.named.add(str(self.base / name))
-        self.digests.add(digest)
-        if not self._backend.objects.missing([digest]):
-            return
-        path = self.base / name
-        if path.is_file() and self._backend.hashes.sha256(path) == digest:
-            self.sources[digest] = path
-        else:
-            self.problem(where, f"the content of {name!r} (sha256 {digest}) is neither stored nor at {path}")
-
-    def blob(self, digest: str) -> bytes:
-        """Return content that is pinned already."""
-        if digest in self.sources:
-            return self.sources[digest].read_bytes()
-        return self._backend.objects.read_blob(digest)
-
-    def below(self, name: str, where: str) -> Iterator[str]:
-        """Yield the files that an upload's src stands for: itself, or all below it."""
-        path = self.base / name
-        if path.is_dir():
-            found = list(_walk(path, name.rstrip("/")))
-            if not found:
-                self.problem(where, f"the folder {name!r} in {self.base} holds no file")
-            yield from found
-        elif path.is_file():
-            yield name
-        elif path.exists():
-            self.problem(where, f"{name!r} is neither a file nor a folder")
-        else:
-            self.missing(where, name)
-
-
-def _walk(folder: Path, name: str) -> Iterator[str]:
-    """Yield the regular files below a folder, by name. Links to folders are followed, but never in circles."""
-    seen: set[tuple[int, int]] = set()
-    for current, folders, files in os.walk(folder, followlinks=True):
-        status = Path(current).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders.sort()
-        relative = os.path.relpath(current, folder)
-        prefix = name if relative == "." else f"{name}/{relative}"
-        yield from (f"{prefix}/{file}" for file in sorted(files) if (Path(current) / file).is_file())
-
-
-def _sweep(spec: dict[str, Any], files: _Files) -> Sweep:
+def _sweep(spec: dict[str, Any], files: LocalFiles) -> Sweep:
     match spec.get("parameters"):
         case None:
             return sweeps.single()
@@ -208,7 +115,7 @@ def _sweep(spec: dict[str, Any], files: _Files) -> Sweep:
     return sweep
 
 
-def _entries(uploads: Sequence[Any], files: _Files, within: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+def _entries(uploads: Sequence[Any], files: LocalFiles, within: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
     """Yield `uploads` as mappings, with the @lists read."""
     for position, entry in enumerate(uploads):
         where = f"spec.uploads[{position}]" if not within else within[-1]
@@ -233,7 +140,7 @@ def _lines(content: bytes, name: str) -> list[str]:
     return [line for line in stripped if line and not line.startswith("#")]
 
 
-def _check_placeholders(document: Mapping[str, Any], sweep: Sweep, files: _Files) -> None:
+def _check_placeholders(document: Mapping[str, Any], sweep: Sweep, files: LocalFiles) -> None:
     """Find bad placeholders before any file is looked at; say which CSV has such a column."""
     try:
         Definition(spec_of(document), columns=sweep.columns, seq=sweep.seq)
@@ -257,7 +164,7 @@ def _header(path: Path) -> list[str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
 
 
-def _pin(entry: dict[str, Any], position: int, sweep: Sweep, files: _Files) -> Iterator[dict[str, Any]]:
+def _pin(entry: dict[str, Any], position: int, sweep: Sweep, files: LocalFiles) -> Iterator[dict[str, Any]]:
     where = f"spec.uploads[{position}]"
     if entry["src"].startswith("gs://"):
         raise BackendError(f"{where}: {entry['src']}: files of a bucket need the gcp backend, which is not built yet")
@@ -277,7 +184,7 @@ def _pin(entry: dict[str, Any], position: int, sweep: Sweep, files: _Files) -> I
         yield from _pin_one(entry, next(_sources(entry["src"], sweep)), where, files)
 
 
-def _pin_one(entry: Mapping[str, Any], src: str, where: str, files: _Files) -> Iterator[dict[str, Any]]:
+def _pin_one(entry: Mapping[str, Any], src: str, where: str, files: LocalFiles) -> Iterator[dict[str, Any]]:
     dest = entry.get("dest", default_dest(entry["src"]))
     if not Path(src).is_absolute() and "dest" not in entry and ".." in Path(src).parts:
         files.problem(where, f"{src!r} is outside {files.base}; say where it goes: {src}:{Path(src).name}")
@@ -288,7 +195,7 @@ def _pin_one(entry: Mapping[str, Any], src: str, where: str, files: _Files) -> I
         yield {**pinned, **_pinned_file(file, where, files)}
 
 
-def _pinned_file(name: str, where: str, files: _Files) -> dict[str, Any]:
+def _pinned_file(name: str, where: str, files: LocalFiles) -> dict[str, Any]:
     digest = files.sha256(name, where)
     if digest is None:
         return {"sha256": "0" * 64, "executable": False}  # never seen: a problem has been noted

@@ -25,6 +25,8 @@ class Timing:
     idle_look: float = 30.0
     #: A live process without a beat for this long is hung.
     hung: float = 60.0
+    #: Between two sweeps of a watched job's nodes.
+    heal: float = 2.0
     #: Between SIGTERM and SIGKILL.
     grace: float = 10.0
     #: Work that a worker claims ahead.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 from sparkles import recover, results
 from sparkles.apply import find_job
@@ -15,6 +16,7 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import APPLY_PATIENCE, is_final
 from sparkles.model import OPEN, Job, Node, NodeState, Sample, Task, TaskState
 from sparkles.ports import Backend
+from sparkles.timing import timing
 
 Say = Callable[[str], None]
 
@@ -24,11 +26,11 @@ _PAUSE, _LONGEST = 0.02, 0.5
 #: A look may take this part of the time at most.
 _SHARE = 20
 
-#: Seconds between two sweeps of a watched job's nodes.
-_HEAL = 2.0
-
-#: A task is tailed once it has run for this long, in seconds: quick ones would only flicker by.
+#: A task is tailed once it has been writing for this long, in seconds: quick ones would only flicker by.
 _TAIL_AGE = 1.0
+
+#: Claimed tasks that are considered for the tail.
+_CANDIDATES = 4
 
 #: Seconds that a state with claimed tasks must last to be worth a line: most are over at once.
 _FLICKER = 0.3
@@ -93,6 +95,7 @@ def poll(name: str, backend: Backend, *, deadline: float | None = None) -> Itera
             yield counts
             if job.applying is None and not any(counts.get(state) for state in OPEN):
                 recover.settle(name, backend)
+                recover.tidy(name, backend)  # whoever was told that the job ended finds its results
                 return
             pause = max(_PAUSE, _SHARE * (time.monotonic() - now))
         if deadline is not None and now >= deadline:
@@ -106,18 +109,21 @@ class _Healer:
     def __init__(self, name: str, backend: Backend) -> None:
         self._name = name
         self._backend = backend
-        self._healed = -_HEAL
+        self._pause = timing().heal
+        self._healed = -self._pause
         self._bad_starts = 0
 
     def heal(self, now: float) -> Job:
         job = find_job(self._backend, self._name)
         if job is None:
             raise RequestError(f"job {self._name} was deleted")
-        if now - self._healed >= _HEAL:
+        if now - self._healed >= self._pause:
             self._healed = now
             self._check_apply(job)
-            for node in recover.heal(job, self._backend):
+            # Counted before others are started, so that giving up leaves none behind.
+            for node in recover.sweep(job.cluster, self._backend):
                 self._note(node)
+            recover.heal(job, self._backend)
         return job
 
     def _check_apply(self, job: Job) -> None:
@@ -139,13 +145,14 @@ class Watcher:
     def __init__(self, name: str, backend: Backend, say: Say) -> None:
         self._name = name
         self._backend = backend
-        self._say = say
+        self.say = say
         #: The last line printed; and the one that holds now, with its time.
         self._line = self._coming = ""
         self._since = 0.0
         self._tail: _Tail | None = None
         self._tailed = False
-        self._seen: dict[str, float] = {}
+        #: Claim → when its attempt was first seen to have written something.
+        self._seen: dict[str | None, float] = {}
 
     def run(self) -> Mapping[TaskState, int]:
         """Watch until the job has ended; return the counts of its tasks."""
@@ -157,7 +164,7 @@ class Watcher:
             self._follow(nodes)
         if not self._tailed and sum(counts.values()) == 1:
             self._print_whole()
-        self._say(finished_line(counts))
+        self.say(finished_line(counts))
         return counts
 
     def status(self, counts: Mapping[TaskState, int], nodes: Sequence[Node]) -> None:
@@ -168,7 +175,7 @@ class Watcher:
         settled = not counts.get(TaskState.CLAIMED) or now - self._since >= _FLICKER
         if settled and line != self._line:
             self._line = line
-            self._say(line)
+            self.say(line)
 
     def _nodes(self) -> Sequence[Node]:
         job = find_job(self._backend, self._name)
@@ -178,34 +185,29 @@ class Watcher:
         """Print what the tailed task has written; choose another when it has ended."""
         if self._tail is None and (task := self._choose()):
             self._tailed = True
-            self._say(stamped(f"[starting tail of log {task.id}]"))
+            self.say(stamped(f"[starting tail of log {task.id}]"))
             self._tail = _Tail(task, self._backend)
         if self._tail is not None:
             over = self._tail.is_over()  # asked before reading: what it has written by then is all
             for line in self._tail.lines(over=over):
-                self._say(stamped(line))
+                self.say(stamped(line))
             for line in self._tail.memory(nodes):
-                self._say(stamped(line))
+                self.say(stamped(line))
             if over:
                 self._tail = None
 
     def _choose(self) -> Task | None:
+        """Return a task that has been writing for a while. Nodes take tasks by index, so the first ones run."""
         now = time.monotonic()
         claimed = self._backend.state.tasks(self._name, states=[TaskState.CLAIMED])
-        present = {}
-        chosen = None
-        for task in claimed:
-            claim = task.claim or ""
-            present[claim] = self._seen.get(claim, now)
-            if chosen is None and now - present[claim] >= _TAIL_AGE and results.read_log(task, self._backend):
-                chosen = task
-        self._seen = present
-        return chosen
+        writing = [task for task in islice(claimed, _CANDIDATES) if results.read_log(task, self._backend)]
+        self._seen = {task.claim: self._seen.get(task.claim, now) for task in writing}
+        return next((task for task in writing if now - self._seen[task.claim] >= _TAIL_AGE), None)
 
     def _print_whole(self) -> None:
         for task in self._backend.state.tasks(self._name):
             for line in _Tail(task, self._backend).lines(over=True):
-                self._say(stamped(line))
+                self.say(stamped(line))
 
 
 class _Tail:

@@ -17,7 +17,6 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 
-
 #: Bytes from which on an upload can take more than a moment.
 _LONG_UPLOAD = 50_000_000
 
@@ -58,13 +57,15 @@ def carry_out(
 ) -> Job:
     """Apply what was prepared. A watcher prints how the job stands when its tasks are queued."""
 
+    size = prepared.upload["upload_bytes"]
+    bar = click.progressbar(length=size, label="uploading", file=sys.stderr, hidden=not _is_shown(size))
+
     def before_nodes() -> None:
+        bar.render_finish()
         if watcher:
             watcher.status(backend.state.counts(prepared.name), backend.state.nodes(prepared.cluster.name))
 
-    size = prepared.upload["upload_bytes"]
-    with click.progressbar(length=size, label="uploading", file=sys.stderr, hidden=not _is_shown(size)) as bar:
-        job = apply.execute(prepared, backend, submitter(), force=force, before_nodes=before_nodes, uploaded=bar.update)
+    job = apply.execute(prepared, backend, submitter(), force=force, before_nodes=before_nodes, uploaded=bar.update)
     recover.settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
     return job
 
@@ -80,7 +81,7 @@ def follow(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskS
     except KeyboardInterrupt:
         hint(f"\njob {name} goes on; come back to it with 'sparkles watch {name}', stop it with 'sparkles kill {name}'")
         raise SystemExit(INTERRUPTED) from None
-    click.echo(f"Done waiting for job. You can download results via 'sparkles fetch {name} DEST_DIR'")
+    watcher.say(f"Done waiting for job. You can download results via 'sparkles fetch {name} DEST_DIR'")
     _name_failures(name, backend, counts)
     return counts
 

@@ -106,7 +106,9 @@ def sub_cmd(
 
 def _manifest(flags: dict[str, Any], chosen: Chosen) -> Manifest:
     cwd = Path.cwd()
-    name = flags.pop("name") or names.generated(datetime.now().astimezone(), os.urandom(2).hex())
+    name = flags.pop("name")
+    if name is None:  # an empty one is a mistake, of an unset variable perhaps
+        name = names.generated(datetime.now().astimezone(), os.urandom(2).hex())
     built = authoring.document(
         Flags(name=name, defaults=chosen.settings.defaults, **flags),
         is_file=lambda word: _is_file(cwd, word),

@@ -74,7 +74,9 @@ def _flow(value: Any) -> str:
     match value:
         case bool():
             return "true" if value else "false"
-        case int():
+        case None:
+            return "null"
+        case int() | float():
             return str(value)
         case list():
             return f"[{', '.join(map(_flow, value))}]"

@@ -22,6 +22,7 @@ from sparkles.ports import Backend, Ending, Launch, Result, Running, Runtime
 from sparkles.timing import Timing
 from sparkles.worker import outputs
 from sparkles.worker.definitions import Assignment
+from sparkles.worker.turn import Turn
 
 #: Seconds between two tries to bring in a result: doubled each time, up to the second number.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
@@ -38,9 +39,21 @@ class Ended:
 
 
 class Execution:
-    """An assignment in the hands of a slot. `stop` may be called from another thread at any time."""
+    """An assignment in the hands of a slot. `stop` may be called from another thread at any time.
 
-    def __init__(self, assignment: Assignment, *, backend: Backend, work: Path, timing: Timing, node: str) -> None:
+    It calls `call` when `tick` has something to do earlier than `next_tick` said.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        *,
+        backend: Backend,
+        work: Path,
+        timing: Timing,
+        node: str,
+        call: Callable[[], None],
+    ) -> None:
         self.task = assignment.task
         self.claim = assignment.task.claim or ""
         self._assignment = assignment
@@ -48,6 +61,8 @@ class Execution:
         self._folder = work / self.claim
         self._timing = timing
         self._node = node
+        self._call = call
+        self._turn = Turn()
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._why: Reason | None = None
@@ -93,8 +108,9 @@ class Execution:
         """Return what the command uses now."""
         return self._running.sample() if self._running else None
 
-    def run(self) -> Ended:
-        """Execute the task."""
+    def run(self, turn: Turn) -> Ended:
+        """Execute the task. The caller has the turn; it is given up while the command runs."""
+        self._turn = turn
         if self._why:
             return Ended(self.task)
         try:
@@ -112,10 +128,10 @@ class Execution:
             ending = self._execute(log)
         except LaunchError as error:
             _append(log, f"sparkles: {error}\n")
-            return self._publish(log, Ending(exit=error.exit), Reason.EXIT, started, {})
+            return self._publish(log, Ending(exit=error.exit), Reason.EXIT, started, None)
         except (SparklesError, OSError) as error:
             _append(log, f"sparkles: the task's files could not be brought in: {error}\n")
-            return self._publish(log, Ending(exit=1), Reason.UPLOAD, started, {})
+            return self._publish(log, Ending(exit=1), Reason.UPLOAD, started, None)
         reason = self._why or (Reason.OUT_OF_MEMORY if ending.out_of_memory else Reason.EXIT)
         if reason is Reason.TIMEOUT:
             _append(log, f"sparkles: stopped after {self._assignment.policy.timeout:g} s (timeout)\n")
@@ -124,7 +140,7 @@ class Execution:
     def _stage(self) -> outputs.Snapshot:
         """Fill the work directory."""
         definition = self._assignment.definition
-        (self._folder / definition.working_dir).mkdir(parents=True)
+        (self._folder / definition.working_dir).mkdir(parents=True, exist_ok=True)
         for entry in definition.inputs:
             target = self._folder / entry.dest
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +164,10 @@ class Execution:
                 running.signal(signal.SIGTERM)
             elif self._assignment.policy.timeout is not None:
                 self.deadline = time.monotonic() + self._assignment.policy.timeout
-        ending = running.wait()
+        if self.next_tick() is not None:
+            self._call()
+        with self._turn.yielded():
+            ending = running.wait()
         self.deadline = None
         return ending
 
@@ -167,12 +186,17 @@ class Execution:
             **self._assignment.definition.env,
         }
 
-    def _publish(self, log: Path, ending: Ending, reason: Reason, started: float, staged: outputs.Snapshot) -> Ended:
+    def _publish(
+        self, log: Path, ending: Ending, reason: Reason, started: float, staged: outputs.Snapshot | None
+    ) -> Ended:
+        """Bring in what there is; without `staged` the command never ran, so there are no outputs."""
         if self._abandoned.is_set():
             return Ended(self.task)
         ended = time.time()
         policy = self._assignment.policy
-        found = outputs.find(self._folder, staged, include=policy.include, exclude=policy.exclude)
+        found = outputs.NOTHING
+        if staged is not None:
+            found = outputs.find(self._folder, staged, include=policy.include, exclude=policy.exclude)
         result = Result(
             job=self.task.job,
             index=self.task.index,
@@ -197,8 +221,9 @@ class Execution:
                 if time.monotonic() + wait > deadline:
                     print(f"task {self.task.id}: its result cannot be stored: {error}", flush=True)  # noqa: T201
                     return None
-            if self._abandoned.wait(wait):
-                return None
+            with self._turn.yielded():
+                if self._abandoned.wait(wait):
+                    return None
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _ended(

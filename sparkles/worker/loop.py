@@ -26,6 +26,7 @@ from sparkles.ports import Backend, Place
 from sparkles.timing import Timing
 from sparkles.worker.attempt import Ended, Execution
 from sparkles.worker.definitions import Definitions
+from sparkles.worker.turn import Turn
 
 #: Tasks that one commit may finish, and claim.
 _BATCH = 250
@@ -53,6 +54,7 @@ class Worker:
         self._ended: deque[Ended] = deque()
         self._durations: deque[float] = deque(maxlen=_REMEMBERED)
         self._touched: set[str] = set()
+        self._turn = Turn()
         self._may_find = True
         self._terminated = False
 
@@ -69,7 +71,8 @@ class Worker:
             thread.start()
         try:
             while not self._is_done():
-                self._step()
+                with self._turn:
+                    self._step()
                 self._wait()
         except FencedError:
             self._abandon()
@@ -272,6 +275,7 @@ class Worker:
                 work=self._place.work,
                 timing=self._timing,
                 node=self._node.name,
+                call=self._place.call,
             )
             self._ready.put(execution)
 
@@ -280,9 +284,11 @@ class Worker:
 
     def _slot(self) -> None:
         """Run executions, one after the other."""
+        turn = self._turn.share()
         while (execution := self._ready.get()) is not None:
             try:
-                ended = execution.run()
+                with turn:
+                    ended = execution.run(turn)
             except Exception:  # noqa: BLE001 - one bad task must not take the slot down
                 self._report(execution.task)
                 ended = Ended(execution.task, broke=True)
@@ -294,8 +300,13 @@ class Worker:
     def _settle(self, now: float) -> None:
         """End the jobs whose last task this node may have ended."""
         self._settled = now
-        while self._touched:
-            recover.settle(self._touched.pop(), self._backend)
+        for job in list(self._touched):
+            try:
+                recover.settle(job, self._backend)
+            except SparklesError as error:
+                print(f"node {self._node.name}: {error}", flush=True)  # noqa: T201
+                return  # the next step tries again
+            self._touched.discard(job)
 
     def _is_done(self) -> bool:
         """Say whether the node may go; if so, it has announced that and found nothing new since."""

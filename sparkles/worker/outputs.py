@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,9 @@ class Found:
 
     outputs: Sequence[Output]
     notes: Sequence[str]
+
+
+NOTHING = Found((), ())
 
 
 def snapshot(folder: Path, names: Sequence[str]) -> Snapshot:
@@ -69,7 +72,7 @@ def _files(folder: Path, notes: list[str]) -> Iterator[tuple[str, Path]]:
         here = Path(current)
         for name in [*files, *(name for name in folders if (here / name).is_symlink())]:
             path = here / name
-            relative = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
+            relative = os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
             if path.is_symlink() or path.is_file():
                 yield relative, path
             else:
@@ -85,15 +88,14 @@ def _stays_inside(link: Path, folder: Path) -> bool:
 
 
 def _renamed(outputs: Sequence[Output], notes: list[str]) -> list[Output]:
-    names = {output.name for output in outputs}
+    """Give another name to the task's own files, or folders, that are called like ours."""
+    tops = {output.name.split("/")[0] for output in outputs}
+    ours = {name: _free_name(name, tops) for name in (LOG_NAME, RESULT_NAME) if name in tops}
+    notes += [f"{name}: kept as {new}, because sparkles writes a file of that name" for name, new in ours.items()]
     renamed = []
     for output in outputs:
-        if output.name in (LOG_NAME, RESULT_NAME):
-            name = _free_name(output.name, names)
-            notes.append(f"{output.name}: kept as {name}, because sparkles writes a file of that name")
-            renamed.append(Output(name=name, path=output.path, size=output.size))
-        else:
-            renamed.append(output)
+        top, slash, rest = output.name.partition("/")
+        renamed.append(replace(output, name=f"{ours.get(top, top)}{slash}{rest}"))
     return renamed
 
 

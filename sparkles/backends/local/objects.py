@@ -128,9 +128,6 @@ class DirectoryObjects:
             if old:
                 # An old result may be huge, and the caller has a heartbeat to keep.
                 threading.Thread(target=self._empty, args=[old]).start()
-            for folder in (log.parent, log.parent.parent):
-                with suppress(OSError):  # not empty: logs of earlier attempts stay
-                    folder.rmdir()
 
     def discard(self, job: str, index: int, claim: str) -> None:
         """See ObjectStore."""
