@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparkles import manifest as manifests
 from sparkles.errors import RequestError, nearest
 
 FILE_NAME = ".sparkles.yaml"
@@ -65,4 +64,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise RequestError(f"{path}: the configuration cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise RequestError(f"{path}: the configuration is not UTF-8 text") from None
+    from sparkles import manifest as manifests  # most commands run without a file, and start sooner without this
+
     return manifests.read_config(text, source=str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,10 +244,14 @@ def _unused_files(spec: Mapping[str, Any], base: Path) -> Iterator[str]:
     """Warn of words that name a local file which no task will have."""
     command = spec["command"]
     words = command.split() if isinstance(command, str) else command
-    uploaded = {entry["src"].split("/")[0] for entry in spec.get("uploads", [])}
+    uploaded = {
+        posixpath.normpath(name)
+        for entry in spec.get("uploads", [])
+        for name in (entry["src"], entry.get("dest", ""), *(file["src"] for file in entry.get("files", [])))
+    }
     for word in dict.fromkeys(words):
-        name = word.removeprefix("./")
-        if name and not Path(word).is_absolute() and name.split("/")[0] not in uploaded and _is_file(base / name):
+        name = posixpath.normpath(word)
+        if word and not Path(word).is_absolute() and name not in uploaded and _is_file(base / name):
             yield f"{word!r} is a file here but is not uploaded; if the task needs it, add -u {name}"
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sparkles.backends.local.runtime import kill_recorded
 from sparkles.backends.local.state import SqliteState
 from sparkles.model import Node
 
@@ -31,16 +32,17 @@ class User:
     env: dict[str, str] = field(default_factory=dict)
 
     def __call__(
-        self, *words: str, input: str | bytes | None = None, timeout: float = 60
-    ) -> subprocess.CompletedProcess[str]:  # noqa: A002
+        self,
+        *words: str,
+        input: str | bytes = b"",  # noqa: A002 - subprocess.run's own word
+        timeout: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; text in and out."""
-        if isinstance(input, str):
-            input = input.encode()
         done = subprocess.run(
             self.argv(*words),
             cwd=self.folder,
             env=self.environment(),
-            input=input or b"",
+            input=input.encode() if isinstance(input, str) else input,
             capture_output=True,
             timeout=timeout,
         )
@@ -97,8 +99,28 @@ class User:
         (row,) = self.rows("status", name)
         return row
 
+    def wait_for(self, name: str, **numbers: object) -> Mapping[str, Any]:
+        """Wait until `status` shows these values for a job."""
+
+        def row() -> Mapping[str, Any] | None:
+            job = self.job(name)
+            return job if numbers.items() <= job.items() else None
+
+        found: Mapping[str, Any] = eventually(row)
+        return found
+
+    def wait_for_nodes_to_leave(self) -> None:
+        """Wait until nothing writes to the home any more."""
+        nodes = self.sparkles_home / "nodes"
+        eventually(lambda: not self.nodes() and not (nodes.exists() and any(nodes.iterdir())))
+
     def result(self, job: str, index: int, name: str = "stdout.txt") -> bytes:
         return (self.sparkles_home / "objects" / job / str(index) / name).read_bytes()
+
+    def log(self, task: str) -> str:
+        """Return the stdout.txt of `JOB.N`, which has ended."""
+        job, _, index = task.rpartition(".")
+        return self.result(job, int(index)).decode()
 
     def nodes(self) -> list[Node]:
         """Return the nodes that are not gone."""
@@ -112,10 +134,12 @@ class User:
             state.close()
 
     def stop_nodes(self) -> None:
+        """End all nodes, and what runs on them."""
         for node in self.nodes():
             if node.pid:
                 with suppress(ProcessLookupError):
                     os.kill(node.pid, signal.SIGKILL)
+            kill_recorded(list((self.sparkles_home / "nodes" / node.name / "running").glob("*")))
 
 
 @pytest.fixture
@@ -128,6 +152,37 @@ def user(tmp_path: Path) -> Iterator[User]:
     user.stop_nodes()
 
 
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("home")
+    yield home
+    User(folder=home, home=home).stop_nodes()
+
+
+@pytest.fixture
+def warm(shared_home: Path, tmp_path: Path) -> User:
+    """A user in an empty folder, whose home is shared by the tests of a module: its node is up. Name the jobs."""
+    return User(folder=tmp_path, home=shared_home)
+
+
+def listing(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Return all that is below a folder: names and modes; of files also times and contents.
+
+    Not the times of folders: beside a database that is only read, SQLite makes files and removes them.
+    """
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        content = (status.st_mtime_ns, path.read_bytes()) if path.is_file() else ()
+        found[str(path.relative_to(folder))] = (status.st_mode, *content)
+    return found
+
+
+def until(path: Path) -> str:
+    """Return a shell line that waits for a file."""
+    return f"until [ -e '{path}' ]; do sleep 0.02; done"
+
+
 def eventually(true: Any, *, within: float = 30.0) -> Any:
     """Return the first true value of `true()`; fail if there is none in time."""
     deadline = time.monotonic() + within
@@ -136,3 +191,30 @@ def eventually(true: Any, *, within: float = 30.0) -> Any:
             raise AssertionError(f"did not become true within {within} s")
         time.sleep(0.02)
     return value
+
+
+# A test that needs what not every machine has (docker, R, …) skips. With SPARKLES_TEST_REQUIRE=all a skip is a failure.
+
+
+def _required(report: Any) -> Any:
+    if os.environ.get("SPARKLES_TEST_REQUIRE") == "all" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but SPARKLES_TEST_REQUIRE=all: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    return _required((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    return _required((yield))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run real commands: -m 'not process' runs the others, which are quick."""
+    for item in items:
+        if {"user", "warm", "shared_home"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("process")

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from sparkles import lifecycle, names, results
-from sparkles import manifest as manifests
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.output import moment, print_document, print_rows, with_output
 from sparkles.errors import RequestError
@@ -159,6 +158,8 @@ def get_cmd(chosen: Chosen, target: str, form: str) -> None:
         return
     if not job.generation:
         raise RequestError(f"job {job.name} is still being applied for the first time")
+    from sparkles import manifest as manifests  # the other commands here do not need it
+
     print_document(manifests.load(backend.objects.read_manifest(job.name, job.generation)), form)
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import click
 
-from sparkles import manifest as manifests
-
 FORMS = ("table", "json", "yaml", "csv")
 
 
@@ -28,8 +26,10 @@ def print_document(document: Mapping[str, Any], form: str) -> None:
     """Print one document as YAML or JSON."""
     if form == "json":
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    else:
-        click.echo(manifests.dump(dict(document)), nl=False)
+        return
+    from sparkles import manifest as manifests  # a table, which is printed more often, does not need it
+
+    click.echo(manifests.dump(dict(document)), nl=False)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:
@@ -45,7 +45,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: 
     else:
         for row in rows:
             click.echo("---")
-            click.echo(manifests.dump(dict(row)), nl=False)
+            print_document(row, form)
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -9,12 +9,12 @@ import fcntl
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sparkles import lifecycle
 from sparkles.backends.local.process import boot_id
@@ -24,6 +24,9 @@ from sparkles.model import Cluster, Node, NodeState, Records, Writes
 from sparkles.paths import Home
 from sparkles.ports import StateStore
 from sparkles.timing import Timing
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 #: Seconds that a killed worker may take to let go of its lock.
 _DEATH = 10.0
@@ -43,7 +46,7 @@ class LocalCompute:
         self._home = home
         self._timing = timing
         #: Processes that this one started; kept so that they can be seen to fail.
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: dict[str, Popen[bytes]] = {}
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute."""
@@ -83,6 +86,8 @@ class LocalCompute:
         (folder / "running").mkdir(parents=True)
         (folder / "lock").touch(mode=0o600)
         os.mkfifo(folder / "wake", 0o600)
+        import subprocess  # only for those who start a node
+
         package = str(Path(__file__).resolve().parents[3])
         with (folder / "log").open("ab") as log:
             self._children[node.name] = subprocess.Popen(

@@ -6,7 +6,6 @@ Written for Linux; other Unixes are asked what they can tell.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -35,6 +34,8 @@ def identity(pid: int) -> str | None:
             return None
         # The name in parentheses may hold anything; the start time is the 20th field after it.
         return f"{boot_id()} {text.rpartition(')')[2].split()[19]}"
+    import subprocess  # not needed on Linux
+
     shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return shown.stdout.strip() or None
 
