@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypedDict, TypeVar
@@ -20,12 +21,14 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.indices import to_runs
 from sparkles.manifest import Manifest
 from sparkles.model import (
+    OPEN,
     Applying,
     Cluster,
     Job,
     JobState,
     Key,
     NewTasks,
+    Node,
     Records,
     Task,
     TaskState,
@@ -157,11 +160,16 @@ def execute(
     queued. Raises BackendError if another apply of the job is under way.
     """
     applying = _begin(prepared, backend, submitter, force=force)
-    _store_content(prepared, backend, applying, uploaded)
+    try:
+        _store_content(prepared, backend, applying, uploaded)
+    except BaseException:
+        _withdraw(prepared, backend, applying)
+        raise
     for writes in _task_commits(prepared, backend, applying):
         _guarded(prepared.name, applying, backend, writes)
     _remove_stale_results(prepared, backend)
     job = _complete(prepared, backend, applying)
+    look(clusters_of(job, backend) - {job.cluster}, backend)
     before_nodes()
     start_nodes(job, backend)
     return job
@@ -222,6 +230,30 @@ def _store_content(prepared: Prepared, backend: Backend, applying: Applying, upl
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.dump(document))
 
 
+def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
+    """Leave the job as it was before an apply that touched no task, so that nobody has to wait for it."""
+    key, before = Key.job(prepared.name), prepared.job
+
+    def move(records: Records) -> Writes:
+        job = _mine(records.get(key), applying)
+        if before is None:
+            return Writes(remove=[key])
+        return Writes(
+            put=[
+                replace(
+                    job,
+                    applying=before.applying,
+                    environment=before.environment,
+                    submitted=before.submitted,
+                    last_index=before.last_index,
+                )
+            ]
+        )
+
+    with suppress(BackendError):  # taken over, or out of reach: others do not wait for ever
+        backend.state.change([key], move)
+
+
 def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> Iterator[tuple[list[Key], TaskWrites]]:
     """Yield (keys to read, what to write given their records), in chunks that the store takes."""
     name, limit = prepared.name, backend.state.commit_limit - 1
@@ -236,6 +268,9 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
     template = Task(
         job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
     )
+    if prepared.job and prepared.job.cluster != prepared.cluster.name:
+        for keys in chunks(_open_elsewhere(prepared, backend), limit):
+            yield keys, _moved_to(prepared.cluster.name)
     fresh = (task for task in _tasks_to_run(prepared, kept) if task[0] not in renewed)
     for some in chunks(fresh, limit) if prepared.plan.count(Verb.ADD) else ():
         yield [], _addition(NewTasks(template, some))
@@ -266,6 +301,19 @@ def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) ->
         return Writes(put=renewed)
 
     return writes
+
+
+def _open_elsewhere(prepared: Prepared, backend: Backend) -> list[Key]:
+    """Return the open tasks that the nodes of the job's earlier clusters would take."""
+    tasks = backend.state.tasks(prepared.name, states=sorted(OPEN))
+    return [task.key for task in tasks if task.cluster != prepared.cluster.name]
+
+
+def _moved_to(cluster: str) -> TaskWrites:
+    """Let tasks be taken by other nodes; those that run go on where they are, unless they have to run again."""
+    return lambda records: Writes(
+        put=[replace(task, cluster=cluster) for task in records.values() if isinstance(task, Task)]
+    )
 
 
 def _addition(tasks: NewTasks) -> TaskWrites:
@@ -318,6 +366,25 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying) -> Job:
     job = backend.state.change([key, cluster_key], move)[key]
     assert isinstance(job, Job)
     return job
+
+
+def clusters_of(job: Job, backend: Backend) -> set[str]:
+    """Return the clusters whose nodes hold tasks of a job, or may: after a change of resources there are several."""
+    holders = {task.node for task in backend.state.tasks(job.name, states=[TaskState.CLAIMED]) if task.node}
+    nodes = backend.state.read([Key.node(name) for name in holders]).values()
+    return {job.cluster, *(node.cluster for node in nodes if isinstance(node, Node))}
+
+
+def look(clusters: set[str], backend: Backend) -> None:
+    """Make the nodes of clusters look at their tasks now."""
+    for name in clusters:
+        key = Key.cluster(name)
+        backend.state.change([key], _bump)
+        backend.compute.wake(backend.state.nodes(name))
+
+
+def _bump(records: Records) -> Writes:
+    return Writes(put=[lifecycle.bump(cluster) for cluster in records.values() if isinstance(cluster, Cluster)])
 
 
 def start_nodes(job: Job, backend: Backend) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 from sparkles import lifecycle
-from sparkles.apply import find_job, start_nodes
-from sparkles.model import Cluster, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
+from sparkles.apply import clusters_of, find_job, look, start_nodes
+from sparkles.model import Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.ports import Backend
 
 #: Tasks given back in one commit.
@@ -18,7 +18,7 @@ _BATCH = 100
 
 def heal(job: Job, backend: Backend) -> list[Node]:
     """Do for a job whatever its nodes cannot do: sweep, settle, start nodes. Returns the nodes that were lost."""
-    lost = sweep(job.cluster, backend)
+    lost = sweep(clusters_of(job, backend), backend)
     settle(job.name, backend)
     start_nodes(job, backend)
     return lost
@@ -40,9 +40,9 @@ def settle(name: str, backend: Backend) -> None:
     backend.state.change([job.key], move)
 
 
-def sweep(cluster: str, backend: Backend) -> list[Node]:
-    """Take the tasks from the nodes of a cluster that have lapsed. Returns those nodes."""
-    lapsed = list(backend.compute.lapsed(backend.state.nodes(cluster)))
+def sweep(clusters: set[str], backend: Backend) -> list[Node]:
+    """Take the tasks from the nodes of clusters that have lapsed. Returns those nodes."""
+    lapsed = [node for name in clusters for node in backend.compute.lapsed(backend.state.nodes(name))]
     for node in lapsed:
         started = backend.compute.fence(node)
         _move_node(node, backend, lost=True)
@@ -113,8 +113,9 @@ def stop(job: Job, backend: Backend, *, indices: frozenset[int] | None = None) -
     size = backend.state.commit_limit
     for start in range(0, len(tasks), size):
         backend.state.change([task.key for task in tasks[start : start + size]], move)
-    look(job.cluster, backend)
-    sweep(job.cluster, backend)
+    clusters = clusters_of(job, backend)
+    look(clusters, backend)
+    sweep(clusters, backend)
     settle(job.name, backend)
     return len(tasks)
 
@@ -127,26 +128,15 @@ def _mark_killed(job: Job, backend: Backend) -> None:
     backend.state.change([job.key], move)
 
 
-def look(cluster: str, backend: Backend) -> None:
-    """Make the nodes of a cluster look at their tasks now."""
-    key = Key.cluster(cluster)
-
-    def move(records: Records) -> Writes:
-        current = records.get(key)
-        return Writes(put=[lifecycle.bump(current)]) if isinstance(current, Cluster) else Writes()
-
-    backend.state.change([key], move)
-    backend.compute.wake(backend.state.nodes(cluster))
-
-
 def delete(job: Job, backend: Backend, *, results: bool) -> None:
     """Remove a job: its tasks, then its record, then what was kept for it; its results if asked to."""
     size = backend.state.commit_limit
+    clusters = clusters_of(job, backend)
     indices = backend.state.columns(job.name).indices
     for start in range(0, len(indices), size):
         keys = [Key.task(job.name, index) for index in indices[start : start + size]]
         backend.state.change(keys, lambda records: Writes(remove=list(records)))
-    look(job.cluster, backend)
+    look(clusters, backend)
     backend.state.change([job.key], lambda records: Writes(remove=list(records)))
     backend.objects.remove_records(job.name)
     if results:

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 
 from sparkles import recover, results
-from sparkles.apply import find_job
+from sparkles.apply import clusters_of, find_job
 from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import APPLY_PATIENCE, is_final
 from sparkles.model import OPEN, Job, Node, NodeState, Sample, Task, TaskState
@@ -49,8 +49,8 @@ def status_line(counts: Mapping[TaskState, int], nodes: Sequence[Node]) -> str:
     """
     tasks = ", ".join(f"{state.value} ({counts[state]})" for state in TaskState if counts.get(state))
     words = [node_word(node) for node in nodes]
-    staffed = ", ".join(f" {word} ({words.count(word)})" for word in dict.fromkeys(sorted(words, reverse=True)))
-    return f"tasks: {tasks}, worker nodes:{staffed}"
+    staffed = ", ".join(f"{word} ({words.count(word)})" for word in sorted(set(words), reverse=True))
+    return f"tasks: {tasks}, worker nodes: {staffed}".rstrip()
 
 
 def node_word(node: Node) -> str:
@@ -121,7 +121,7 @@ class _Healer:
             self._healed = now
             self._check_apply(job)
             # Counted before others are started, so that giving up leaves none behind.
-            for node in recover.sweep(job.cluster, self._backend):
+            for node in recover.sweep(clusters_of(job, self._backend), self._backend):
                 self._note(node)
             recover.heal(job, self._backend)
         return job

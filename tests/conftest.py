@@ -178,6 +178,12 @@ def listing(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
+def lives(pid: int) -> bool:
+    """Say whether a process runs; a zombie does not."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return shown.stdout.strip() != "" and not shown.stdout.startswith("Z")
+
+
 def until(path: Path) -> str:
     """Return a shell line that waits for a file."""
     return f"until [ -e '{path}' ]; do sleep 0.02; done"
@@ -216,5 +222,6 @@ def pytest_make_collect_report() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run real commands: -m 'not process' runs the others, which are quick."""
     for item in items:
-        if {"user", "warm", "shared_home"}.intersection(getattr(item, "fixturenames", ())):
+        fixtures = getattr(item, "fixturenames", ())
+        if item.path.parent.name == "cli" or "user" in fixtures or "warm" in fixtures:
             item.add_marker("process")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import fcntl
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sparkles.errors import RequestError
@@ -54,3 +56,18 @@ def filesystem_of(path: Path, mounts: Iterable[str]) -> str:
         if (path == point or point in path.parents) and len(point.parts) >= len(best.parts):
             best, kind = point, found
     return kind
+
+
+def make_once(target: Path, make: Callable[[Path], None]) -> None:
+    """Make a file that several processes may want at once: one of them does, and none sees half of it."""
+    if target.exists():
+        return
+    folder = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not target.exists():
+            partial = target.with_name(f".{os.urandom(8).hex()}")
+            make(partial)
+            partial.rename(target)
+    finally:
+        os.close(folder)

@@ -8,8 +8,15 @@ import sqlite3
 import time
 from pathlib import Path
 
+from sparkles.backends.local.filesystem import make_once
+
 #: A file that changed less than this many seconds ago may change again within the clock's resolution.
 _SETTLED = 2.0
+
+_TABLE = (
+    "CREATE TABLE hash (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, "
+    "ctime INTEGER, inode INTEGER, sha256 TEXT NOT NULL) WITHOUT ROWID"
+)
 
 
 class HashCache:
@@ -17,15 +24,13 @@ class HashCache:
 
     def __init__(self, path: Path, *, write: bool) -> None:
         self._write = write
-        there = write or path.exists()
+        if write:
+            make_once(path, _create)
+        there = path.exists()
         self._connection = sqlite3.connect(path if there else ":memory:", timeout=10.0, isolation_level=None)
-        if write or not there:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS hash (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, "
-                "ctime INTEGER, inode INTEGER, sha256 TEXT NOT NULL) WITHOUT ROWID"
-            )
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        if not there:
+            self._connection.execute(_TABLE)
 
     def sha256(self, path: Path) -> str:
         """See Hashes."""
@@ -42,6 +47,15 @@ class HashCache:
         if self._write and time.time() - max(status.st_mtime, status.st_ctime) > _SETTLED:
             self._connection.execute("INSERT OR REPLACE INTO hash VALUES (?, ?, ?, ?, ?, ?)", (name, *facts, digest))
         return digest
+
+
+def _create(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(_TABLE)
+    finally:
+        connection.close()
 
 
 def _is_odd(path: Path) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkles.backends.local import records
-from sparkles.backends.local.filesystem import require_local_disk
+from sparkles.backends.local.filesystem import make_once, require_local_disk
 from sparkles.errors import BackendError
 from sparkles.model import (
     Job,
@@ -42,8 +42,10 @@ class SqliteState:
             require_local_disk(path.parent)
         self._writes = 0
         try:
+            if path is not None:
+                make_once(path, _create)
             self._connection = sqlite3.connect(path or ":memory:", timeout=_PATIENCE, isolation_level=None)
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise BackendError(f"{path}: cannot be used as the state of sparkles: {error}") from None
         try:
             self._prepare(path)
@@ -55,16 +57,9 @@ class SqliteState:
             raise BackendError(f"{path}: cannot be used as the state of sparkles: {error}") from None
 
     def _prepare(self, path: Path | None) -> None:
-        execute = self._connection.execute
-        execute("PRAGMA synchronous = NORMAL")
-        if self._version(path) == records.SCHEMA_VERSION:
-            return
-        execute("PRAGMA journal_mode = WAL")
-        with self._transaction():
-            if self._version(path) == 0:
-                for statement in records.SCHEMA.split(";\n"):
-                    execute(statement)
-                execute(f"PRAGMA user_version = {records.SCHEMA_VERSION}")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        if self._version(path) == 0:
+            _fill(self._connection)
 
     def _version(self, path: Path | None) -> int:
         version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -221,6 +216,22 @@ class SqliteState:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         self._writes += 1
+
+
+def _create(path: Path) -> None:
+    """Make a database without records. Here, where nobody else is: a change of mode does not wait for others."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        _fill(connection)
+    finally:
+        connection.close()
+
+
+def _fill(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    statements = [*records.SCHEMA.split(";\n"), f"PRAGMA user_version = {records.SCHEMA_VERSION}"]
+    for statement in ["BEGIN", *statements, "COMMIT"]:
+        connection.execute(statement)
 
 
 _INSERT = {

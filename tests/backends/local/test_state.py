@@ -1,0 +1,163 @@
+"""The state in SQLite: the contract, and what only a file can do."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from contracts.nouns import a_cluster, a_job, a_task, put
+from contracts.state import INCREMENTS, OpenStore, StateStoreContract, claim_all, increment_often
+
+from sparkles.backends.local import state
+from sparkles.backends.local.filesystem import filesystem_of
+from sparkles.backends.local.records import SCHEMA_VERSION
+from sparkles.backends.local.state import SqliteState
+from sparkles.errors import BackendError, RequestError
+from sparkles.model import Key, NewTasks, TaskState, Writes
+
+
+class TestSqliteState(StateStoreContract):
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> OpenStore:
+        return partial(SqliteState, tmp_path / "state.db")
+
+    def test_processes_lose_no_increment_and_claim_no_task_twice(self, store, open_store):
+        put(store, a_cluster())
+        rows = [(index, "{}", b"d" * 32) for index in range(1, 41)]
+        store.change([], lambda _: Writes(add=NewTasks(a_task(), rows)))
+
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+            increments = [pool.submit(increment_often, open_store, number) for number in (1, 2)]
+            claims = [pool.submit(claim_all, open_store, number) for number in (1, 2)]
+            got = [index for claim in claims for index in claim.result()]
+
+        assert store.read([Key.cluster("c")])[Key.cluster("c")].epoch == INCREMENTS * len(increments)
+        assert sorted(got) == list(range(1, 41))
+
+    def test_tasks_are_tried_in_the_order_of_their_submission(self, store):
+        put(store, a_task(5))
+        put(store, a_task(2))
+        put(store, a_task(9, job="k"), a_task(1))
+
+        assert [task.id for task in store.pending("c", limit=10)] == ["j.5", "j.2", "k.9", "j.1"]
+
+    def test_a_store_without_a_file_is_empty_and_leaves_none(self, tmp_path):
+        with closing(SqliteState(None)) as store:
+            assert list(store.jobs()) == []
+
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(self, tmp_path):
+        path = tmp_path / "state.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        content = path.read_bytes()
+
+        with pytest.raises(BackendError, match=r"written by a newer sparkles .* SPARKLES_HOME") as error:
+            SqliteState(path)
+
+        assert error.value.exit_code == 3
+        assert path.read_bytes() == content
+
+    def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(self, tmp_path):
+        content = b"not a database, but a text of some length\n" * 50
+        path = tmp_path / "state.db"
+        path.write_bytes(content)
+
+        with pytest.raises(BackendError, match=r"state\.db: cannot be used as the state of sparkles"):
+            SqliteState(path)
+
+        assert path.read_bytes() == content
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            pytest.param(lambda path: path.mkdir(parents=True), id="a folder of that name"),
+            pytest.param(lambda path: None, id="no folder for it"),
+        ],
+    )
+    def test_a_file_that_cannot_be_opened_is_refused(self, tmp_path, make):
+        path = tmp_path / "home" / "state.db"
+        make(path)
+
+        with pytest.raises(BackendError, match="cannot be used as the state of sparkles"):
+            SqliteState(path)
+
+    def test_a_database_that_stays_locked_is_an_error_of_the_backend(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(state, "_PATIENCE", 0.01)
+        path = tmp_path / "state.db"
+        with closing(SqliteState(path)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+            with pytest.raises(BackendError, match="cannot be written: database is locked"):
+                put(store, a_job())
+
+            other.execute("ROLLBACK")
+            put(store, a_job())
+            assert len(store.jobs()) == 1
+
+    def test_a_commit_that_the_disk_refuses_is_an_error_of_the_backend_and_writes_nothing(self, store):
+        put(store, a_job())
+        store._connection.execute("PRAGMA max_page_count = 1")  # no page more than there are
+        rows = ((index, "x" * 1000, b"d" * 32) for index in range(1, 1000))
+
+        with pytest.raises(BackendError, match="cannot be written: database or disk is full"):
+            store.change([], lambda _: Writes(add=NewTasks(a_task(), rows)))
+
+        store._connection.execute("PRAGMA max_page_count = 1000000")
+        assert store.counts("j") == {}
+        put(store, a_task(1))
+        assert store.counts("j") == {TaskState.PENDING: 1}
+
+    def test_a_task_cannot_be_added_twice(self, store):
+        put(store, a_task(1))
+
+        with pytest.raises(sqlite3.IntegrityError):
+            store.change([], lambda _: Writes(put=[a_job()], add=NewTasks(a_task(), [(1, "{}", b"d" * 32)])))
+
+        assert list(store.jobs()) == []
+
+
+MOUNTS = r"""
+/dev/sda1 / ext4 rw,relatime 0 0
+proc /proc proc rw 0 0
+server:/home /home nfs4 rw,vers=4.2 0 0
+/dev/sdb1 /home/me/scratch xfs rw 0 0
+//server/share /mnt/my\040share cifs rw 0 0
+tmpfs /mnt tmpfs rw 0 0
+/dev/sdc1 /data ext4 rw 0 0
+me@far:/data /data fuse.sshfs rw 0 0
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        pytest.param("/", "ext4", id="the root"),
+        pytest.param("/var/lib/x", "ext4", id="below the root"),
+        pytest.param("/home", "nfs4", id="the mount point itself"),
+        pytest.param("/home/me/.local/state/sparkles", "nfs4", id="deep below a mount point"),
+        pytest.param("/homework", "ext4", id="a name that begins like a mount point"),
+        pytest.param("/home/me/scratch/x", "xfs", id="the deepest mount point counts"),
+        pytest.param("/mnt/my share/x", "cifs", id="a mount point with a space"),
+        pytest.param("/mnt/x", "tmpfs", id="a mount that was listed later but is not as deep"),
+        pytest.param("/data/x", "fuse.sshfs", id="the last mount on a point is on top"),
+    ],
+)
+def test_the_file_system_of_a_folder_is_that_of_its_deepest_mount_point(path: str, kind: str) -> None:
+    assert filesystem_of(Path(path), MOUNTS) == kind
+
+
+def test_state_on_a_network_file_system_is_a_wrong_request_that_names_the_way_out(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("sparkles.backends.local.filesystem.filesystem_of", lambda *_: "nfs4")
+
+    with pytest.raises(RequestError, match=r"is on a network file system \(nfs4\).*set SPARKLES_HOME") as error:
+        SqliteState(tmp_path / "state.db")
+
+    assert error.value.exit_code == 2
+    assert list(tmp_path.iterdir()) == []

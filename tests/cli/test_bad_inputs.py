@@ -1,0 +1,245 @@
+"""Bad inputs: one clear message on stderr, exit code 2 (or 3 if something else stands against it), nothing changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from conftest import User, listing, until
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command that must be refused."""
+
+    id: str
+    words: str | list[str]
+    #: Each is somewhere in the message.
+    says: list[str]
+    code: int = 2
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    input: str = ""
+
+
+def document(name: str = "new", **spec: object) -> str:
+    spec = {"command": ["echo"], **spec}
+    return json.dumps({"apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec})
+
+
+def table(content: str | bytes, *says: str) -> dict[str, object]:
+    """Return what makes a case of a CSV file."""
+    return {"words": "sub --params p.csv echo", "files": {"p.csv": content}, "says": list(says)}
+
+
+def manifest(content: str | bytes, *says: str) -> dict[str, object]:
+    """Return what makes a case of a manifest."""
+    return {"words": "apply job.yaml", "files": {"job.yaml": content}, "says": list(says)}
+
+
+PLAIN = "apiVersion: sparkles/v1\nkind: Job\nmetadata: {name: new}\nspec:\n  command: [echo]\n"
+
+FLAGS = [
+    Case("no command", "sub", ["there is no command to run", "sparkles sub echo hello world"]),
+    Case("no tasks", "sub --seq 0 echo", ["--seq", "0 is not in the range"]),
+    Case("fewer than no tasks", "sub --seq=-1 echo", ["--seq", "-1 is not in the range"]),
+    Case("a sequence of words", "sub --seq three echo", ["--seq", "'three' is not a valid"]),
+    Case("two sweeps", "sub --seq 3 --params p.csv echo", ["--seq and --params exclude each other"]),
+    Case("another two sweeps", "sub --matrix a=1 --params p.csv echo", ["--params and --matrix exclude each other"]),
+    Case("Slurm's array", "sub --array 1-3 echo", ["--array is another scheduler's flag", "--seq N"]),
+    Case("Slurm's memory", "sub --mem=4G echo", ["--mem is another scheduler's flag", "-m MACHINE_TYPE"]),
+    Case("Slurm's CPUs", "sub --cpus-per-task 2 echo", ["--cpus-per-task is another scheduler's", "-m MACHINE_TYPE"]),
+    Case("Slurm's time", "sub --time 1:00 echo", ["--time is another scheduler's flag", "--timeout 2h"]),
+    Case("no slot", "sub --slots 0 echo", ["--slots", "0 is not in the range"]),
+    Case("a time without unit", "sub --timeout 5 echo", ["spec.timeout", "5 has no unit", "5m"]),
+    Case("no time", "sub --timeout 0s echo", ["spec.timeout", "no time at all"]),
+    Case("a variable without value", "sub --env A echo", ["--env A: expected NAME=VALUE"]),
+    Case("a variable twice", "sub --env A=1 --env A=2 echo", ["A is given twice"]),
+    Case("a variable of ours", "sub --env SPARKLES_JOB=x echo", ["spec.env", "SPARKLES_JOB", "a variable name"]),
+    Case("a label without value", "sub --label x echo", ["--label x: expected KEY=VALUE"]),
+    Case("a matrix without values", "sub --matrix a echo", ["--matrix a: expected NAME=VALUE"]),
+    Case("a flag that is not there", "sub --nam x echo", ["--nam", "--name"]),
+    Case("a document of a real run", "sub -o yaml echo", ["-o yaml goes with --dry-run"]),
+    Case("two backends", "sub --local --backend gcp echo", ["--local and --backend gcp exclude each other"]),
+    Case("an unknown backend", "sub --backend azure echo", ["--backend", "azure", "local", "gcp"]),
+    Case("a backend to come", "sub --backend gcp echo", ["backend gcp: not built yet", "--backend local"], code=3),
+    Case("an image at home", "sub -i alpine echo", ["image 'alpine'", "not built yet", "leave the image out"], code=3),
+    Case("a work directory elsewhere", "sub --cd ../.. echo", ["spec.workingDir", "leaves the work directory"]),
+    Case("a command that is not there", "statsu", ["no command 'statsu'", "did you mean 'status'?"]),
+    Case("a wait of no unit", "wait --timeout 5 fit", ["--timeout 5", "30s"]),
+]
+
+NAMES = [
+    Case("an empty name", ["sub", "-n", "", "echo"], ["metadata.name"]),
+    Case("a dot in a name", "sub -n a.b echo", ["metadata.name", "letters, digits, - and _", '"a.b"']),
+    Case("a slash in a name", "sub -n ../x echo", ["metadata.name", '"../x"']),
+    Case("a name that begins with _", "sub -n _x echo", ["metadata.name", "beginning with a letter or digit"]),
+    Case("a long name", ["sub", "-n", "x" * 64, "echo"], ["metadata.name", "at most 63"]),
+    Case("a name in umlauts", "sub -n größe echo", ["metadata.name", "letters, digits"]),
+    Case("the name LAST", "sub -n LAST echo", ["metadata.name", '"LAST" is the word for your newest job']),
+]
+
+TABLES = [
+    Case("no table", "sub --params p.csv echo", ["spec.parameters.csv: no file 'p.csv' in "]),
+    Case("a folder as table", "sub --params . echo", ["spec.parameters.csv", "directory"]),
+    Case("an empty table", **table("", "p.csv: expected a header and rows, found nothing")),
+    Case("a header alone", **table("a,b\n", "p.csv: expected at least one row after the header")),
+    Case("a duplicate header", **table("a,b,a\n1,2,3\n", "p.csv:1: 2 columns are named 'a'")),
+    Case("a short row", **table("a,b\n1,2\n3\n", "p.csv:3: expected 2 values (a, b), found 1")),
+    Case("a long row", **table("a,b\n1,2,3\n", "p.csv:2: expected 2 values (a, b), found 3")),
+    Case("Latin-1", **table("a\nx\nécole\n".encode("latin-1"), "p.csv:3: byte 0xe9 is not UTF-8")),
+    Case("a NUL", **table(b"a\n\0\n", "p.csv:2: a NUL byte")),
+    Case("a column named index", **table("index\n1\n", "'index' is the name of every task's own number")),
+    Case("a column without name", **table("a,,b\n1,2,3\n", "p.csv:1: column 2 has no name")),
+    Case("an open quote", **table('a\n"x\n', "p.csv:2: expected a closing quote")),
+]
+
+PLACEHOLDERS = [
+    Case("an unknown placeholder", "sub --matrix size=1 echo {siz}",
+         ["spec.command[1]: no parameter named 'siz'", "there is: index, size", "did you mean 'size'?", "{{siz}}"]),
+    Case("a placeholder of a table nearby", "sub echo {lambda}", ["'lambda'", "--params parameters.csv"],
+         files={"parameters.csv": "lambda,size\n1,2\n"}),
+    Case("a quoted placeholder", ["sub", "--seq", "2", 'echo "{index}"'], ["values are quoted for you"]),
+    Case("a placeholder in a comment", ["sub", "--seq", "2", "echo # {index}"], ["stands in a comment"]),
+    Case("an unknown placeholder in env", "sub --env A={x} echo", ["spec.env.A: no parameter named 'x'"]),
+    Case("an unknown placeholder in an upload", "sub -u f:{x} echo", ["spec.uploads[0]: no parameter named 'x'"],
+         files={"f": ""}),
+    Case("a line that is a file", ["sub", "my tool.sh"], ["also a file here", "command: ['my tool.sh']"],
+         files={"my tool.sh": ""}),
+]  # fmt: skip
+
+UPLOADS = [
+    Case("missing uploads", "sub -u no1 -u no2 echo", ["no file 'no1' in ", "no file 'no2' in "]),
+    Case("an upload to elsewhere", "sub -u f:../x echo", ["'../x' is not inside the work directory"],
+         files={"f": ""}),
+    Case("an upload to /", "sub -u f:/etc/x echo", ["'/etc/x' is not inside the work directory"], files={"f": ""}),
+    Case("an upload from elsewhere", "sub -u ../f echo", ["'../f' is outside", "../f:f"]),
+    Case("two sources of one file", "sub -u a:x -u b:x echo", ["two different files would be put at 'x'"],
+         files={"a": "1", "b": "2"}),
+    Case("a missing list", "sub -u @files.txt echo", ["no file 'files.txt' in "]),
+    Case("a list that names itself", "sub -u @a.txt echo", ["a.txt → b.txt → a.txt", "in a circle"],
+         files={"a.txt": "@b.txt\n", "b.txt": "# back\n@a.txt\n"}),
+    Case("a missing file in a list", "sub -u @a.txt echo", ["no file 'gone' in "], files={"a.txt": "gone\n"}),
+    Case("a file of a bucket", "sub -u gs://b/x echo", ["gs://b/x", "gcp backend, which is not built yet"], code=3),
+    Case("a saved list", "sub --save jobs/x.yaml -u @a.txt echo", ["--save", "@a.txt"], files={"a.txt": "# none\n"}),
+]  # fmt: skip
+
+MANIFESTS = [
+    Case("no manifest", "apply", ["name a manifest: a file, a folder, or -"]),
+    Case("a manifest that is not there", "apply job.yaml", ["no file 'job.yaml' in "]),
+    Case("an empty manifest", **manifest("# nothing\n", "there is no document in it")),
+    Case("a folder without manifest", "apply .", ["there is no *.yaml"]),
+    Case("an unknown field", **manifest(PLAIN + "  node: {max: 1}\n", "job.yaml:6:3: spec.node", "mean 'nodes'?")),
+    Case("a wrong type", **manifest(PLAIN + "  nodes: {max: many}\n", "job.yaml:6:11: spec.nodes.max", '"many"')),
+    Case("a duplicate key", **manifest(PLAIN + "  command: [ls]\n", "job.yaml:6:3", "command")),
+    Case("no YAML", **manifest("a: [1\nb: 2\n", "job.yaml:2")),
+    Case("a tab", **manifest("a:\n\tb: 1\n", "job.yaml:2")),
+    Case("a placeholder without quotes", **manifest(PLAIN.replace("[echo]", "[echo, {x}]"), "5:", '"{x}"')),
+    Case("no name", **manifest(PLAIN.replace("{name: new}", "{}"), "job.yaml:3:1: metadata: ", "'name' is missing")),
+    Case("another version", **manifest(PLAIN.replace("v1", "v9"), "apiVersion", "sparkles/v1")),
+    Case("two sweeps in a manifest", **manifest(document(parameters={"seq": 1, "csv": "x"}), "spec.parameters")),
+    Case("rows that differ", **manifest(document(parameters={"rows": [{"a": "1"}, {"b": "1"}]}), "rows[1]", "(a)")),
+    Case("no rows", **manifest(document(parameters={"rows": []}), "spec.parameters.rows")),
+    Case("a manifest in Latin-1", **manifest("# é\n".encode("latin-1"), "job.yaml:1", "not UTF-8")),
+    Case("all that is wrong", **manifest(document(name="a b", timeout="x", comand=1), "name", "timeout", "comand")),
+    Case("a bomb", **manifest(
+        "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        "job.yaml", "alias")),
+    Case("a job twice", "apply job.yaml job.yaml", ["job new is described twice"], files={"job.yaml": PLAIN}),
+    Case("a manifest from a pipe", "apply -f -", ["<stdin>:5:3: spec.comand"],
+         input=PLAIN.replace("command", "comand")),
+    Case("a job that needs a job", **manifest(document(needs=["fit"]), "spec.needs", "not built yet"), code=3),
+]  # fmt: skip
+
+CONFIGS = [
+    Case("a config of no YAML", "sub echo", [".sparkles.yaml"], files={".sparkles.yaml": "a: [\n"}),
+    Case("an unknown key of a config", "status", [".sparkles.yaml", "did you mean 'backend'?"],
+         files={".sparkles.yaml": "bakend: local\n"}),
+    Case("a config in Latin-1", "status", ["not UTF-8"], files={".sparkles.yaml": b"# \xe9\n"}),
+    Case("a config that is not there", "status --config no.yaml", ["no.yaml", "cannot be read"]),
+    Case("a config with a project", "sub echo", ["backend gcp: not built yet"], code=3,
+         files={".sparkles.yaml": "project: my-project\n"}),
+    Case("a backend of the environment", "status", ["SPARKLES_BACKEND=nope: expected local or gcp"],
+         env={"SPARKLES_BACKEND": "nope"}),
+    Case("a home that is a file", "sub echo", ["SPARKLES_HOME"], files={"file": ""}, env={"SPARKLES_HOME": "file"}),
+]  # fmt: skip
+
+JOBS = [
+    *(Case(f"{command} of an unknown job", f"{command} fti", ["no job 'fti' here", "did you mean 'fit'?"])
+      for command in ("watch", "wait", "status", "list", "logs", "get", "kill", "delete")),
+    Case("fetch of an unknown job", "fetch fti results", ["no job 'fti' here", "did you mean 'fit'?"]),
+    Case("a pattern of no job", "kill x*", ["no job 'x*' here"]),
+    Case("a pattern of several jobs", "list *", ["'*' stands for 2 jobs", "name one: "]),
+    Case("an unknown task", "logs fit.9", ["job fit has no task 9", "1 to 2"]),
+    Case("an unknown task to kill", "kill fit.9", ["job fit has no task 9"]),
+    Case("a task of an unknown job", "get fti.1", ["no job 'fti' here"]),
+    Case("kill of nothing", "kill", ["JOB"]),
+    Case("delete of nothing", "delete", ["JOBS"]),
+    Case("fetch to nowhere", "fetch fit", ["DEST_DIR"]),
+    Case("fetch into a file", "fetch fit f", ["f", "file"], files={"f": ""}),
+    Case("following two logs", "logs -f fit", ["job fit has 2 tasks", "fit.1"]),
+    Case("results of a deleted job", "sub -n left echo", ["results of a deleted job", "sparkles fetch left DEST_DIR",
+                                                         "sparkles delete --results left"]),
+    *(Case(f"{words} over someone else's job", f"{words} echo" if words[:3] == "sub" else words,
+           ["job theirs is someone's", "--yes"], code=3)
+      for words in ("sub -n theirs", "kill theirs", "delete theirs")),
+    Case("an unknown field to explain", "explain spec.nodes.mx", ["spec.nodes.mx", "did you mean 'max'?"]),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def quiet_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with two jobs, one of them someone else's, and the results of a third. No node is up."""
+    home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("folder")
+    user = User(folder=folder, home=home)
+    parts = {"parameters": {"seq": 2}, "nodes": {"linger": "0s"}}
+    user.ok("apply", "--wait", "-f", "-", input=f"{document('fit', **parts)}\n---\n{document('left', **parts)}")
+    user.env["LOGNAME"] = "someone"
+    user.ok("apply", "--wait", "-f", "-", input=document("theirs", **parts))
+    del user.env["LOGNAME"]
+    user.ok("delete", "left")
+    user.wait_for_nodes_to_leave()
+    yield home
+    user.stop_nodes()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.id)
+        for case in (*FLAGS, *NAMES, *TABLES, *PLACEHOLDERS, *UPLOADS, *MANIFESTS, *CONFIGS, *JOBS)
+    ],
+)
+def test_a_bad_input_is_refused_with_a_clear_message(case: Case, quiet_home: Path, tmp_path: Path) -> None:
+    user = User(folder=tmp_path, home=quiet_home, env=dict(case.env))
+    for name, content in case.files.items():
+        user.write(name, content)
+    before = listing(quiet_home), listing(tmp_path)
+
+    done = user(*(case.words.split() if isinstance(case.words, str) else case.words), input=case.input)
+
+    assert done.returncode == case.code, done.stderr
+    assert done.stdout == ""
+    assert [words for words in case.says if words not in done.stderr] == [], done.stderr
+    assert re.match(r"error: |Usage: ", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert (listing(quiet_home), listing(tmp_path)) == before
+
+
+def test_a_job_that_still_runs_is_not_submitted_over(warm: User) -> None:
+    warm.ok("sub", "-n", "busy", "--no-wait", f"{until(warm.folder / 'go')}; echo first")
+    warm.wait_for("busy", claimed=1)
+
+    done = warm("sub", "-n", "busy", "echo", "second")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    for way_out in ("sparkles watch busy", "sparkles kill busy", "another name with -n", "--rerun all"):
+        assert way_out in done.stderr
+    (warm.folder / "go").touch()
+    warm.ok("wait", "busy")
+    assert warm.log("busy.1") == "first\n"

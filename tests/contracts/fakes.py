@@ -1,0 +1,178 @@
+"""Fakes for what tests must decide themselves: which nodes die, what commands do, what time it is.
+
+State and objects are never faked: SQLite and a directory are quick enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sparkles import manifest as manifests
+from sparkles.apply import Submitter, execute, prepare
+from sparkles.backends.local.objects import DirectoryObjects
+from sparkles.backends.local.state import SqliteState
+from sparkles.errors import LaunchError
+from sparkles.manifest import Manifest
+from sparkles.model import Cluster, Job, Node, Sample
+from sparkles.paths import Home
+from sparkles.plan import Rerun
+from sparkles.ports import Backend, Ending, Launch, StateStore
+
+
+@dataclass
+class FakeCompute:
+    """Nodes that only exist on paper; a test says which have lapsed, and what ran on them."""
+
+    dead: set[str] = field(default_factory=set)
+    #: Node → the claims that ran when it died; None if that is not known.
+    running: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    raised: list[int] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
+    fenced: list[str] = field(default_factory=list)
+    words: str = ""
+    #: Called by `fence`.
+    on_fence: Callable[[Node], None] = lambda _: None
+
+    def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
+        self.raised.append(wanted)
+
+    def wake(self, nodes: Sequence[Node]) -> None:
+        self.woken += [node.name for node in nodes]
+
+    def lapsed(self, nodes: Sequence[Node]) -> Sequence[Node]:
+        return [node for node in nodes if node.name in self.dead]
+
+    def fence(self, node: Node) -> frozenset[str] | None:
+        self.fenced.append(node.name)
+        self.on_fence(node)
+        return self.running.get(node.name, frozenset())
+
+    def last_words(self, _: Node) -> str:
+        return self.words
+
+
+class PlainHashes:
+    """Hashes without a memory."""
+
+    def sha256(self, path: Path) -> str:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class ScriptedRunning:
+    """A command that is a Python function; it may wait for `stopped`, which any signal sets."""
+
+    def __init__(self, launch: Launch, script: Script) -> None:
+        self.launch = launch
+        self.signals: list[int] = []
+        self.stopped = threading.Event()
+        self._script = script
+
+    def say(self, text: str) -> None:
+        with self.launch.log.open("a", encoding="utf-8") as log:
+            log.write(text)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.launch.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def wait(self) -> Ending:
+        ended = self._script(self)
+        return ended if isinstance(ended, Ending) else Ending(exit=ended or 0)
+
+    def signal(self, number: int) -> None:
+        self.signals.append(number)
+        self.stopped.set()
+
+    def sample(self) -> Sample | None:
+        return Sample(processes=1, total=2, data=3, shared=4, resident=5)
+
+
+#: What a command does: called in the slot's thread; returns its exit code, None for 0, or an Ending.
+Script = Callable[[ScriptedRunning], "int | Ending | None"]
+
+
+class ScriptedRuntime:
+    """Runs Python functions as commands, by the first word of the command."""
+
+    def __init__(self, **scripts: Script) -> None:
+        self.scripts: dict[str, Script] = {"true": lambda _: 0, "false": lambda _: 1, **scripts}
+        self.started: list[ScriptedRunning] = []
+
+    def start(self, launch: Launch) -> ScriptedRunning:
+        if launch.argv[0] not in self.scripts:
+            raise LaunchError(f"{launch.argv[0]}: command not found", exit=127)
+        running = ScriptedRunning(launch, self.scripts[launch.argv[0]])
+        self.started.append(running)
+        return running
+
+
+class FakePlace:
+    """A node's place, whose clock can be moved on."""
+
+    def __init__(self, name: str, work: Path) -> None:
+        self.name = name
+        self.work = work
+        self.boot = "boot"
+        self.ahead = 0.0
+        self.wake, self._caller = os.pipe()
+        os.set_blocking(self.wake, False)
+        os.set_blocking(self._caller, False)
+        work.mkdir(parents=True, exist_ok=True)
+
+    def clock(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def call(self) -> None:
+        with suppress(BlockingIOError):
+            os.write(self._caller, b"!")
+
+    def leave(self) -> None:
+        os.close(self.wake)
+        os.close(self._caller)
+
+
+def a_backend(root: Path, **parts: Any) -> Backend:
+    """Return a backend with SQLite and a directory below `root`, and fakes for the rest."""
+    home = Home(root)
+    root.mkdir(parents=True, exist_ok=True)
+    known: dict[str, Any] = {
+        "state": SqliteState(home.state),
+        "objects": DirectoryObjects(home),
+        "compute": FakeCompute(),
+        "hashes": PlainHashes(),
+        "host": ScriptedRuntime(),
+        "default_linger": 0.0,
+    }
+    return Backend(name="local", worker="w", **{**known, **parts})
+
+
+def a_manifest(base: Path, command: Any = ("true",), *, name: str = "j", **spec: Any) -> Manifest:
+    command = command if isinstance(command, str) else list(command)
+    document = {
+        "apiVersion": "sparkles/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"command": command, **spec},
+    }
+    return manifests.check(document, source="test", base=base)
+
+
+def applied(manifest: Manifest, backend: Backend, *, rerun: Rerun = Rerun.NONE) -> Job:
+    """Apply a manifest as `sparkles apply` does."""
+    return execute(
+        prepare(manifest, backend, rerun=rerun), backend, Submitter(owner="me", environment={"FROM": "shell"})
+    )
+
+
+def rows(values: Iterable[str], column: str = "x") -> dict[str, Any]:
+    """Return `parameters` with a row for each value."""
+    return {"rows": [{column: value} for value in values]}

@@ -1,0 +1,53 @@
+"""Nouns for tests: records with only what a test says about them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from sparkles.model import Cluster, Job, JobState, Node, NodeState, Record, Task, TaskState, Writes
+from sparkles.ports import StateStore
+
+
+def digest_of(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def a_job(name: str = "j", **fields: Any) -> Job:
+    known: dict[str, Any] = {
+        "state": JobState.ACTIVE,
+        "generation": 1,
+        "cluster": "c",
+        "owner": "someone",
+        "submitted": 1000.0,
+    }
+    return Job(name=name, **{**known, **fields})
+
+
+def a_task(index: int = 1, **fields: Any) -> Task:
+    known: dict[str, Any] = {
+        "job": "j",
+        "row": "{}",
+        "digest": digest_of(str(index)),
+        "generation": 1,
+        "cluster": "c",
+    }
+    return Task(index=index, **{**known, **fields})
+
+
+def a_claimed_task(index: int = 1, *, node: str = "n", **fields: Any) -> Task:
+    return a_task(index, **{"state": TaskState.CLAIMED, "node": node, "claim": f"claim-{index}", **fields})
+
+
+def a_node(name: str = "n", **fields: Any) -> Node:
+    known: dict[str, Any] = {"cluster": "c", "state": NodeState.ALIVE, "slots": 1, "created": 1000.0}
+    return Node(name=name, **{**known, **fields})
+
+
+def a_cluster(name: str = "c", **fields: Any) -> Cluster:
+    return Cluster(name=name, **{"slots": 1, "linger": 0.0, **fields})
+
+
+def put(store: StateStore, *records: Record) -> None:
+    """Write records as they are, over what was there."""
+    store.change([record.key for record in records], lambda _: Writes(put=records))

@@ -1,0 +1,433 @@
+"""The contract of every ObjectStore. An adapter's test inherits it and gives `objects`."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts.nouns import digest_of
+
+from sparkles.errors import BackendError
+from sparkles.ports import ObjectStore, Output, Result
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class ObjectStoreContract:
+    """What every object store must do. `objects` is a fixture of the adapter's test."""
+
+    @pytest.fixture
+    def put_blob(self, objects: ObjectStore, tmp_path: Path) -> Any:
+        """Store content; return its digest."""
+
+        def put(content: bytes) -> str:
+            source = tmp_path / f"source-{sha256(content)[:8]}"
+            source.write_bytes(content)
+            objects.put_blob(source, sha256(content))
+            return sha256(content)
+
+        return put
+
+    @pytest.fixture
+    def publish(self, objects: ObjectStore, tmp_path: Path) -> Any:
+        """Publish a result as a worker does; return its result generation."""
+
+        def publish(claim: str, *, index: int = 1, log: bytes = b"", files: dict[str, bytes] | None = None) -> str:
+            return objects.publish(
+                a_result(objects, tmp_path / f"work-{claim}", claim, index=index, log=log, files=files or {})
+            )
+
+        return publish
+
+    @pytest.fixture
+    def commit(self, objects: ObjectStore, publish: Any) -> Any:
+        """Publish a result and promote it; return its result generation."""
+
+        def commit(claim: str, *, index: int = 1, **parts: Any) -> str:
+            generation = publish(claim, index=index, **parts)
+            objects.promote("j", index, generation)
+            return generation
+
+        return commit
+
+    # Blobs
+
+    def test_a_blob_is_missing_until_it_is_put(self, objects, put_blob):
+        digests = [sha256(b"one"), sha256(b"two")]
+
+        before = objects.missing(digests)
+        put_blob(b"one")
+
+        assert before == set(digests)
+        assert objects.missing(digests) == {sha256(b"two")}
+        assert objects.missing([]) == set()
+
+    def test_a_blob_is_read_back_as_it_was(self, objects, put_blob):
+        content = bytes(range(256)) * 20_000
+
+        digest = put_blob(content)
+
+        assert objects.read_blob(digest) == content
+
+    def test_a_blob_may_be_empty(self, objects, put_blob, tmp_path):
+        digest = put_blob(b"")
+        objects.stage(digest, tmp_path / "staged", executable=False)
+
+        assert objects.read_blob(digest) == b""
+        assert (tmp_path / "staged").read_bytes() == b""
+
+    def test_a_blob_that_is_there_is_not_read_again(self, objects, put_blob, tmp_path):
+        digest = put_blob(b"content")
+
+        objects.put_blob(tmp_path / "source-that-is-gone", digest)
+
+        assert objects.read_blob(digest) == b"content"
+
+    def test_content_with_another_hash_is_refused_and_nothing_is_left_behind(self, objects, tmp_path):
+        source = tmp_path / "source"
+        source.write_bytes(b"changed meanwhile")
+        digest = sha256(b"as it was hashed")
+
+        with pytest.raises(BackendError, match="changed while it was read"):
+            objects.put_blob(source, digest)
+
+        assert objects.missing([digest, sha256(b"changed meanwhile")]) == {digest, sha256(b"changed meanwhile")}
+
+    def test_a_blob_that_many_put_at_once_is_whole_for_everyone(self, objects, tmp_path):
+        content = b"some content" * 10_000
+        source = tmp_path / "source"
+        source.write_bytes(content)
+        start = threading.Barrier(8)
+
+        def put(_: int) -> bytes:
+            start.wait()
+            objects.put_blob(source, sha256(content))
+            return objects.read_blob(sha256(content))
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(put, range(8))) == {content}
+
+    def test_a_blob_that_is_not_there_cannot_be_read_or_staged(self, objects, tmp_path):
+        digest = sha256(b"never put")
+
+        with pytest.raises(BackendError, match=digest):
+            objects.read_blob(digest)
+        with pytest.raises(BackendError, match=digest):
+            objects.stage(digest, tmp_path / "staged", executable=False)
+
+        assert not (tmp_path / "staged").exists()
+
+    # Staging
+
+    def test_a_staged_file_is_a_private_copy_that_may_be_changed(self, objects, put_blob, tmp_path):
+        digest = put_blob(b"content")
+        first, second = tmp_path / "first", tmp_path / "second"
+        objects.stage(digest, first, executable=False)
+        objects.stage(digest, second, executable=False)
+
+        with first.open("ab") as file:
+            file.write(b" and more")
+
+        assert first.read_bytes() == b"content and more"
+        assert second.read_bytes() == objects.read_blob(digest) == b"content"
+
+    @pytest.mark.parametrize("executable", [True, False])
+    def test_a_staged_file_is_executable_if_it_is_to_be(self, objects, put_blob, tmp_path, executable):
+        digest = put_blob(b"#!/bin/sh\n")
+
+        objects.stage(digest, tmp_path / "staged", executable=executable)
+
+        mode = (tmp_path / "staged").stat().st_mode
+        assert bool(mode & 0o100) is executable
+        assert mode & 0o600 == 0o600
+
+    # Manifests
+
+    def test_each_generation_of_a_job_keeps_its_manifest(self, objects):
+        objects.write_manifest("j", 1, "one: ä🙂\n")
+        objects.write_manifest("j", 2, "two: 2\n")
+        objects.write_manifest("k", 1, "other: 1\n")
+
+        assert objects.read_manifest("j", 1) == "one: ä🙂\n"
+        assert objects.read_manifest("j", 2) == "two: 2\n"
+
+    def test_a_manifest_may_be_written_again_by_an_apply_that_is_resumed(self, objects):
+        objects.write_manifest("j", 1, "a longer text\n")
+        objects.write_manifest("j", 1, "short\n")
+
+        assert objects.read_manifest("j", 1) == "short\n"
+
+    # Logs
+
+    def test_a_log_is_read_while_it_grows(self, objects):
+        log = objects.open_log("j", 1, "claim")
+        before = objects.read_log("j", 1, "claim", start=0)
+
+        append(log, b"one\n")
+        first = objects.read_log("j", 1, "claim", start=0)
+        append(log, b"\xff\xc3")
+        second = objects.read_log("j", 1, "claim", start=len(first))
+        third = objects.read_log("j", 1, "claim", start=len(first) + len(second))
+
+        assert (before, first, second, third) == (b"", b"one\n", b"\xff\xc3", b"")
+
+    def test_a_log_that_was_never_opened_is_empty(self, objects):
+        assert objects.read_log("j", 1, "claim", start=0) == b""
+        assert objects.read_log("j", 1, "claim", start=10) == b""
+
+    def test_a_log_is_read_at_every_step_of_its_result(self, objects, publish):
+        generation = publish("a", log=b"some output\n")
+        published = objects.read_log("j", 1, "a", start=0)
+        objects.promote("j", 1, generation)
+        promoted = objects.read_log("j", 1, "a", start=0)
+
+        assert published == promoted == b"some output\n"
+        assert objects.read_log("j", 1, "a", start=5) == b"output\n"
+
+    def test_attempts_have_logs_of_their_own(self, objects, commit):
+        commit("a", log=b"first\n")
+        append(objects.open_log("j", 1, "b"), b"second\n")
+        append(objects.open_log("j", 2, "c"), b"third\n")
+
+        assert objects.read_log("j", 1, "a", start=0) == b"first\n"
+        assert objects.read_log("j", 1, "b", start=0) == b"second\n"
+        assert objects.read_log("j", 2, "c", start=0) == b"third\n"
+
+    def test_the_log_of_an_attempt_whose_result_was_replaced_is_not_another_ones(self, objects, commit):
+        commit("a", log=b"old\n")
+        commit("b", log=b"new\n")
+
+        assert objects.read_log("j", 1, "a", start=0) in (b"", b"old\n")
+        assert objects.read_log("j", 1, "b", start=0) == b"new\n"
+
+    # Results
+
+    def test_a_result_is_the_tasks_once_it_is_promoted(self, objects, commit, tmp_path):
+        generation = commit("a", log=b"out\n", files={"data.txt": b"1", "deep/er/x": b"22"})
+
+        assert list(objects.results("j")) == [1]
+        assert objects.read_result("j", 1) == (generation, a_document("a"))
+        assert fetched(objects, tmp_path)[1] == {"data.txt": b"1", "deep/er/x": b"22", "stdout.txt": b"out\n"}
+
+    def test_a_result_that_is_only_published_is_nobodys(self, objects, publish):
+        publish("a", files={"data.txt": b"1"})
+
+        assert objects.read_result("j", 1) is None
+        assert list(objects.results("j")) == []
+
+    def test_an_older_result_stays_until_the_newer_one_is_promoted(self, objects, commit, publish, tmp_path):
+        old = commit("a", log=b"old\n", files={"old.txt": b"old"})
+        new = publish("b", log=b"new\n", files={"new.txt": b"new"})
+        before = objects.read_result("j", 1), fetched(objects, tmp_path / "before")[1]
+
+        objects.promote("j", 1, new)
+
+        assert before == ((old, a_document("a")), {"old.txt": b"old", "stdout.txt": b"old\n"})
+        assert objects.read_result("j", 1) == (new, a_document("b"))
+        assert fetched(objects, tmp_path / "after")[1] == {"new.txt": b"new", "stdout.txt": b"new\n"}
+
+    def test_publishing_again_after_a_try_that_failed_completes_the_result(self, objects, tmp_path):
+        result = a_result(objects, tmp_path, "a", files={"x": b"1", "y": b"2"})
+        broken = Output(name="z", path=tmp_path / "not there", size=0)
+        with pytest.raises(OSError, match="not there"):
+            objects.publish(replace_outputs(result, [*result.outputs, broken]))
+
+        objects.promote("j", 1, objects.publish(result))
+
+        assert fetched(objects, tmp_path / "fetched")[1] == {"x": b"1", "y": b"2", "stdout.txt": b""}
+
+    def test_promoting_twice_is_as_promoting_once(self, objects, commit, tmp_path):
+        generation = commit("a", log=b"out\n", files={"x": b"1"})
+
+        objects.promote("j", 1, generation)
+
+        assert objects.read_result("j", 1) == (generation, a_document("a"))
+        assert fetched(objects, tmp_path)[1] == {"x": b"1", "stdout.txt": b"out\n"}
+
+    def test_a_result_that_several_promote_at_once_is_whole(self, objects, publish, tmp_path):
+        generation = publish("a", log=b"out\n", files={"x": b"1"})
+        start = threading.Barrier(4)
+
+        def promote(_: int) -> None:
+            start.wait()
+            objects.promote("j", 1, generation)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(promote, range(4)))
+
+        assert fetched(objects, tmp_path)[1] == {"x": b"1", "stdout.txt": b"out\n"}
+
+    def test_a_late_promote_of_an_older_result_changes_nothing(self, objects, publish, tmp_path):
+        zombie = publish("zombie", log=b"old\n", files={"old.txt": b"old"})
+        current = publish("current", log=b"new\n", files={"new.txt": b"new"})
+        objects.promote("j", 1, current)
+
+        objects.promote("j", 1, zombie)
+
+        assert objects.read_result("j", 1) == (current, a_document("current"))
+        assert fetched(objects, tmp_path)[1] == {"new.txt": b"new", "stdout.txt": b"new\n"}
+
+    def test_a_discarded_result_cannot_be_promoted_and_leaves_its_log(self, objects, commit, publish):
+        committed = commit("a")
+        lost = publish("b", log=b"what happened\n", files={"x": b"1"})
+
+        for _ in range(2):
+            objects.discard("j", 1, "b")
+        objects.promote("j", 1, lost)
+
+        assert objects.read_result("j", 1) == (committed, a_document("a"))
+        assert list(objects.unpromoted("j")) == []
+        assert objects.read_log("j", 1, "b", start=0) == b"what happened\n"
+
+    def test_discarding_what_is_committed_or_was_never_published_changes_nothing(self, objects, commit):
+        generation = commit("a", index=2)
+
+        objects.discard("j", 2, "a")
+        objects.discard("j", 1, "b")
+        objects.discard("none", 1, "b")
+
+        assert objects.read_result("j", 2) == (generation, a_document("a", index=2))
+
+    def test_unpromoted_are_the_results_that_were_published_and_never_promoted(self, objects, commit, publish):
+        commit("a", index=1)
+        generations = {(2, publish("b", index=2)), (2, publish("c", index=2)), (10, publish("d", index=10))}
+
+        assert set(objects.unpromoted("j")) == generations
+        assert list(objects.unpromoted("none")) == []
+
+    def test_results_are_the_numbers_of_the_tasks_that_have_one(self, objects, commit, publish):
+        objects.write_manifest("j", 3, "")
+        commit("a", index=10)
+        commit("b", index=2)
+        publish("c", index=4)
+
+        assert list(objects.results("j")) == [2, 10]
+        assert list(objects.results("none")) == []
+
+    def test_fetch_makes_the_folder_and_says_how_much_it_copied(self, objects, commit, tmp_path):
+        commit("a", log=b"out\n", files={"deep/x": b"12345"})
+
+        copied = objects.fetch("j", 1, tmp_path / "new" / "folder")
+
+        files = [path for path in (tmp_path / "new" / "folder").rglob("*") if path.is_file()]
+        assert {path.name for path in files} == {"stdout.txt", "result.json", "x"}
+        assert copied == sum(path.stat().st_size for path in files)
+
+    def test_fetch_again_brings_what_is_there_now(self, objects, commit, tmp_path):
+        commit("a", files={"x": b"old"})
+        fetched(objects, tmp_path)
+        commit("b", files={"x": b"new"})
+
+        assert fetched(objects, tmp_path)[1]["x"] == b"new"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param("ä🙂 with spaces", id="not ASCII"),
+            pytest.param("名" * 85, id="as long as names get"),
+            pytest.param("quote'\"$(x)\n", id="hostile"),
+            pytest.param(".hidden/.file", id="hidden"),
+        ],
+    )
+    def test_files_may_have_odd_names(self, objects, commit, tmp_path, name):
+        commit("a", files={name: b"1"})
+
+        assert fetched(objects, tmp_path)[1] == {name: b"1", "stdout.txt": b""}
+
+    def test_results_are_removed_by_index_or_all_at_once(self, objects, commit):
+        for index in (1, 2, 3):
+            commit(f"claim-{index}", index=index)
+
+        objects.remove_results("j", [1, 3, 99])
+        some = list(objects.results("j"))
+        objects.remove_results("j")
+        objects.remove_results("j")
+
+        assert some == [2]
+        assert list(objects.results("j")) == []
+        assert objects.read_result("j", 2) is None
+
+    def test_removing_the_records_of_a_job_leaves_its_results(self, objects, commit, publish, put_blob):
+        generation = commit("a", log=b"out\n")
+        publish("b", index=2)
+        digest = put_blob(b"content")
+        objects.write_manifest("j", 1, "")
+        objects.write_manifest("k", 1, "other\n")
+        append(objects.open_log("j", 3, "c"), b"gone")
+
+        for _ in range(2):
+            objects.remove_records("j")
+
+        assert objects.read_result("j", 1) == (generation, a_document("a"))
+        assert list(objects.unpromoted("j")) == []
+        assert objects.read_log("j", 3, "c", start=0) == b""
+        assert objects.read_manifest("k", 1) == "other\n"
+        assert objects.read_blob(digest) == b"content"
+
+    def test_the_url_names_the_job(self, objects):
+        assert objects.url("my-job").endswith("/my-job")
+
+    # Environments
+
+    def test_an_environment_is_read_back_by_its_name(self, objects):
+        environment = {"PATH": "/bin", "ODD": "ä\nb", "EMPTY": ""}
+
+        name = objects.write_environment(environment)
+
+        assert objects.read_environment(name) == environment
+        assert objects.write_environment(dict(reversed(environment.items()))) == name
+        assert objects.write_environment({**environment, "MORE": "x"}) != name
+
+
+def a_document(claim: str, *, index: int = 1) -> dict[str, Any]:
+    return {"claim": claim, "index": index, "odd": "ä🙂", "files": [], "digest": digest_of(claim).hex()}
+
+
+def a_result(
+    objects: ObjectStore, folder: Path, claim: str, *, index: int = 1, log: bytes = b"", files: dict[str, bytes]
+) -> Result:
+    """Write what an attempt leaves; return it as its result."""
+    path = objects.open_log("j", index, claim)
+    append(path, log)
+    outputs = []
+    for name, content in files.items():
+        output = folder / name
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(content)
+        outputs.append(Output(name=name, path=output, size=len(content)))
+    document = a_document(claim, index=index)
+    return Result(job="j", index=index, claim=claim, log=path, outputs=outputs, document=document)
+
+
+def replace_outputs(result: Result, outputs: Sequence[Output]) -> Result:
+    return Result(
+        job=result.job,
+        index=result.index,
+        claim=result.claim,
+        log=result.log,
+        outputs=outputs,
+        document=result.document,
+    )
+
+
+def append(log: Path, content: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(content)
+
+
+def fetched(objects: ObjectStore, folder: Path, *, index: int = 1) -> tuple[bytes, dict[str, bytes]]:
+    """Fetch a result; return its result.json, and the content of all other files."""
+    objects.fetch("j", index, folder / "fetched")
+    files = {
+        str(path.relative_to(folder / "fetched")): path.read_bytes()
+        for path in (folder / "fetched").rglob("*")
+        if path.is_file()
+    }
+    return files.pop("result.json"), files

@@ -1,0 +1,49 @@
+"""Every example runs, gives what it says it gives, and applied again leaves nothing to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "jobs"
+NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/job.yaml"))
+
+
+def contents(folder):
+    """Return the files below a folder, but for the reports that differ from run to run."""
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "result.json"
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_gives_what_is_expected_and_then_there_is_nothing_to_do(user, name):
+    manifest = str(EXAMPLES / name / "job.yaml")
+
+    user.ok("apply", "--wait", manifest)
+
+    user.ok("fetch", name, "results")
+    assert contents(user.folder / "results") == contents(EXAMPLES / name / "expected")
+    assert "nothing to do" in user.ok("apply", manifest)
+    assert user("diff", manifest).returncode == 0
+
+
+def test_the_example_of_retries_fails_at_first(user):
+    user.ok("apply", "--wait", str(EXAMPLES / "retries" / "job.yaml"))
+
+    assert user.rows("list", "retries")[0]["attempts"] == 2
+
+
+def test_every_example_has_its_line_in_the_readme():
+    lines = (EXAMPLES / "README.md").read_text().splitlines()
+
+    for name in NAMES:
+        assert sum(line.startswith(f"| [{name}]({name}/job.yaml) | ") for line in lines) == 1
+
+
+def test_an_example_is_called_as_its_folder():
+    for name in NAMES:
+        assert f"\n  name: {name}\n" in (EXAMPLES / name / "job.yaml").read_text()

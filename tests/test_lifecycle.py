@@ -1,0 +1,371 @@
+"""Lifecycle: the tables, and every rule that uses them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, digest_of
+
+from sparkles import lifecycle
+from sparkles.lifecycle import (
+    APPLY_PATIENCE,
+    JOB_MOVES,
+    LOSS_LIMIT,
+    NODE_MOVES,
+    RESERVATION,
+    TASK_MOVES,
+    Attempt,
+    FencedError,
+    MoveError,
+    RetryPolicy,
+)
+from sparkles.model import Applying, JobState, NodeState, Reason, Sample, Stop, Task, TaskState
+
+P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
+
+
+def an_attempt(**fields) -> Attempt:
+    known = {"claim": "claim-1", "digest": digest_of("1"), "reason": Reason.EXIT, "exit": 0}
+    return Attempt(**{**known, "started": 1.0, "ended": 3.0, "result_generation": "claim-1", **fields})
+
+
+# The tables
+
+
+@pytest.mark.parametrize("state", TaskState)
+@pytest.mark.parametrize("move", TASK_MOVES)
+def test_a_task_makes_the_moves_of_its_table_and_no_other(move: str, state: TaskState) -> None:
+    task = a_task(state=state)
+
+    if state in TASK_MOVES[move]:
+        assert lifecycle._move(task, move) == replace(task, state=TASK_MOVES[move][state])
+    else:
+        with pytest.raises(MoveError, match=rf"task j\.1: no move '{move}' from {state.value}"):
+            lifecycle._move(task, move)
+
+
+@pytest.mark.parametrize("state", JobState)
+@pytest.mark.parametrize("move", JOB_MOVES)
+def test_a_job_makes_the_moves_of_its_table_and_no_other(move: str, state: JobState) -> None:
+    job = a_job(state=state)
+
+    if state in JOB_MOVES[move]:
+        assert lifecycle._move_job(job, move) == replace(job, state=JOB_MOVES[move][state])
+    else:
+        with pytest.raises(MoveError, match=f"job j: no move '{move}' from {state.value}"):
+            lifecycle._move_job(job, move)
+
+
+@pytest.mark.parametrize("state", NodeState)
+@pytest.mark.parametrize("move", NODE_MOVES)
+def test_a_node_makes_the_moves_of_its_table_and_no_other(move: str, state: NodeState) -> None:
+    node = a_node(state=state)
+
+    if state in NODE_MOVES[move]:
+        assert lifecycle._move_node(node, move) == replace(node, state=NODE_MOVES[move][state])
+    else:
+        with pytest.raises(MoveError, match=f"node n: no move '{move}' from {state.value}"):
+            lifecycle._move_node(node, move)
+
+
+def test_only_a_rerun_leaves_a_final_state() -> None:
+    ways_out = {move for move, table in TASK_MOVES.items() if {S, F, K} & table.keys()}
+
+    assert ways_out == {"rerun"}
+
+
+def test_a_node_that_is_gone_stays_gone() -> None:
+    assert not [move for move, table in NODE_MOVES.items() if NodeState.GONE in table]
+
+
+# A claim and its end
+
+
+def test_a_claim_gives_a_task_to_a_node() -> None:
+    claimed = lifecycle.claim(a_task(), node="n", token="t")
+
+    assert claimed == a_task(state=C, node="n", claim="t")
+
+
+@pytest.mark.parametrize(
+    ("task", "mine"),
+    [
+        pytest.param(a_claimed_task(), True, id="mine"),
+        pytest.param(a_claimed_task(stop=Stop.KILLED), True, id="to be killed"),
+        pytest.param(a_claimed_task(stop=Stop.REPLACED), False, id="to run anew"),
+        pytest.param(a_claimed_task(claim="other"), False, id="another claim"),
+        pytest.param(a_claimed_task(digest=digest_of("changed")), False, id="another definition"),
+        pytest.param(a_claimed_task(state=P), False, id="given back"),
+        pytest.param(a_claimed_task(state=F), False, id="ended"),
+        pytest.param(None, False, id="removed"),
+    ],
+)
+def test_only_the_holder_of_the_claim_may_finish_what_it_executed(task: Task | None, mine: bool) -> None:
+    assert lifecycle.is_mine(task, claim="claim-1", digest=digest_of("1")) is mine
+
+
+RETRY = RetryPolicy(limit=2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "fields", "retry", "state", "failures"),
+    [
+        pytest.param(Reason.EXIT, 0, {}, RETRY, S, 0, id="success"),
+        pytest.param(Reason.EXIT, 0, {"stop": Stop.KILLED}, RETRY, S, 0, id="success before the kill came"),
+        pytest.param(Reason.EXIT, 1, {}, RetryPolicy(), F, 0, id="failure without retries"),
+        pytest.param(Reason.EXIT, 1, {}, RETRY, P, 1, id="failure, first retry"),
+        pytest.param(Reason.EXIT, 1, {"failures": 1}, RETRY, P, 2, id="failure, last retry"),
+        pytest.param(Reason.EXIT, 1, {"failures": 2}, RETRY, F, 2, id="failure, no retry left"),
+        pytest.param(Reason.EXIT, 1, {"stop": Stop.KILLED}, RETRY, F, 0, id="failure of one to be killed"),
+        pytest.param(Reason.EXIT, 1, {"losses": 2}, RETRY, P, 1, id="losses are not counted as failures"),
+        pytest.param(Reason.TIMEOUT, 0, {}, RETRY, P, 1, id="a time-out is no success, whatever the exit code"),
+        pytest.param(
+            Reason.TIMEOUT, 143, {}, RetryPolicy(limit=2, on=frozenset({Reason.EXIT})), F, 0, id="not on this"
+        ),
+        pytest.param(Reason.OUT_OF_MEMORY, 137, {}, RETRY, P, 1, id="out of memory"),
+        pytest.param(Reason.UPLOAD, 0, {}, RETRY, F, 0, id="upload trouble never runs a command again"),
+        pytest.param(Reason.KILLED, 143, {"stop": Stop.KILLED}, RETRY, K, 0, id="killed"),
+        pytest.param(Reason.KILLED, 0, {"stop": Stop.KILLED}, RETRY, K, 0, id="killed, and ended well"),
+    ],
+)
+def test_the_end_of_an_attempt_decides_what_becomes_of_its_task(reason, code, fields, retry, state, failures) -> None:
+    task = a_claimed_task(attempts=4, **fields)
+
+    after = lifecycle.finish(task, an_attempt(reason=reason, exit=code, peak_memory=5), retry)
+
+    assert (after.state, after.failures, after.attempts, after.stop) == (state, failures, 5, None)
+    assert (after.reason, after.exit, after.started, after.ended, after.peak_memory) == (reason, code, 1.0, 3.0, 5)
+    assert after.node is None
+    if state is P:
+        assert (after.claim, after.result_generation) == (None, None)
+    else:
+        assert (after.claim, after.result_generation) == ("claim-1", "claim-1")
+
+
+def test_a_retry_leaves_the_result_of_an_earlier_run_committed() -> None:
+    task = a_claimed_task(result_generation="earlier")
+
+    after = lifecycle.finish(task, an_attempt(exit=1), RETRY)
+
+    assert (after.state, after.result_generation) == (P, "earlier")
+
+
+@pytest.mark.parametrize(
+    ("fields", "lost", "state", "losses", "reason"),
+    [
+        pytest.param({}, False, P, 0, None, id="given back free of charge"),
+        pytest.param({}, True, P, 1, None, id="lost once"),
+        pytest.param({"losses": LOSS_LIMIT - 2}, True, P, LOSS_LIMIT - 1, None, id="lost once too few"),
+        pytest.param({"losses": LOSS_LIMIT - 1}, True, F, LOSS_LIMIT, Reason.NODE_LOST, id="lost too often"),
+        pytest.param(
+            {"losses": LOSS_LIMIT}, False, P, LOSS_LIMIT, None, id="free of charge, however often it was lost"
+        ),
+        pytest.param({"stop": Stop.KILLED}, False, K, 0, Reason.KILLED, id="to be killed"),
+        pytest.param({"stop": Stop.KILLED, "losses": 2}, True, K, 2, Reason.KILLED, id="to be killed, and lost"),
+        pytest.param({"stop": Stop.REPLACED}, False, P, 0, None, id="to run anew"),
+    ],
+)
+def test_a_task_that_is_taken_from_its_node(fields, lost, state, losses, reason) -> None:
+    task = a_claimed_task(attempts=1, failures=1, **fields)
+
+    after = lifecycle.give_back(task, now=9.0, lost=lost)
+
+    assert (after.state, after.losses, after.reason) == (state, losses, reason)
+    assert (after.node, after.stop, after.attempts, after.failures) == (None, None, 1, 1)
+    assert after.ended == (None if state is P else 9.0)
+    assert (after.claim is None) is (state is P)
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_a_kill_ends_what_nobody_holds_tells_who_holds_it_and_leaves_the_rest(state: TaskState) -> None:
+    task = a_task(state=state, exit=1, reason=Reason.EXIT, ended=1.0, result_generation="g")
+
+    after = lifecycle.kill(task, now=9.0)
+
+    expected = {
+        P: replace(task, state=K, reason=Reason.KILLED, exit=None, ended=9.0),
+        C: replace(task, stop=Stop.KILLED),
+    }
+    assert after == expected.get(state, task)
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_a_renewed_task_runs_as_the_new_generation_defines_it(state: TaskState) -> None:
+    held = {"node": "n", "claim": "t"} if state is C else {}
+    task = a_task(
+        state=state, failures=2, losses=2, attempts=3, exit=1, reason=Reason.EXIT, result_generation="g", **held
+    )
+
+    after = lifecycle.renew(task, row='{"x":"2"}', digest=digest_of("new"), generation=2, cluster="d")
+
+    assert (after.row, after.digest, after.generation, after.cluster) == ('{"x":"2"}', digest_of("new"), 2, "d")
+    assert (after.failures, after.losses, after.result_generation) == (0, 0, "g")
+    if state is C:
+        assert (after.state, after.stop, after.node, after.claim) == (C, Stop.REPLACED, "n", "t")
+    else:
+        assert (after.state, after.stop, after.attempts, after.exit, after.reason) == (P, None, 0, None, None)
+
+
+def test_a_task_that_was_to_be_killed_and_is_then_renewed_runs() -> None:
+    task = lifecycle.kill(a_claimed_task(), now=1.0)
+
+    renewed = lifecycle.renew(task, row="{}", digest=digest_of("1"), generation=2, cluster="c")
+
+    assert lifecycle.give_back(renewed, now=2.0).state is P
+
+
+# Jobs
+
+
+@pytest.mark.parametrize(
+    ("job", "may"),
+    [
+        pytest.param(a_job(), True, id="active"),
+        pytest.param(a_job(state=JobState.KILLED), True, id="killed"),
+        pytest.param(a_job(state=JobState.KILLED, ended=1.0), False, id="killed and ended"),
+        pytest.param(a_job(state=JobState.FINISHED, ended=1.0), False, id="finished"),
+        pytest.param(a_job(state=JobState.WAITING), False, id="waiting for other jobs"),
+        pytest.param(
+            a_job(applying=Applying(token="t", digest="d", generation=2, progress=0.0)), False, id="being applied"
+        ),
+    ],
+)
+def test_a_job_may_end_when_nobody_adds_tasks_and_it_has_not_ended(job, may) -> None:
+    assert lifecycle.may_finish(job) is may
+
+
+def test_a_job_ends_finished_or_stays_killed() -> None:
+    finished = lifecycle.finish_job(a_job(), now=9.0)
+    killed = lifecycle.finish_job(a_job(state=JobState.KILLED), now=9.0)
+
+    assert (finished.state, finished.ended) == (JobState.FINISHED, 9.0)
+    assert (killed.state, killed.ended) == (JobState.KILLED, 9.0)
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_kill_marks_a_job_that_has_not_ended(state: JobState) -> None:
+    after = lifecycle.kill_job(a_job(state=state)).state
+
+    assert after is (JobState.FINISHED if state is JobState.FINISHED else JobState.KILLED)
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_job_is_active_after_an_apply_whatever_it_was(state: JobState) -> None:
+    applying = Applying(token="t", digest="d", generation=2, progress=0.0)
+    job = a_job(state=state, ended=5.0, applying=applying)
+
+    after = lifecycle.activate(job, generation=2, cluster="d", last_index=7, max_nodes=3)
+
+    assert after == a_job(state=JobState.ACTIVE, generation=2, cluster="d", last_index=7, max_nodes=3)
+
+
+# Applies
+
+
+def applying(**fields) -> Applying:
+    return Applying(**{"token": "t", "digest": "mine", "generation": 5, "progress": 100.0, **fields})
+
+
+@pytest.mark.parametrize(
+    ("job", "generation"),
+    [
+        pytest.param(None, 1, id="a new job"),
+        pytest.param(a_job(generation=4), 5, id="an apply after another"),
+        pytest.param(a_job(generation=4, applying=applying()), 5, id="the same again, after it was cut off"),
+        pytest.param(a_job(generation=4, applying=applying(digest="other")), 6, id="another, after one was cut off"),
+        pytest.param(
+            a_job(generation=0, applying=applying(generation=1, digest="other")), 2, id="another, after the first"
+        ),
+    ],
+)
+def test_an_apply_leads_to_the_next_generation(job, generation) -> None:
+    assert lifecycle.next_generation(job, digest="mine") == generation
+
+
+@pytest.mark.parametrize(
+    ("current", "force", "now", "may"),
+    [
+        pytest.param(None, False, 100.0, True, id="nobody else"),
+        pytest.param(applying(), False, 100.0, True, id="the same manifest"),
+        pytest.param(applying(digest="other"), False, 100.0, False, id="another, just now"),
+        pytest.param(applying(digest="other"), False, 100.0 + APPLY_PATIENCE, False, id="another, nearly stuck"),
+        pytest.param(applying(digest="other"), False, 100.1 + APPLY_PATIENCE, True, id="another, stuck"),
+        pytest.param(applying(digest="other"), True, 100.0, True, id="by force"),
+    ],
+)
+def test_an_apply_begins_while_another_has_not_ended_if_it_is_the_same_stuck_or_forced(
+    current, force, now, may
+) -> None:
+    assert lifecycle.may_take_over(current, applying(), force=force, now=now) is may
+
+
+# Nodes
+
+
+def test_a_process_adopts_the_node_that_was_started_for_it() -> None:
+    node = lifecycle.adopt(a_node(state=NodeState.STARTING), pid=7, clock=5.0, boot="b")
+
+    assert node == a_node(state=NodeState.ALIVE, pid=7, beat=1, beat_clock=5.0, beat_boot="b")
+
+
+def test_a_beat_counts_and_brings_samples() -> None:
+    samples = {"claim": Sample(1, 2, 3, 4, 5)}
+
+    node = lifecycle.beat(a_node(beat=3), clock=5.0, boot="b", samples=samples)
+
+    assert (node.beat, node.beat_clock, node.beat_boot, node.samples) == (4, 5.0, "b", samples)
+
+
+@pytest.mark.parametrize("state", NodeState)
+def test_a_worker_goes_on_only_while_its_node_is_as_it_left_it(state: NodeState) -> None:
+    node = a_node(state=state, beat=3)
+
+    if state in (NodeState.ALIVE, NodeState.LEAVING):
+        assert lifecycle.confirm(node, beat=3) is node
+    else:
+        with pytest.raises(FencedError):
+            lifecycle.confirm(node, beat=3)
+
+
+@pytest.mark.parametrize("node", [None, a_node(beat=4), a_node(beat=2)])
+def test_a_worker_stops_if_its_node_is_gone_or_others_wrote_its_beats(node) -> None:
+    with pytest.raises(FencedError):
+        lifecycle.confirm(node, beat=3)
+
+
+@pytest.mark.parametrize(
+    ("open_tasks", "slots", "most", "wanted"),
+    [
+        pytest.param(0, 4, 9, 0, id="no task"),
+        pytest.param(1, 4, 9, 1, id="one task"),
+        pytest.param(8, 4, 9, 2, id="as many as fit"),
+        pytest.param(9, 4, 9, 3, id="one more"),
+        pytest.param(1000, 4, 9, 9, id="no more than allowed"),
+    ],
+)
+def test_as_many_nodes_are_wanted_as_the_tasks_can_use(open_tasks, slots, most, wanted) -> None:
+    assert lifecycle.wanted_nodes(open_tasks=open_tasks, slots=slots, most=most) == wanted
+
+
+def test_nodes_that_leave_or_are_lost_have_to_be_replaced() -> None:
+    nodes = [a_node(state.value, state=state) for state in NodeState]
+
+    assert [lifecycle.missing_nodes(nodes, wanted=wanted) for wanted in (0, 2, 3, 5)] == [0, 0, 1, 3]
+
+
+def test_a_starting_node_is_stale_when_nobody_adopts_it_in_time() -> None:
+    starting = a_node(state=NodeState.STARTING, created=100.0)
+
+    assert not lifecycle.is_stale(starting, now=100.0 + RESERVATION)
+    assert lifecycle.is_stale(starting, now=100.1 + RESERVATION)
+    assert not lifecycle.is_stale(replace(starting, state=NodeState.ALIVE), now=1e9)
+
+
+def test_a_bump_moves_the_epoch() -> None:
+    assert lifecycle.bump(a_cluster(epoch=4)) == a_cluster(epoch=5)
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_final_is_what_is_not_open(state: TaskState) -> None:
+    assert lifecycle.is_final(state) is (state not in (P, C))

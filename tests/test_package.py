@@ -1,0 +1,93 @@
+"""The package as a whole: what starting it loads, and what its parts may use."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import sparkles
+from sparkles.cli import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: What takes long to load, and is not needed by everyone.
+HEAVY = {"docker", "google", "jinja2", "jsonschema"}
+
+PURE = [
+    "authoring", "canonical", "compile", "errors", "indices", "lifecycle", "manifest", "matching", "model", "names",
+    "placeholders", "plan", "plan_text", "shell_line", "spec", "sweep",
+]  # fmt: skip
+
+
+def loaded(*words, user):
+    """Return the top-level names of all modules that a command loads."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "sparkles", *words], cwd=user.folder, env=user.environment(),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["version"], ["status"], ["sub", "--help"]], ids=" ".join)
+def test_starting_loads_nothing_heavy(user, words):
+    found = loaded(*words, user=user)
+
+    assert "click" in found
+    assert found & HEAVY == set()
+
+
+def test_a_submission_loads_nothing_heavy(user):
+    assert loaded("sub", "echo", "hello world", user=user) & HEAVY == set()
+
+
+def test_status_makes_no_file(user):
+    user.ok("status")
+
+    assert not user.sparkles_home.exists()
+
+
+def test_a_command_s_line_in_the_list_is_the_first_line_of_its_help():
+    context = click.Context(main)
+    first_lines = {name: inspect.cleandoc(main.get_command(context, name).help).partition("\n")[0] for name in COMMANDS}
+
+    assert first_lines == {name: line for name, (_, line) in COMMANDS.items()}
+
+
+def test_the_pure_core_loads_no_library_for_input_and_output():
+    # Each alone, in a process of its own; warm modules of this test's would hide what it loads.
+    program = (
+        f"import sys, sparkles.{', sparkles.'.join(PURE)}\n"
+        "print(*sorted({'subprocess', 'socket', 'sqlite3', 'click', 'yaml', 'jsonschema'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert done.stdout.split() == []
+
+
+def test_the_version_is_the_package_s(user):
+    assert user.ok("version") == f"sparkles {sparkles.__version__}\n"
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("", "1 skipped"), ("all", "1 failed")])
+def test_a_test_that_is_skipped_fails_where_all_are_required(tmp_path, required, outcome):
+    (tmp_path / "test_it.py").write_text("import pytest\n\ndef test_it():\n    pytest.skip('no docker')\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path), "-p", "conftest", "-ra", "."],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "SPARKLES_TEST_REQUIRE": required},
+    )  # fmt: skip
+
+    assert outcome in done.stdout, done.stdout
+    assert "no docker" in done.stdout

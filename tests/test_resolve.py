@@ -1,0 +1,417 @@
+"""Resolve: what a manifest names is looked up, and nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts.fakes import a_backend, a_manifest
+
+from sparkles import manifest as manifests
+from sparkles import resolve
+from sparkles.dry import read_only
+from sparkles.errors import BackendError, ProblemsError, RequestError
+from sparkles.ports import Backend
+from sparkles.resolve import Pinned
+
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    (tmp_path / "base").mkdir()
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return a_backend(tmp_path / "home")
+
+
+@pytest.fixture
+def write(base: Path) -> Write:
+    def write(*names: str, content: str | None = None, mode: int = 0o644) -> None:
+        for name in names:
+            path = base / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name if content is None else content)
+            path.chmod(mode)
+
+    return write
+
+
+@pytest.fixture
+def pin(base: Path, backend: Backend) -> Callable[..., Pinned]:
+    """Pin a job; the stores refuse writes meanwhile."""
+
+    def pin(*command: str, **spec: Any) -> Pinned:
+        return resolve.pin(a_manifest(base, command or ["run"], **spec), read_only(backend))
+
+    return pin
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def uploads(pinned: Pinned) -> list[tuple[str, str, str]]:
+    """Return (src, dest, content's name) of each pinned upload; files are written with their name as content."""
+    return [
+        (entry["src"], entry["dest"], next(str(path) for d, path in pinned.sources.items() if d == entry["sha256"]))
+        for entry in pinned.document["spec"]["uploads"]
+    ]
+
+
+# Uploads
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param("a.txt", [("a.txt", "a.txt")], id="a file"),
+        pytest.param("a.txt:b/c.txt", [("a.txt", "b/c.txt")], id="src:dest"),
+        pytest.param({"src": "a.txt", "dest": "x"}, [("a.txt", "x")], id="a mapping"),
+        pytest.param("d/b.txt", [("d/b.txt", "d/b.txt")], id="below a folder"),
+        pytest.param("d", [("d/b.txt", "d/b.txt"), ("d/e/c.txt", "d/e/c.txt")], id="a folder"),
+        pytest.param("d/", [("d/b.txt", "d/b.txt"), ("d/e/c.txt", "d/e/c.txt")], id="a folder with a slash"),
+        pytest.param("d:x", [("d/b.txt", "x/b.txt"), ("d/e/c.txt", "x/e/c.txt")], id="a folder with a dest"),
+        pytest.param("d:x/", [("d/b.txt", "x/b.txt"), ("d/e/c.txt", "x/e/c.txt")], id="with slashes"),
+        pytest.param("../outside.txt:in.txt", [("../outside.txt", "in.txt")], id="outside, with a dest"),
+        pytest.param("{{x}}.txt", [("{{x}}.txt", "{{x}}.txt")], id="a name with braces"),
+    ],
+)
+def test_an_upload_is_pinned_file_by_file(write, pin, entry, expected) -> None:
+    write("a.txt", "d/b.txt", "d/e/c.txt", "../outside.txt", "{x}.txt")
+
+    pinned = pin(uploads=[entry])
+
+    assert [(src, dest) for src, dest, _ in uploads(pinned)] == expected
+    assert pinned.files == len(expected)
+    assert pinned.digests == set(pinned.sources)
+
+
+def test_a_pinned_upload_is_its_content(write, pin, base) -> None:
+    write("a.txt", content="content")
+
+    pinned = pin(uploads=["a.txt"])
+
+    assert pinned.document["spec"]["uploads"] == [
+        {"src": "a.txt", "dest": "a.txt", "sha256": sha256("content"), "executable": False}
+    ]
+    assert pinned.sources == {sha256("content"): base / "a.txt"}
+
+
+def test_an_absolute_upload_lands_under_its_own_name(pin, tmp_path) -> None:
+    (tmp_path / "far" / "d").mkdir(parents=True)
+    (tmp_path / "far" / "d" / "x.txt").write_text("x")
+
+    file = pin(uploads=[f"{tmp_path}/far/d/x.txt"])
+    folder = pin(uploads=[f"{tmp_path}/far/d"])
+
+    assert [dest for _, dest, _ in uploads(file)] == ["x.txt"]
+    assert [dest for _, dest, _ in uploads(folder)] == ["d/x.txt"]
+
+
+def test_the_executable_bit_is_pinned(write, pin) -> None:
+    write("a.sh", mode=0o755)
+    write("b.sh", mode=0o655)
+
+    entries = pin(uploads=["a.sh", "b.sh"]).document["spec"]["uploads"]
+
+    assert [entry["executable"] for entry in entries] == [True, False]
+
+
+def test_lists_name_files_relative_to_the_manifest(write, pin) -> None:
+    write("a.txt", "b.txt", "sub/c.txt")
+    write("files.txt", content="# what is needed\n\n  a.txt  \nb.txt:in/b.txt\n@sub/more.txt\n")
+    write("sub/more.txt", content="\ufeffsub/c.txt\r\n")
+
+    pinned = pin(uploads=["@files.txt"])
+
+    assert [(src, dest) for src, dest, _ in uploads(pinned)] == [
+        ("a.txt", "a.txt"), ("b.txt", "in/b.txt"), ("sub/c.txt", "sub/c.txt")
+    ]  # fmt: skip
+
+
+def test_lists_that_name_each_other_in_a_circle_are_an_error(write, pin) -> None:
+    write("a.txt", content="@b.txt")
+    write("b.txt", content="@a.txt")
+
+    with pytest.raises(RequestError, match=r"the lists a\.txt → b\.txt → a\.txt name each other in a circle"):
+        pin(uploads=["@a.txt"])
+
+
+def test_a_list_that_is_empty_is_no_upload(write, pin) -> None:
+    write("files.txt", content="# none\n")
+
+    assert "uploads" not in pin(uploads=["@files.txt"]).document["spec"]
+
+
+def test_a_list_that_is_not_there_or_no_text_is_an_error(pin, base) -> None:
+    (base / "binary").write_bytes(b"a\xff")
+
+    with pytest.raises(RequestError, match=rf"spec\.uploads\[1\]: no file 'none' in {base}"):
+        pin(uploads=[{"src": "x"}, "@none"])
+    with pytest.raises(RequestError, match="binary: byte 1 is not UTF-8 text"):
+        pin(uploads=["@binary"])
+
+
+def test_all_missing_files_are_named_at_once_with_the_folder_they_were_looked_for_in(write, pin, base) -> None:
+    write("there.txt")
+    (base / "empty").mkdir()
+
+    with pytest.raises(ProblemsError) as error:
+        pin(
+            uploads=["a.txt", "there.txt", "sub/b.txt:x", "empty", "{x}.csv"],
+            parameters={"rows": [{"x": "1"}, {"x": "2"}]},
+        )
+
+    assert list(error.value.problems) == [
+        f"spec.uploads[0]: no file 'a.txt' in {base}",
+        f"spec.uploads[2]: no file 'sub/b.txt' in {base}",
+        f"spec.uploads[3]: the folder 'empty' in {base} holds no file",
+        f"spec.uploads[4]: no file '1.csv' in {base}",
+        f"spec.uploads[4]: no file '2.csv' in {base}",
+    ]
+
+
+@pytest.mark.parametrize("src", ["../outside.txt", "d/../../outside.txt"])
+def test_a_src_outside_needs_a_dest(write, pin, src) -> None:
+    write("../outside.txt", "d/x")
+
+    with pytest.raises(RequestError, match=rf"is outside .*; say where it goes: {src}:outside\.txt"):
+        pin(uploads=[src])
+
+
+def test_a_bucket_is_for_the_other_backend(pin) -> None:
+    with pytest.raises(BackendError, match=r"spec\.uploads\[0\]: gs://b/o: files of a bucket need the gcp backend"):
+        pin(uploads=["gs://b/o"])
+
+
+def test_links_in_folders_are_followed_but_never_in_circles(write, pin, base) -> None:
+    write("d/a.txt", "far/b.txt")
+    (base / "d" / "circle").symlink_to(base / "d")
+    (base / "d" / "more").symlink_to(base / "far")
+    (base / "d" / "link.txt").symlink_to("a.txt")
+    (base / "d" / "dangling").symlink_to("nowhere")
+
+    pinned = pin(uploads=["d"])
+
+    assert [src for src, _, _ in uploads(pinned)] == ["d/a.txt", "d/link.txt", "d/more/b.txt"]
+
+
+def test_a_src_with_placeholders_is_pinned_for_each_row(write, pin) -> None:
+    write("s/a.csv", "s/b.csv", "s/unused.csv")
+
+    pinned = pin("run", uploads=["s/{x}.csv:in.csv"], parameters={"rows": [{"x": "b"}, {"x": "a"}, {"x": "b"}]})
+
+    (entry,) = pinned.document["spec"]["uploads"]
+    assert (entry["src"], entry["dest"]) == ("s/{x}.csv", "in.csv")
+    assert [(file["src"], file["sha256"]) for file in entry["files"]] == [
+        ("s/b.csv", sha256("s/b.csv")), ("s/a.csv", sha256("s/a.csv"))
+    ]  # fmt: skip
+    assert [task.inputs[0].sha256 for task in tasks(pinned)] == [
+        sha256("s/b.csv"),
+        sha256("s/a.csv"),
+        sha256("s/b.csv"),
+    ]
+
+
+def test_a_folder_may_be_chosen_by_a_parameter(write, pin) -> None:
+    write("data/1/p", "data/1/q/r", "data/10/p")
+
+    pinned = pin("run", uploads=["data/{x}:in"], parameters={"rows": [{"x": "1"}, {"x": "10"}]})
+
+    assert [[entry.dest for entry in task.inputs] for task in tasks(pinned)] == [["in/p", "in/q/r"], ["in/p"]]
+
+
+def test_a_file_is_chosen_by_the_index_of_a_seq_alone(write, pin) -> None:
+    write("1.txt", "2.txt")
+
+    assert [task.inputs[0].dest for task in tasks(pin(uploads=["{index}.txt"], parameters={"seq": 2}))] == [
+        "1.txt",
+        "2.txt",
+    ]
+    with pytest.raises(RequestError, match=r"no file is chosen by \{index\}"):
+        pin(uploads=["{index}.txt"], parameters={"rows": [{"x": "1"}, {"x": "2"}]})
+
+
+def tasks(pinned: Pinned) -> list[Any]:
+    rows = [dict(zip(pinned.sweep.columns, values, strict=True)) for values in pinned.sweep]
+    return [pinned.definition().define(row, index) for index, row in enumerate(rows, start=1)]
+
+
+# Pinned again
+
+
+def again(pinned: Pinned, base: Path, backend: Backend) -> Pinned:
+    """Pin what is pinned, as `get -o yaml | apply -f -` does."""
+    (manifest,) = manifests.read(manifests.dump(pinned.document), source="-", base=base)
+    return resolve.pin(manifest, backend)
+
+
+@pytest.fixture
+def full(write, pin) -> Pinned:
+    write("a.txt", "s/1.csv", "s/2.csv")
+    write("p.csv", content="x,y\n1,a\n2,b\n")
+    return pin("run", "{x}", uploads=["a.txt", "s/{x}.csv:in"], parameters={"csv": "p.csv"}, env={"Y": "{y}"})
+
+
+def test_pinning_what_is_pinned_changes_nothing(full, base, backend) -> None:
+    once_more = again(full, base, backend)
+
+    assert once_more.document == full.document
+    assert once_more.definition().digests(once_more.sweep) == full.definition().digests(full.sweep)
+    assert once_more.files == full.files
+
+
+def test_what_is_pinned_needs_no_local_file_once_it_is_stored(full, tmp_path, backend) -> None:
+    for digest, source in full.sources.items():
+        backend.objects.put_blob(source, digest)
+
+    elsewhere = again(full, tmp_path / "another machine", backend)
+
+    assert elsewhere.document == full.document
+    assert list(elsewhere.sweep) == [("1", "a"), ("2", "b")]
+    assert elsewhere.sources == {}
+
+
+def test_pinned_content_is_what_counts_even_if_the_file_has_changed(full, base, backend) -> None:
+    for digest, source in full.sources.items():
+        backend.objects.put_blob(source, digest)
+    (base / "a.txt").write_text("changed")
+
+    assert again(full, base, backend).document == full.document
+
+
+def test_pinned_content_that_is_nowhere_is_an_error(full, base, backend) -> None:
+    (base / "a.txt").write_text("changed")
+    (base / "s" / "2.csv").unlink()
+
+    with pytest.raises(ProblemsError) as error:
+        again(full, base, backend)
+
+    assert [problem.split(" (sha256")[0] for problem in error.value.problems] == [
+        "spec.uploads[0]: the content of 'a.txt'", "spec.uploads[1]: the content of 's/2.csv'"
+    ]  # fmt: skip
+
+
+# Parameters
+
+
+def test_a_csv_is_pinned_with_its_hash_and_the_number_of_its_rows(write, pin) -> None:
+    write("p.csv", content="x,y\n1,a\n2,b\n")
+
+    pinned = pin("run", parameters={"csv": "p.csv"})
+
+    assert pinned.document["spec"]["parameters"] == {"csv": "p.csv", "sha256": sha256("x,y\n1,a\n2,b\n"), "count": 2}
+    assert pinned.files == 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "columns", "rows"),
+    [
+        pytest.param(None, (), [()], id="none"),
+        pytest.param({"seq": 2}, (), [(), ()], id="seq"),
+        pytest.param({"rows": [{"x": "1"}, {"x": "2"}]}, ("x",), [("1",), ("2",)], id="rows"),
+        pytest.param({"matrix": {"x": ["1", "2"], "y": ["a"]}}, ("x", "y"), [("1", "a"), ("2", "a")], id="matrix"),
+    ],
+)
+def test_parameters_become_rows(pin, parameters, columns, rows) -> None:
+    pinned = pin("run", **({"parameters": parameters} if parameters else {}))
+
+    assert (pinned.sweep.columns, list(pinned.sweep)) == (columns, rows)
+    assert pinned.document["spec"].get("parameters") == parameters
+
+
+def test_a_csv_that_is_not_there_is_an_error_that_names_the_folder(pin, base) -> None:
+    with pytest.raises(RequestError, match=rf"spec\.parameters\.csv: no file 'p\.csv' in {base}"):
+        pin(parameters={"csv": "p.csv"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("parameters.csv", "lambda,size\n0.1,small\n"), ("p.tsv", "a\tlambda\n1\t2\n"), ("q.csv", '\ufeff"lambda"\n1\n')],
+)
+def test_a_parameter_that_some_csv_has_is_an_error_that_names_it(write, pin, name, content) -> None:
+    write(name, content=content)
+    write("other.csv", content="size\n1\n")
+
+    with pytest.raises(
+        RequestError, match=rf"no parameter named 'lambda'.*; {name} has such a column: use it with --params {name}"
+    ):
+        pin("echo", "{lambda}")
+
+
+def test_bad_placeholders_are_found_before_any_file_is_looked_for(pin) -> None:
+    with pytest.raises(RequestError, match=r"^spec\.command\[1\]: no parameter named 'x'"):
+        pin("run", "{x}", uploads=["none.txt"])
+
+
+# The rest
+
+
+def test_defaults_are_filled_in_and_an_old_status_is_dropped(base, backend) -> None:
+    manifest = a_manifest(base)
+    manifest.document["status"] = {"generation": 3, "indices": "1"}
+
+    document = resolve.pin(manifest, backend).document
+
+    assert "status" not in document
+    assert document["spec"]["nodes"]["max"] == 1
+    assert "status" in manifest.document, "the manifest itself stays as it was"
+
+
+@pytest.mark.parametrize(
+    ("command", "uploads", "warned"),
+    [
+        pytest.param(["python", "fit.py"], [], ["fit.py"], id="a word that is a file"),
+        pytest.param(["python", "./fit.py", "fit.py"], [], ["./fit.py", "fit.py"], id="written in two ways"),
+        pytest.param(["sh", "sub/run.sh"], [], ["sub/run.sh"], id="below a folder"),
+        pytest.param(["python fit.py > out"], [], ["fit.py"], id="in a shell line"),
+        pytest.param(["python", "fit.py"], ["fit.py"], [], id="uploaded"),
+        pytest.param(["python", "fit.py"], ["./fit.py"], [], id="uploaded, written differently"),
+        pytest.param(["python", "fit.py"], ["other.py:fit.py"], [], id="another is uploaded in its place"),
+        pytest.param(["sh", "sub/run.sh"], ["sub"], [], id="uploaded with its folder"),
+        pytest.param(
+            ["sh", "sub/run.sh"], ["sub/other.sh"], ["sub/run.sh"], id="another file of its folder is uploaded"
+        ),
+        pytest.param(["ls", "sub", "none.py", "/etc/hostname", ""], [], [], id="other words"),
+        pytest.param(["x" * 5000], [], [], id="a word too long for a name"),
+    ],
+)
+def test_a_word_that_names_a_file_which_is_not_uploaded_is_a_warning(
+    write, pin, base, command, uploads, warned
+) -> None:
+    write("fit.py", "other.py", "sub/run.sh", "sub/other.sh")
+    command = command[0] if " " in command[0] else command
+
+    warnings = resolve.pin(a_manifest(base, command, uploads=uploads), a_backend(base.parent / "b")).warnings
+
+    assert [warning.split("'")[1] for warning in warnings] == warned
+    assert all("add -u" in warning for warning in warnings)
+
+
+def test_notes_about_the_csv_are_warnings(write, pin) -> None:
+    write("p.csv", content=",x\n1,2\n")
+
+    assert list(pin("run", parameters={"csv": "p.csv"}).warnings) == ["p.csv: the unnamed first column was dropped"]
+
+
+def test_an_image_without_an_engine_and_no_image_without_a_host_are_errors(base, tmp_path) -> None:
+    backend = a_backend(tmp_path / "home", host=None)
+
+    with pytest.raises(RequestError, match=r"spec\.image: missing.*add -i IMAGE"):
+        resolve.pin(a_manifest(base), backend)
+    with pytest.raises(BackendError, match="image 'r:1'"):
+        resolve.pin(a_manifest(base, image="r:1"), backend)
+
+
+def test_a_check_looks_at_parameters_and_placeholders_but_not_for_uploads(base, backend) -> None:
+    resolve.check(a_manifest(base, uploads=["none.txt"]), backend)
+
+    with pytest.raises(RequestError, match="no parameter named 'x'"):
+        resolve.check(a_manifest(base, ["run", "{x}"]), backend)

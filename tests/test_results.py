@@ -1,0 +1,141 @@
+"""Results: only what was committed is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts.fakes import a_backend
+from contracts.nouns import a_claimed_task, a_job, a_task, put
+from contracts.objects import a_document, a_result
+
+from sparkles import results
+from sparkles.errors import RequestError
+from sparkles.model import Task, TaskState
+from sparkles.ports import Backend
+
+S = TaskState.SUCCEEDED
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    backend = a_backend(tmp_path / "home")
+    with closing(backend.state):
+        yield backend
+
+
+@pytest.fixture
+def publish(backend: Backend, tmp_path: Path) -> Any:
+    def publish(claim: str, *, index: int = 1, log: bytes = b"", **files: bytes) -> str:
+        result = a_result(backend.objects, tmp_path / claim, claim, index=index, log=log, files=files)
+        return backend.objects.publish(result)
+
+    return publish
+
+
+def ended(index: int = 1, claim: str = "a") -> Task:
+    return a_task(index, state=S, claim=claim, result_generation=claim)
+
+
+def test_a_committed_result_is_moved_into_place_by_whoever_reads_it(backend, publish) -> None:
+    publish("a")
+
+    assert results.committed(ended(), backend) == a_document("a")
+    assert backend.objects.read_result("j", 1) == ("a", a_document("a"))
+
+
+def test_a_result_that_is_not_the_tasks_is_not_trusted(backend, publish) -> None:
+    backend.objects.promote("j", 1, publish("zombie"))
+
+    assert results.committed(ended(claim="a"), backend) is None
+    assert results.committed(a_task(), backend) is None
+
+
+def test_results_are_fetched_to_folders_with_the_tasks_index(backend, publish, tmp_path) -> None:
+    publish("a", index=1, log=b"one\n", x=b"1")
+    publish("b", index=7, log=b"seven\n")
+    tasks = [ended(1, "a"), a_task(2), ended(7, "b")]
+
+    count, size = results.fetch("j", tasks, tmp_path / "out", backend)
+
+    assert count == 2
+    assert (tmp_path / "out" / "1" / "stdout.txt").read_bytes() == b"one\n"
+    assert (tmp_path / "out" / "7" / "stdout.txt").read_bytes() == b"seven\n"
+    assert not (tmp_path / "out" / "2").exists()
+    assert size == sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file())
+
+
+def test_what_a_deleted_job_left_is_fetched_too(backend, publish, tmp_path) -> None:
+    backend.objects.promote("j", 3, publish("a", index=3))
+
+    assert results.fetch("j", None, tmp_path / "out", backend)[0] == 1
+    assert (tmp_path / "out" / "3" / "result.json").exists()
+
+
+def test_a_result_that_is_replaced_while_it_is_copied_is_copied_again(backend, publish, tmp_path, monkeypatch) -> None:
+    backend.objects.promote("j", 1, publish("a", x=b"old"))
+    fetch = backend.objects.fetch
+    replaced = []
+
+    def fetch_and_replace(*args: Any) -> int:
+        copied = fetch(*args)
+        if not replaced:
+            replaced.append(True)
+            backend.objects.promote("j", 1, publish("b", x=b"new"))
+        return copied
+
+    monkeypatch.setattr(backend.objects, "fetch", fetch_and_replace)
+
+    results.fetch("j", None, tmp_path / "out", backend)
+
+    assert (tmp_path / "out" / "1" / "x").read_bytes() == b"new"
+
+
+def test_a_result_that_changes_all_the_time_is_an_error(backend, publish, tmp_path, monkeypatch) -> None:
+    backend.objects.promote("j", 1, publish("0"))
+    fetch = backend.objects.fetch
+    number = iter(range(1, 100))
+
+    def fetch_and_replace(*args: Any) -> int:
+        backend.objects.promote("j", 1, publish(str(next(number))))
+        return fetch(*args)
+
+    monkeypatch.setattr(backend.objects, "fetch", fetch_and_replace)
+
+    with pytest.raises(RequestError, match=r"the result of j\.1 changes while it is copied"):
+        results.fetch("j", None, tmp_path / "out", backend)
+
+
+def test_the_log_of_a_running_attempt_comes_before_that_of_an_earlier_result(backend, publish) -> None:
+    backend.objects.promote("j", 1, publish("a", log=b"old\n"))
+    backend.objects.open_log("j", 1, "b").write_bytes(b"new\n")
+
+    running = results.read_log(a_claimed_task(claim="b", result_generation="a"), backend)
+    waiting = results.read_log(a_task(result_generation="a"), backend)
+
+    assert (running, waiting) == (b"new\n", b"old\n")
+    assert results.read_log(a_task(), backend) == b""
+    assert results.read_log(ended(), backend, start=2) == b"d\n"
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        pytest.param([], "job j has no task 9; it has no tasks", id="none"),
+        pytest.param([1, 2, 5], "job j has no task 9; its tasks are 1 to 5", id="others"),
+    ],
+)
+def test_a_task_that_is_not_there_is_an_error_that_says_which_are(backend, indices, message) -> None:
+    put(backend.state, a_job(), *map(a_task, indices))
+
+    with pytest.raises(RequestError, match=message):
+        results.find_task(a_job(), 9, backend)
+
+
+def test_a_task_is_found(backend) -> None:
+    put(backend.state, a_job(), a_task(5))
+
+    assert results.find_task(a_job(), 5, backend) == a_task(5, version=1)
