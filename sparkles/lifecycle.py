@@ -140,6 +140,7 @@ def give_back(task: Task, *, now: float, lost: bool = False) -> Task:
 
     One that was to be killed is; one that keeps losing its node fails.
     """
+    task = replace(task, attempts=task.attempts + lost)
     if task.stop is Stop.KILLED:
         return _move(replace(task, node=None, stop=None, reason=Reason.KILLED, ended=now), "kill")
     losses = task.losses + lost

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sparkles import matching
 from sparkles.compile import DIGEST_SIZE
+from sparkles.errors import RequestError
 from sparkles.indices import from_runs, to_runs
 from sparkles.manifest import update_policy
 from sparkles.model import TaskColumns, TaskState
@@ -238,8 +239,16 @@ def _differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[
     for field in sorted({*before, *after}):
         if before.get(field) != after.get(field):
             texts = _texts(field, before.get(field), after.get(field))
-            differences += [(text, update_policy(field)) for text in texts]
+            differences += [(text, _policy(field)) for text in texts]
     return differences
+
+
+def _policy(field: str) -> str:
+    """Return what a change of the field does. One that only a newer sparkles knows is taken to be harmless."""
+    try:
+        return update_policy(field)
+    except RequestError:
+        return "live"
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, Any]:

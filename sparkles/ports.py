@@ -226,6 +226,10 @@ class Compute(Protocol):
         """
         ...
 
+    def forget(self, node: Node) -> None:
+        """Remove what was kept to fence a node, now that its tasks have been taken from it."""
+        ...
+
     def last_words(self, node: Node) -> str:
         """Return the end of what a dead node wrote about itself; empty if nothing."""
         ...

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 
 from sparkles import lifecycle
-from sparkles.apply import clusters_of, find_job, look, start_nodes
+from sparkles.apply import find_job
 from sparkles.model import Job, Key, Node, NodeState, Records, Task, TaskState, Writes
+from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.ports import Backend
 
 #: Tasks given back in one commit.
@@ -47,6 +48,7 @@ def sweep(clusters: set[str], backend: Backend) -> list[Node]:
         started = backend.compute.fence(node)
         _move_node(node, backend, lost=True)
         jobs = _give_back(node, started, backend)
+        backend.compute.forget(node)
         _move_node(node, backend, lost=False)
         for job in jobs:
             tidy(job, backend)

@@ -125,11 +125,10 @@ def _entries(uploads: Sequence[Any], files: LocalFiles, within: tuple[str, ...] 
             if name in within:
                 raise RequestError(f"{where}: the lists {' → '.join([*within, name])} name each other in a circle")
             yield from _entries(_lines(files.read(name, where), name), files, (*within, name))
-        elif isinstance(entry, str):
-            upload = upload_of(entry)
-            yield {"src": upload.src} if upload.dest is None else {"src": upload.src, "dest": upload.dest}
         else:
-            yield dict(entry)
+            upload = upload_of(entry)
+            written = {} if isinstance(entry, str) else entry
+            yield {**written, "src": upload.src, **({} if upload.dest is None else {"dest": upload.dest})}
 
 
 def _lines(content: bytes, name: str) -> list[str]:

@@ -77,7 +77,7 @@ def spec_of(document: Mapping[str, Any]) -> JobSpec:
 
 
 def upload_of(entry: str | Mapping[str, Any]) -> Upload:
-    """Read one entry of `uploads`: `src`, `src:dest` or a mapping.
+    """Read one entry of `uploads`: `src`, `src:dest`, `src:folder/` or a mapping.
 
     >>> upload_of("gs://bucket/model.rds:model.rds").dest
     'model.rds'
@@ -85,14 +85,20 @@ def upload_of(entry: str | Mapping[str, Any]) -> Upload:
     if isinstance(entry, str):
         scheme = "gs://" if entry.startswith("gs://") else ""
         src, colon, dest = entry[len(scheme) :].rpartition(":")
-        return Upload(src=scheme + (src if colon else dest), dest=dest if colon else None)
+        src = scheme + (src if colon else dest)
+        return Upload(src=src, dest=_dest(src, dest) if colon else None)
     files = entry.get("files")
     return Upload(
         src=entry["src"],
-        dest=entry.get("dest"),
+        dest=_dest(entry["src"], entry["dest"]) if "dest" in entry else None,
         file=_pinned(entry) if "sha256" in entry else None,
         files={file["src"]: _pinned(file) for file in files} if files is not None else None,
     )
+
+
+def _dest(src: str, dest: str) -> str:
+    """Return where an upload lands: a dest that ends in `/` is a folder to put it in."""
+    return dest + src.rstrip("/").rsplit("/", 1)[-1] if dest.endswith("/") else dest
 
 
 def _pinned(entry: Mapping[str, Any]) -> PinnedFile:

@@ -11,10 +11,11 @@ from datetime import datetime
 from itertools import islice
 
 from sparkles import recover, results
-from sparkles.apply import clusters_of, find_job
+from sparkles.apply import find_job
 from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import APPLY_PATIENCE, is_final
 from sparkles.model import OPEN, Job, Node, NodeState, Sample, Task, TaskState
+from sparkles.nodes import clusters_of
 from sparkles.ports import Backend
 from sparkles.timing import timing
 

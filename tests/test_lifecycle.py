@@ -172,7 +172,7 @@ def test_a_task_that_is_taken_from_its_node(fields, lost, state, losses, reason)
     after = lifecycle.give_back(task, now=9.0, lost=lost)
 
     assert (after.state, after.losses, after.reason) == (state, losses, reason)
-    assert (after.node, after.stop, after.attempts, after.failures) == (None, None, 1, 1)
+    assert (after.node, after.stop, after.attempts, after.failures) == (None, None, 1 + lost, 1)
     assert after.ended == (None if state is P else 9.0)
     assert (after.claim is None) is (state is P)
 

@@ -16,7 +16,7 @@ def explain_cmd(field: str) -> None:
     Example:
       sparkles explain spec.nodes.max
     """
-    click.echo(manifest.explain(field))
+    click.echo(manifest.explain(field), nl=False)
 
 
 @click.command("version")

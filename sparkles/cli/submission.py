@@ -65,6 +65,7 @@ def carry_out(
         if watcher:
             watcher.status(backend.state.counts(prepared.name), backend.state.nodes(prepared.cluster.name))
 
+    recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
     job = apply.execute(prepared, backend, submitter(), force=force, before_nodes=before_nodes, uploaded=bar.update)
     recover.settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
     return job

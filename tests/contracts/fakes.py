@@ -37,6 +37,7 @@ class FakeCompute:
     raised: list[int] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     words: str = ""
     #: Called by `fence`.
     on_fence: Callable[[Node], None] = lambda _: None
@@ -54,6 +55,9 @@ class FakeCompute:
         self.fenced.append(node.name)
         self.on_fence(node)
         return self.running.get(node.name, frozenset())
+
+    def forget(self, node: Node) -> None:
+        self.forgotten.append(node.name)
 
     def last_words(self, _: Node) -> str:
         return self.words

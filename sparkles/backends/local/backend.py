@@ -11,7 +11,6 @@ from sparkles.backends.local.hashes import HashCache
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.backends.local.runtime import HostRuntime
 from sparkles.backends.local.state import SqliteState
-from sparkles.errors import RequestError
 from sparkles.paths import Home
 from sparkles.ports import Backend, Runtime
 from sparkles.timing import timing
@@ -26,12 +25,10 @@ def home_folder() -> Path:
 
 
 def local_backend(home: Home, *, write: bool, slots: int | None = None, host: Runtime | None = None) -> Backend:
-    """Return the backend of this machine. Without `write` it makes no file, not even where there is none yet."""
-    if write:
-        _make(home.root)
+    """Return the backend of this machine. Nothing is made before the first write; without `write` nothing at all."""
     return Backend(
         name="local",
-        state=SqliteState(home.state if write or home.state.exists() else None),
+        state=SqliteState(home.state if write or home.state.exists() else None, lazy=True),
         objects=DirectoryObjects(home),
         compute=LocalCompute(home, timing()),
         hashes=HashCache(home.hashes, write=write),
@@ -40,15 +37,6 @@ def local_backend(home: Home, *, write: bool, slots: int | None = None, host: Ru
         default_slots=slots or os.cpu_count() or 1,
         default_linger=_LINGER,
     )
-
-
-def _make(root: Path) -> None:
-    try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise RequestError(
-            f"{root}: cannot be made: {error.strerror}; set SPARKLES_HOME to a folder that you may write to"
-        ) from None
 
 
 def _program_digest() -> str:

@@ -148,13 +148,11 @@ class LocalCompute:
             with suppress(ProcessLookupError):
                 os.kill(node.pid, signal.SIGKILL)
             self._wait_for_death(node)
-        if not folder.exists():
-            return frozenset()
-        claims = kill_recorded(list((folder / "running").glob("*")))
-        shutil.rmtree(self._home.work(node.name), ignore_errors=True)
-        if not (folder / "log").exists() or not (folder / "log").stat().st_size:
-            shutil.rmtree(folder, ignore_errors=True)
-        return claims
+        return kill_recorded(list((folder / "running").glob("*")))
+
+    def forget(self, node: Node) -> None:
+        """See Compute."""
+        _remove_traces(self._home, node.name)
 
     def _wait_for_death(self, node: Node) -> None:
         deadline = time.monotonic() + _DEATH
@@ -179,6 +177,7 @@ class NodePlace:
         self.boot = boot_id()
         self.work = home.work(name)
         self.work.mkdir(parents=True, exist_ok=True)
+        self._home = home
         self._folder = home.node(name)
         self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CLOEXEC)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -200,10 +199,15 @@ class NodePlace:
             os.write(self.wake, b"!")
 
     def leave(self) -> None:
-        """Remove all that the node kept; its log stays if it says anything."""
-        shutil.rmtree(self.work, ignore_errors=True)
-        log = self._folder / "log"
-        if not log.exists() or not log.stat().st_size:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """See Place."""
+        _remove_traces(self._home, self.name)
         os.close(self.wake)
         os.close(self._lock)
+
+
+def _remove_traces(home: Home, name: str) -> None:
+    """Remove all that a node kept; its log stays if it says anything."""
+    shutil.rmtree(home.work(name), ignore_errors=True)
+    log = home.node(name) / "log"
+    if not log.exists() or not log.stat().st_size:
+        shutil.rmtree(home.node(name), ignore_errors=True)

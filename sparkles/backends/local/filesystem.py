@@ -71,3 +71,13 @@ def make_once(target: Path, make: Callable[[Path], None]) -> None:
             partial.rename(target)
     finally:
         os.close(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that only its owner may look into."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise RequestError(
+            f"{folder}: cannot be made: {error.strerror}; set SPARKLES_HOME to a folder that you may write to"
+        ) from None

@@ -23,8 +23,9 @@ class HashCache:
     """Hashes in a SQLite file; without `write` only what is there already is used."""
 
     def __init__(self, path: Path, *, write: bool) -> None:
-        self._write = write
-        if write:
+        # Looking at files is no reason to make the folder: a request may yet turn out to be wrong.
+        self._write = write and path.parent.exists()
+        if self._write:
             make_once(path, _create)
         there = path.exists()
         self._connection = sqlite3.connect(path if there else ":memory:", timeout=10.0, isolation_level=None)

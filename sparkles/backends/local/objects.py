@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from sparkles.backends.local.filesystem import make_folder
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
 from sparkles.ports import Output, Result
@@ -185,6 +186,7 @@ class DirectoryObjects:
         name = hashlib.sha256(content).hexdigest()
         path = self._home.environment(name)
         if not path.exists():
+            make_folder(self._home.root)
             with _replacing(path) as partial:
                 partial.touch(mode=0o600)
                 partial.write_bytes(content)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkles.backends.local import records
-from sparkles.backends.local.filesystem import make_once, require_local_disk
+from sparkles.backends.local.filesystem import make_folder, make_once, require_local_disk
 from sparkles.errors import BackendError
 from sparkles.model import (
     Job,
@@ -37,12 +37,18 @@ class SqliteState:
 
     commit_limit = 10_000
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, lazy: bool = False) -> None:
+        """Open, and if need be make, the file `path`; `lazy`: make it at the first write, and be empty until then."""
         if path is not None:
             require_local_disk(path.parent)
         self._writes = 0
+        self._later = path if path and lazy and not path.exists() else None
+        self._open(None if self._later else path)
+
+    def _open(self, path: Path | None) -> None:
         try:
             if path is not None:
+                make_folder(path.parent)
                 make_once(path, _create)
             self._connection = sqlite3.connect(path or ":memory:", timeout=_PATIENCE, isolation_level=None)
         except (OSError, sqlite3.OperationalError) as error:
@@ -206,6 +212,10 @@ class SqliteState:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Commit what is done inside as a whole, or leave everything as it was."""
+        if self._later:
+            self.close()
+            self._open(self._later)
+            self._later = None
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield

@@ -126,12 +126,19 @@ def test_what_ran_on_a_dead_node_is_killed_and_reported(compute, home, folder, s
 
     assert claims == {"claim"}
     assert sleeper.wait() == -signal.SIGKILL
+
+
+def test_what_ran_is_told_until_the_node_is_forgotten(compute, home, folder) -> None:
+    (folder / "running" / "claim").write_text(json.dumps({"group": 2**22 + 1, "identity": "gone"}))
+    (home.work("n") / "claim").mkdir(parents=True)
+
+    told = [compute.fence(now()), compute.fence(now())]
+    compute.forget(now())
+
+    assert told == [{"claim"}, {"claim"}]
+    assert compute.fence(now()) == frozenset()
     assert not home.work("n").exists()
     assert not folder.exists()
-
-
-def test_a_node_that_was_fenced_before_has_nothing_left(compute) -> None:
-    assert compute.fence(now()) == frozenset()
 
 
 def test_a_hung_worker_is_killed_before_what_it_ran(compute, folder) -> None:
@@ -151,6 +158,7 @@ def test_what_a_dead_node_said_is_kept(compute, folder) -> None:
     (folder / "log").write_text("Traceback: it was the disk\n")
 
     compute.fence(now())
+    compute.forget(now())
 
     assert compute.last_words(now()) == "Traceback: it was the disk\n"
     assert compute.last_words(a_node("unknown")) == ""

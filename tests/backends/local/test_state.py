@@ -78,7 +78,7 @@ class TestSqliteState(StateStoreContract):
         "make",
         [
             pytest.param(lambda path: path.mkdir(parents=True), id="a folder of that name"),
-            pytest.param(lambda path: None, id="no folder for it"),
+            pytest.param(lambda path: (path.parent.mkdir(), path.symlink_to("/dev/full")), id="a device"),
         ],
     )
     def test_a_file_that_cannot_be_opened_is_refused(self, tmp_path, make):
@@ -87,6 +87,19 @@ class TestSqliteState(StateStoreContract):
 
         with pytest.raises(BackendError, match="cannot be used as the state of sparkles"):
             SqliteState(path)
+
+    def test_a_lazy_store_is_made_by_its_first_write(self, tmp_path):
+        path = tmp_path / "home" / "state.db"
+
+        with closing(SqliteState(path, lazy=True)) as store:
+            assert store.jobs() == []
+            assert not path.parent.exists()
+            put(store, a_job("j"))
+            assert [job.name for job in store.jobs()] == ["j"]
+
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        with closing(SqliteState(path)) as again:
+            assert [job.name for job in again.jobs()] == ["j"]
 
     def test_a_database_that_stays_locked_is_an_error_of_the_backend(self, tmp_path, monkeypatch):
         monkeypatch.setattr(state, "_PATIENCE", 0.01)

@@ -1,0 +1,38 @@
+"""Nodes: see to it that a job's tasks have nodes, and that these know what there is to do or to stop."""
+
+from __future__ import annotations
+
+from sparkles import lifecycle
+from sparkles.model import Cluster, Job, Key, Node, Records, TaskState, Writes
+from sparkles.ports import Backend
+
+
+def clusters_of(job: Job, backend: Backend) -> set[str]:
+    """Return the clusters whose nodes hold tasks of a job, or may: after a change of resources there are several."""
+    holders = {task.node for task in backend.state.tasks(job.name, states=[TaskState.CLAIMED]) if task.node}
+    nodes = backend.state.read([Key.node(name) for name in holders]).values()
+    return {job.cluster, *(node.cluster for node in nodes if isinstance(node, Node))}
+
+
+def look(clusters: set[str], backend: Backend) -> None:
+    """Make the nodes of clusters look at their tasks now."""
+    for name in clusters:
+        key = Key.cluster(name)
+        backend.state.change([key], _bump)
+        backend.compute.wake(backend.state.nodes(name))
+
+
+def _bump(records: Records) -> Writes:
+    return Writes(put=[lifecycle.bump(cluster) for cluster in records.values() if isinstance(cluster, Cluster)])
+
+
+def start_nodes(job: Job, backend: Backend) -> None:
+    """See to it that the job's open tasks have nodes, and that these know of them."""
+    counts = backend.state.counts(job.name)
+    open_tasks = counts.get(TaskState.PENDING, 0) + counts.get(TaskState.CLAIMED, 0)
+    cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
+    if not open_tasks or not isinstance(cluster, Cluster):
+        return
+    wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=job.max_nodes)
+    backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
+    backend.compute.wake(backend.state.nodes(cluster.name))
