@@ -243,3 +243,17 @@ def test_a_job_that_still_runs_is_not_submitted_over(warm: User) -> None:
     (warm.folder / "go").touch()
     warm.ok("wait", "busy")
     assert warm.log("busy.1") == "first\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "kill nope", "watch", "wait nope", "fetch nope there", "delete nope", "list", "sub -u missing.txt echo",
+        "sub echo {x}", "apply missing.yaml",
+    ],
+)  # fmt: skip
+def test_a_bad_input_leaves_no_home_behind(user: User, words: str) -> None:
+    done = user(*words.split())
+
+    assert done.returncode == 2, done.stderr
+    assert listing(user.home) == {}

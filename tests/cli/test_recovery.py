@@ -113,7 +113,7 @@ def test_a_worker_that_hangs_is_killed_and_its_tasks_run_elsewhere(user: User) -
     committed = results(user, "hung")
     assert [result["index"] for result in committed] == [1, 2]
     assert all(result["node"] != stopped.name for result in committed)
-    assert [(task["attempts"], task["state"]) for task in user.rows("list", "hung")] == [(1, "succeeded")] * 2
+    assert [(task["attempts"], task["state"]) for task in user.rows("list", "hung")] == [(2, "succeeded")] * 2
 
 
 def test_a_worker_that_outlived_its_lease_commits_nothing(user: User) -> None:
@@ -219,3 +219,14 @@ def test_a_worker_that_cannot_start_is_given_up_with_its_last_words(user: User) 
     assert user.job("never")["pending"] == 1
     del user.env["PYTHONPATH"]
     assert "] hi" in user.ok("watch", "never")
+
+
+def test_a_submission_does_not_count_on_a_dead_node(user: User) -> None:
+    user.ok("sub", "-n", "first", "echo", "hi")
+    node = the_node(user)
+    os.kill(node.pid, signal.SIGKILL)
+    eventually(lambda: not lives(node.pid))
+
+    user.ok("sub", "-n", "second", "--no-wait", "echo", "hi")
+
+    eventually(lambda: user.job("second")["succeeded"] == 1)

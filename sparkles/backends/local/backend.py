@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from sparkles.backends.local.compute import LocalCompute
+from sparkles.backends.local.filesystem import require_folder
 from sparkles.backends.local.hashes import HashCache
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.backends.local.runtime import HostRuntime
@@ -26,6 +27,8 @@ def home_folder() -> Path:
 
 def local_backend(home: Home, *, write: bool, slots: int | None = None, host: Runtime | None = None) -> Backend:
     """Return the backend of this machine. Nothing is made before the first write; without `write` nothing at all."""
+    if write:
+        require_folder(home.root)
     return Backend(
         name="local",
         state=SqliteState(home.state if write or home.state.exists() else None, lazy=True),

@@ -78,6 +78,17 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise RequestError(
-            f"{folder}: cannot be made: {error.strerror}; set SPARKLES_HOME to a folder that you may write to"
-        ) from None
+        raise _unusable(folder, error.strerror) from None
+
+
+def require_folder(folder: Path) -> None:
+    """Raise RequestError if `folder` is not a folder to write to, and cannot become one. Makes nothing."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise _unusable(folder, f"{there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unusable(folder, f"you may not write to {there}")
+
+
+def _unusable(folder: Path, why: str | None) -> RequestError:
+    return RequestError(f"{folder}: cannot be used: {why}; set SPARKLES_HOME to a folder that you may write to")
