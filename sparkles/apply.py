@@ -16,10 +16,11 @@ from typing import TypedDict, TypeVar
 
 from sparkles import canonical, lifecycle, plan
 from sparkles import manifest as manifests
-from sparkles.compile import DIGEST_SIZE, row_writer
+from sparkles.compile import row_writer
 from sparkles.errors import BackendError, RequestError
 from sparkles.indices import to_runs
 from sparkles.manifest import Manifest
+from sparkles.matching import digest_at
 from sparkles.model import (
     OPEN,
     Applying,
@@ -60,6 +61,7 @@ class Prepared:
 
     pinned: Pinned
     plan: Plan
+    rerun: Rerun
     desired: Desired
     #: The job as observed; None for a new one.
     job: Job | None
@@ -107,6 +109,7 @@ def prepare(manifest: Manifest, backend: Backend, *, rerun: Rerun = Rerun.NONE) 
     return Prepared(
         pinned=pinned,
         plan=plan.make(manifest.name, desired, observed, rerun=rerun),
+        rerun=rerun,
         desired=desired,
         job=job,
         cluster=cluster,
@@ -126,6 +129,7 @@ def observe(name: str, backend: Backend) -> tuple[Job | None, Observed]:
         generation=job.generation,
         last_index=job.last_index,
         cluster=job.cluster if job.generation else "",
+        cut_off=job.applying is not None,
     )
 
 
@@ -158,17 +162,24 @@ def execute(
     Calls `uploaded` with the size of each blob that has been stored, and `before_nodes` when the tasks are
     queued. Raises BackendError if another apply of the job is under way.
     """
+    holders = clusters_of(prepared.job, backend) if prepared.job else set()
     applying = _begin(prepared, backend, submitter, force=force)
+    if prepared.job and prepared.job.applying:
+        prepared = _planned_again(prepared, prepared.job, backend)
     try:
         _store_content(prepared, backend, applying, uploaded)
     except BaseException:
         _withdraw(prepared, backend, applying)
         raise
-    for writes in _task_commits(prepared, backend, applying):
-        _guarded(prepared.name, applying, backend, writes)
+    try:
+        for commit in _task_commits(prepared, backend, applying):
+            _guarded(prepared.name, applying, backend, commit)
+    except BaseException:
+        _give_way(prepared.name, applying, backend)
+        raise
     _remove_stale_results(prepared, backend)
     job = _complete(prepared, backend, applying)
-    look(clusters_of(job, backend) - {job.cluster}, backend)
+    look(holders - {job.cluster}, backend)
     before_nodes()
     start_nodes(job, backend)
     return job
@@ -212,8 +223,16 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force:
 
 
 def _marks(job: Job | None) -> object:
-    """Return what every apply changes of a job, and nothing else does: with it, the set of tasks is the same."""
-    return job and (job.submitted, job.generation, job.applying)
+    """Return what every apply that begins changes of a job, and nothing else does."""
+    return job and (job.submitted, job.generation, job.applying and job.applying.token)
+
+
+def _planned_again(prepared: Prepared, before: Job, backend: Backend) -> Prepared:
+    """Plan once more after taking over: the other apply may have gone on until its mark was replaced."""
+    _, observed = observe(prepared.name, backend)
+    observed = replace(observed, last_index=before.last_index)
+    again = plan.make(prepared.name, prepared.desired, observed, rerun=prepared.rerun)
+    return replace(prepared, plan=again)
 
 
 def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:
@@ -253,6 +272,17 @@ def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
         backend.state.change([key], move)
 
 
+def _give_way(name: str, applying: Applying, backend: Backend) -> None:
+    """Let another apply take over at once from this one, which goes no further."""
+    key = Key.job(name)
+
+    def move(records: Records) -> Writes:
+        return Writes(put=[replace(_mine(records.get(key), applying), applying=replace(applying, progress=0.0))])
+
+    with suppress(BackendError):
+        backend.state.change([key], move)
+
+
 def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> Iterator[tuple[list[Key], TaskWrites]]:
     """Yield (keys to read, what to write given their records), in chunks that the store takes."""
     name, limit = prepared.name, backend.state.commit_limit - 1
@@ -267,7 +297,7 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
     template = Task(
         job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
     )
-    if prepared.job and prepared.job.cluster != prepared.cluster.name:
+    if prepared.job and (prepared.job.applying or prepared.job.cluster != prepared.cluster.name):
         for keys in chunks(_open_elsewhere(prepared, backend), limit):
             yield keys, _moved_to(prepared.cluster.name)
     fresh = (task for task in _tasks_to_run(prepared, kept) if task[0] not in renewed)
@@ -280,8 +310,7 @@ def _tasks_to_run(prepared: Prepared, kept: set[int]) -> Iterator[NewTask]:
     row = row_writer(sweep.columns)
     for position, (index, values) in enumerate(zip(prepared.plan.assigned, sweep, strict=True)):
         if index not in kept:
-            start = position * DIGEST_SIZE
-            yield index, row(values), digests[start : start + DIGEST_SIZE]
+            yield index, row(values), digest_at(digests, position)
 
 
 def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) -> TaskWrites:
@@ -334,7 +363,7 @@ def _guarded(name: str, applying: Applying, backend: Backend, commit: tuple[list
 
 def _mine(job: object, applying: Applying) -> Job:
     if not isinstance(job, Job) or job.applying is None or job.applying.token != applying.token:
-        raise BackendError("another apply took this job over, or it was deleted; run 'sparkles diff' to see")
+        raise BackendError("another apply took this job over, or it was killed or deleted; 'sparkles status' shows it")
     return job
 
 

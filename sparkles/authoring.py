@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkles import shell_line
 from sparkles.errors import RequestError
+from sparkles.spec import upload_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
         "command": command,
         "workingDir": flags.cd,
         "env": _pairs(flags.env, "--env", "NAME=VALUE"),
-        "uploads": list(dict.fromkeys([*flags.uploads, *carried])),
+        "uploads": [*dict.fromkeys(flags.uploads), *(_upload(name) for name in carried if name not in flags.uploads)],
         "parameters": _parameters(flags),
         "resources": _given(machineType=flags.machine_type or flags.defaults.get("machineType"), slots=flags.slots),
         "nodes": _given(max=flags.nodes, provisioning="spot" if flags.spot else None),
@@ -66,6 +67,11 @@ def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
     }
 
 
+def _upload(name: str) -> Any:
+    """Return the entry for a file of exactly this name; as text, `a:b` would be two names and `@a` a list."""
+    return {"src": name} if ":" in name or name.startswith("@") else name
+
+
 def rebased(job: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return the document with its relative paths put below `prefix`, for a manifest that is saved elsewhere."""
     spec = dict(job["spec"])
@@ -76,15 +82,15 @@ def rebased(job: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {**job, "spec": spec}
 
 
-def _rebased_upload(entry: str, prefix: str) -> Any:
-    if entry.startswith("@"):
+def _rebased_upload(entry: str | Mapping[str, Any], prefix: str) -> Any:
+    if isinstance(entry, str) and entry.startswith("@"):
         # The lines of a list are relative to the manifest's folder, so it cannot simply be named from elsewhere.
         raise RequestError(f"--save: -u {entry}: save the manifest beside the list, or name its files with -u")
-    if entry.startswith(("gs://", "/")):
+    upload = upload_of(entry)
+    if upload.src.startswith(("gs://", "/")):
         return entry
-    src, colon, dest = entry.rpartition(":")
-    src, dest = (src, dest) if colon else (dest, str(PurePosixPath(dest)))
-    return {"src": _below(prefix, src), "dest": dest}
+    dest = str(PurePosixPath(upload.src)) if upload.dest is None else upload.dest
+    return {"src": _below(prefix, upload.src), "dest": dest}
 
 
 def _below(prefix: str, path: str) -> str:
@@ -108,7 +114,7 @@ def _command(words: Sequence[str], is_file: Callable[[str], bool]) -> tuple[str 
             )
         return words[0], []
     carried = [word[1:] for word in words if word.startswith("^") and word[1:2] != "^" and is_file(word[1:])]
-    return [_word(word, carried) for word in words], carried
+    return [_word(word, carried) for word in words], list(dict.fromkeys(carried))
 
 
 def _word(word: str, carried: Sequence[str]) -> str:

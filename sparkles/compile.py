@@ -68,6 +68,8 @@ class Definition:
                 placeholders.parse(word, known, f"spec.command[{position}]")
                 for position, word in enumerate(spec.command)
             ]
+            if self._words[0] == Template(("",)):
+                raise RequestError("spec.command[0]: the name of the program is empty")
         self._env = {
             name: placeholders.parse(value, known, f"spec.env.{name}") for name, value in sorted(spec.env.items())
         }
@@ -83,12 +85,6 @@ class Definition:
         templates = [*self._words, *self._env.values(), *([self._line] if self._line else [])]
         templates += [template for upload in self._uploads for template in (upload.src, upload.dest)]
         return frozenset[str]().union(*(template.names for template in templates))
-
-    def upload_sources(self, row: Row) -> Iterator[tuple[int, str]]:
-        """Yield (position in uploads, rendered src) of the uploads whose src depends on the row."""
-        for position, upload in enumerate(self._uploads):
-            if upload.src.names:
-                yield position, upload.src.render(row)
 
     def define(self, row: Row, index: int) -> TaskDefinition:
         """Return what task `index` runs with the parameters of `row`."""

@@ -50,7 +50,7 @@ TASK_MOVES: Mapping[str, Mapping[TaskState, TaskState]] = {
 
 JOB_MOVES: Mapping[str, Mapping[JobState, JobState]] = {
     "activate": dict.fromkeys(JobState, JobState.ACTIVE),
-    "finish": {JobState.ACTIVE: JobState.FINISHED},
+    "finish": {JobState.ACTIVE: JobState.FINISHED, JobState.KILLED: JobState.KILLED},
     "kill": {JobState.WAITING: JobState.KILLED, JobState.ACTIVE: JobState.KILLED},
 }
 
@@ -92,7 +92,8 @@ class Attempt:
     #: The digest of the task as it was executed.
     digest: bytes
     reason: Reason
-    exit: int
+    #: None if nothing was executed.
+    exit: int | None
     started: float
     ended: float
     peak_memory: int | None = None
@@ -142,11 +143,12 @@ def give_back(task: Task, *, now: float, lost: bool = False) -> Task:
     """
     task = replace(task, attempts=task.attempts + lost)
     if task.stop is Stop.KILLED:
-        return _move(replace(task, node=None, stop=None, reason=Reason.KILLED, ended=now), "kill")
+        killed = replace(task, node=None, stop=None, reason=Reason.KILLED, exit=None, ended=now)
+        return _move(replace(killed, result_generation=None), "kill")
     losses = task.losses + lost
     if lost and losses >= LOSS_LIMIT:
         failed = replace(task, node=None, stop=None, losses=losses, reason=Reason.NODE_LOST, exit=None, ended=now)
-        return _move(failed, "fail")
+        return _move(replace(failed, result_generation=None), "fail")
     return _release(replace(task, losses=losses))
 
 
@@ -157,7 +159,7 @@ def _release(task: Task) -> Task:
 def kill(task: Task, *, now: float) -> Task:
     """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop."""
     if task.state is TaskState.PENDING:
-        return _move(replace(task, reason=Reason.KILLED, exit=None, ended=now), "kill")
+        return _move(replace(task, reason=Reason.KILLED, exit=None, ended=now, result_generation=None), "kill")
     if task.state is TaskState.CLAIMED:
         return replace(task, stop=Stop.KILLED)
     return task
@@ -176,8 +178,6 @@ def renew(task: Task, *, row: str, digest: bytes, generation: int, cluster: str)
 
 def finish_job(job: Job, *, now: float) -> Job:
     """End a job whose tasks have all ended."""
-    if job.state is JobState.KILLED:
-        return replace(job, ended=now)
     return replace(_move_job(job, "finish"), ended=now)
 
 
@@ -187,7 +187,8 @@ def may_finish(job: Job) -> bool:
 
 
 def kill_job(job: Job) -> Job:
-    """Mark a job as killed; it ends when its tasks have."""
+    """Mark a job as killed; it ends when its tasks have. An apply that is under way may add no more of them."""
+    job = replace(job, applying=None)
     return _move_job(job, "kill") if job.state in JOB_MOVES["kill"] else job
 
 

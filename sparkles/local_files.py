@@ -5,7 +5,6 @@ What is wrong with them is collected, so that all of it can be said at once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,7 +81,7 @@ class LocalFiles:
         """Yield the files that an upload's src stands for: itself, or all below it."""
         path = self.base / name
         if path.is_dir():
-            found = list(_walk(path, name.rstrip("/")))
+            found = list(self._walk(name.rstrip("/"), where, within=()))
             if not found:
                 self.problem(where, f"the folder {name!r} in {self.base} holds no file")
             yield from found
@@ -93,17 +92,33 @@ class LocalFiles:
         else:
             self.missing(where, name)
 
+    def _walk(self, name: str, where: str, *, within: tuple[tuple[int, int], ...]) -> Iterator[str]:
+        """Yield the files below a folder. Links are followed, but never back into a folder that they are in."""
+        try:
+            status = (self.base / name).stat()
+            entries = sorted(path.name for path in (self.base / name).iterdir())
+        except OSError as error:
+            self.problem(where, f"{name}: {error.strerror}")
+            return
+        this = status.st_dev, status.st_ino
+        if this in within:
+            return
+        for entry in entries:
+            below = f"{name}/{entry}"
+            path = self.base / below
+            if not _is_text(entry):
+                self.problem(where, f"{name}: the name {entry!r} is not text in UTF-8; rename it")
+            elif path.is_dir():
+                yield from self._walk(below, where, within=(*within, this))
+            elif path.is_file():
+                yield below
+            else:  # editors and sockets leave such things lying about
+                self.warnings.append(f"{below!r} is neither a file nor a folder; left out")
 
-def _walk(folder: Path, name: str) -> Iterator[str]:
-    """Yield the regular files below a folder, by name. Links to folders are followed, but never in circles."""
-    seen: set[tuple[int, int]] = set()
-    for current, folders, files in os.walk(folder, followlinks=True):
-        status = Path(current).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders.sort()
-        relative = os.path.relpath(current, folder)
-        prefix = name if relative == "." else f"{name}/{relative}"
-        yield from (f"{prefix}/{file}" for file in sorted(files) if (Path(current) / file).is_file())
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -85,6 +85,19 @@ def parse(text: str, known: Collection[str], where: str) -> Template:
     return Template(tuple(literals), tuple(fields))
 
 
+def escaped(text: str, known: Collection[str]) -> str:
+    """Return what `parse` takes for exactly this text.
+
+    >>> escaped("{x} {2}", ["x"])
+    '{{x}} {2}'
+    """
+
+    def literal(match: re.Match[str]) -> str:
+        return f"{{{match[0]}}}" if match[1] in known or _is_identifier(match[1]) else match[0]
+
+    return re.sub(r"\{([^{}]+)\}", literal, text)
+
+
 def _unescaped(name: str, known: Collection[str]) -> str:
     return f"{{{name}}}" if name in known or _is_identifier(name) else f"{{{{{name}}}}}"
 

@@ -103,7 +103,11 @@ class Observed:
     generation: int
     last_index: int
     cluster: str
+    #: Whether an apply of the job has begun and not ended.
+    cut_off: bool = False
 
+
+_COMPLETES = "completes an apply that was cut off"
 
 #: What is observed of a job that does not exist.
 NOTHING = Observed(TaskColumns([], b"", []), None, 0, 0, "")
@@ -124,6 +128,7 @@ class Plan:
     """All that an apply will do."""
 
     job: str
+    #: The one that is observed.
     generation: int
     actions: Sequence[Action]
     #: Changes that run nothing, e.g. "nodes.max 1 → 4".
@@ -275,13 +280,13 @@ def _short(value: Any) -> str:
 def _settings(changes: Sequence[tuple[str, str]], observed: Observed, assigned: Sequence[int]) -> list[str]:
     """Return the changes that the tasks' own actions do not carry."""
     if observed.document is None:
-        return []
+        return [_COMPLETES] if observed.cut_off else []
     settings = [text for text, policy in changes if policy != "rerun"]
     if any(policy == "rerun" for _, policy in changes):
         settings += [text for text, policy in changes if policy == "rerun"]
     elif to_runs(assigned) != observed.document.get("status", {}).get("indices"):
         settings.append("order of the rows")
-    return settings
+    return [*settings, _COMPLETES] if observed.cut_off else settings
 
 
 def _hints(observed: Observed, rerun: Rerun) -> list[str]:

@@ -25,6 +25,10 @@ from sparkles.model import (
 Move = Callable[[Records], Writes]
 
 
+#: Bytes of a log that are read at once.
+LOG_PIECE = 1 << 20
+
+
 class StateStore(Protocol):
     """Jobs, tasks, nodes and clusters. Knows atomicity, no rules."""
 
@@ -146,8 +150,8 @@ class ObjectStore(Protocol):
         """Return the file that the attempt's output is to be appended to."""
         ...
 
-    def read_log(self, job: str, index: int, claim: str, *, start: int) -> bytes:
-        """Return the attempt's output from byte `start` on, as far as it has come in.
+    def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
+        """Return up to `limit` bytes of the attempt's output from byte `start` on, as far as it has come in.
 
         Works while the task runs and after its result is published; empty if there is none (yet).
         """

@@ -6,10 +6,12 @@ Level-based: every step may be cut off, repeated, or done by several at once.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from sparkles import lifecycle
-from sparkles.apply import find_job
-from sparkles.model import Job, Key, Node, NodeState, Records, Task, TaskState, Writes
+from sparkles.apply import chunks, find_job
+from sparkles.errors import BackendError
+from sparkles.model import OPEN, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.ports import Backend
 
@@ -17,12 +19,11 @@ from sparkles.ports import Backend
 _BATCH = 100
 
 
-def heal(job: Job, backend: Backend) -> list[Node]:
-    """Do for a job whatever its nodes cannot do: sweep, settle, start nodes. Returns the nodes that were lost."""
-    lost = sweep(clusters_of(job, backend), backend)
+def heal(job: Job, backend: Backend) -> None:
+    """Do for a job whatever its nodes cannot do: sweep, settle, start nodes."""
+    sweep(clusters_of(job, backend), backend)
     settle(job.name, backend)
     start_nodes(job, backend)
-    return lost
 
 
 def settle(name: str, backend: Backend) -> None:
@@ -53,6 +54,7 @@ def sweep(clusters: set[str], backend: Backend) -> list[Node]:
         for job in jobs:
             tidy(job, backend)
             settle(job, backend)
+    look({node.cluster for node in lapsed}, backend)  # other nodes may take what this one held
     return lapsed
 
 
@@ -98,23 +100,23 @@ def tidy(job: str, backend: Backend) -> None:
             backend.objects.promote(job, index, generation)
 
 
-def stop(job: Job, backend: Backend, *, indices: frozenset[int] | None = None) -> int:
-    """Kill the open tasks of a job, all or those named; return how many. What has ended stays as it is."""
-    tasks = [
-        task
-        for task in backend.state.tasks(job.name, states=[TaskState.PENDING, TaskState.CLAIMED])
-        if indices is None or task.index in indices
-    ]
-    if indices is None:
-        _mark_killed(job, backend)
+def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
+    """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is."""
+    settle(job.name, backend)
+    if index is None:
+        tasks = list(backend.state.tasks(job.name, states=sorted(OPEN)))
+        if tasks or job.applying:
+            _cancel(job, backend, lifecycle.kill_job)
+    else:
+        found = backend.state.read([Key.task(job.name, index)]).values()
+        tasks = [task for task in found if isinstance(task, Task) and not lifecycle.is_final(task.state)]
 
     def move(records: Records) -> Writes:
         now = time.time()
         return Writes(put=[lifecycle.kill(task, now=now) for task in records.values() if isinstance(task, Task)])
 
-    size = backend.state.commit_limit
-    for start in range(0, len(tasks), size):
-        backend.state.change([task.key for task in tasks[start : start + size]], move)
+    for some in chunks((task.key for task in tasks), backend.state.commit_limit):
+        backend.state.change(some, move)
     clusters = clusters_of(job, backend)
     look(clusters, backend)
     sweep(clusters, backend)
@@ -122,24 +124,28 @@ def stop(job: Job, backend: Backend, *, indices: frozenset[int] | None = None) -
     return len(tasks)
 
 
-def _mark_killed(job: Job, backend: Backend) -> None:
-    def move(records: Records) -> Writes:
-        current = records.get(job.key)
-        return Writes(put=[lifecycle.kill_job(current)]) if isinstance(current, Job) else Writes()
-
-    backend.state.change([job.key], move)
-
-
 def delete(job: Job, backend: Backend, *, results: bool) -> None:
     """Remove a job: its tasks, then its record, then what was kept for it; its results if asked to."""
-    size = backend.state.commit_limit
     clusters = clusters_of(job, backend)
+    _cancel(job, backend, lifecycle.kill_job)
     indices = backend.state.columns(job.name).indices
-    for start in range(0, len(indices), size):
-        keys = [Key.task(job.name, index) for index in indices[start : start + size]]
-        backend.state.change(keys, lambda records: Writes(remove=list(records)))
-    look(clusters, backend)
-    backend.state.change([job.key], lambda records: Writes(remove=list(records)))
+    for some in chunks((Key.task(job.name, index) for index in indices), backend.state.commit_limit):
+        backend.state.change(some, lambda records: Writes(remove=list(records)))
+    _cancel(job, backend, lambda _: None)
     backend.objects.remove_records(job.name)
     if results:
         backend.objects.remove_results(job.name)
+    look(clusters, backend)
+
+
+def _cancel(job: Job, backend: Backend, change: Callable[[Job], Job | None]) -> None:
+    """Change, or remove, the record of this very job: not of one that has taken its name meanwhile."""
+
+    def move(records: Records) -> Writes:
+        current = records.get(job.key)
+        if not isinstance(current, Job) or current.submitted != job.submitted:
+            raise BackendError(f"job {job.name}: changed by someone else meanwhile; look at it and run this again")
+        changed = change(current)
+        return Writes(put=[changed]) if changed else Writes(remove=[job.key])
+
+    backend.state.change([job.key], move)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import csv
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sparkles import manifest as manifests
-from sparkles import placeholders
+from sparkles import patterns, placeholders
 from sparkles import sweep as sweeps
 from sparkles.compile import Definition, default_dest
 from sparkles.errors import BackendError, RequestError
@@ -66,6 +66,7 @@ def pin(manifest: Manifest, backend: Backend) -> Pinned:
     document["spec"]["uploads"] = [
         pinned for position, entry in enumerate(entries) for pinned in _pin(entry, position, sweep, files)
     ]
+    _check_patterns(document["spec"]["outputs"], files)
     files.raise_problems()
     if not entries:
         del document["spec"]["uploads"]
@@ -114,6 +115,13 @@ def _sweep(spec: dict[str, Any], files: LocalFiles) -> Sweep:
             raise AssertionError(f"the schema let {other!r} pass")
     pinned["count"] = len(sweep)
     return sweep
+
+
+def _check_patterns(chosen: Mapping[str, Sequence[str]], files: LocalFiles) -> None:
+    for list_name in ("include", "exclude"):
+        for position, pattern in enumerate(chosen[list_name]):
+            if why := patterns.flaw(pattern):
+                files.problem(f"spec.outputs.{list_name}[{position}]", f"{pattern!r} is not a pattern: {why}")
 
 
 def _entries(uploads: Sequence[Any], files: LocalFiles, within: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
@@ -169,7 +177,7 @@ def _pin(entry: dict[str, Any], position: int, sweep: Sweep, files: LocalFiles) 
     if entry["src"].startswith("gs://"):
         raise BackendError(f"{where}: {entry['src']}: files of a bucket need the gcp backend, which is not built yet")
     if "sha256" in entry:
-        files.require(entry["sha256"], entry["src"], where)
+        files.require(entry["sha256"], next(_sources(entry["src"], sweep)), where)
         yield {"dest": default_dest(entry["src"]), **entry}
     elif "files" in entry:
         for file in entry["files"]:
@@ -181,16 +189,18 @@ def _pin(entry: dict[str, Any], position: int, sweep: Sweep, files: LocalFiles) 
         yield {**entry, "files": [{"src": file, **content} for file, content in pinned.items()]}
     else:
         # A `{{name}}` in src is a file called `{name}`; without other placeholders it names one thing.
-        yield from _pin_one(entry, next(_sources(entry["src"], sweep)), where, files)
+        yield from _pin_one(entry, next(_sources(entry["src"], sweep)), where, files, known=sweep.columns)
 
 
-def _pin_one(entry: Mapping[str, Any], src: str, where: str, files: LocalFiles) -> Iterator[dict[str, Any]]:
+def _pin_one(
+    entry: Mapping[str, Any], src: str, where: str, files: LocalFiles, *, known: Collection[str]
+) -> Iterator[dict[str, Any]]:
     dest = entry.get("dest", default_dest(entry["src"]))
     if not Path(src).is_absolute() and "dest" not in entry and ".." in Path(src).parts:
         files.problem(where, f"{src!r} is outside {files.base}; say where it goes: {src}:{Path(src).name}")
         return
     for file in files.below(src, where):
-        suffix = file[len(src.rstrip("/")) :]
+        suffix = placeholders.escaped(file[len(src.rstrip("/")) :], {*known, "index"})
         pinned = {"src": entry["src"].rstrip("/") + suffix, "dest": dest.rstrip("/") + suffix}
         yield {**pinned, **_pinned_file(file, where, files)}
 

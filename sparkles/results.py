@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkles.errors import RequestError
 from sparkles.model import Job, Key, Task
-from sparkles.ports import Backend
+from sparkles.ports import LOG_PIECE, Backend
 
 #: Times that a result may be replaced while it is copied.
 _TRIES = 3
@@ -68,9 +68,16 @@ def _copy(name: str, index: int, destination: Path, backend: Backend, task: Task
     raise RequestError(f"the result of {name}.{index} changes while it is copied; fetch it when the job has ended")
 
 
-def read_log(task: Task, backend: Backend, *, start: int = 0) -> bytes:
-    """Return the output of a task's attempt from byte `start` on; that of its committed result if none runs."""
+def read_log(task: Task, backend: Backend, *, start: int = 0, limit: int = LOG_PIECE) -> bytes:
+    """Return a piece of the output of a task's attempt; of its committed result's if none runs."""
     claim = task.claim or task.result_generation
     if claim is None:
         return b""
-    return backend.objects.read_log(task.job, task.index, claim, start=start)
+    return backend.objects.read_log(task.job, task.index, claim, start=start, limit=limit)
+
+
+def read_whole_log(task: Task, backend: Backend, *, start: int = 0) -> Iterator[bytes]:
+    """Yield the output from byte `start` on, in pieces: a log may be larger than the memory."""
+    while piece := read_log(task, backend, start=start):
+        start += len(piece)
+        yield piece

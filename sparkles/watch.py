@@ -15,8 +15,8 @@ from sparkles.apply import find_job
 from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import APPLY_PATIENCE, is_final
 from sparkles.model import OPEN, Job, Node, NodeState, Sample, Task, TaskState
-from sparkles.nodes import clusters_of
-from sparkles.ports import Backend
+from sparkles.nodes import clusters_of, start_nodes
+from sparkles.ports import LOG_PIECE, Backend
 from sparkles.timing import timing
 
 Say = Callable[[str], None]
@@ -124,7 +124,8 @@ class _Healer:
             # Counted before others are started, so that giving up leaves none behind.
             for node in recover.sweep(clusters_of(job, self._backend), self._backend):
                 self._note(node)
-            recover.heal(job, self._backend)
+            recover.settle(job.name, self._backend)
+            start_nodes(job, self._backend)
         return job
 
     def _check_apply(self, job: Job) -> None:
@@ -201,7 +202,7 @@ class Watcher:
         """Return a task that has been writing for a while. Nodes take tasks by index, so the first ones run."""
         now = time.monotonic()
         claimed = self._backend.state.tasks(self._name, states=[TaskState.CLAIMED])
-        writing = [task for task in islice(claimed, _CANDIDATES) if results.read_log(task, self._backend)]
+        writing = [task for task in islice(claimed, _CANDIDATES) if results.read_log(task, self._backend, limit=1)]
         self._seen = {task.claim: self._seen.get(task.claim, now) for task in writing}
         return next((task for task in writing if now - self._seen[task.claim] >= _TAIL_AGE), None)
 
@@ -227,14 +228,17 @@ class _Tail:
 
     def lines(self, *, over: bool) -> Iterator[str]:
         """Yield the new lines; an unfinished one only when the attempt is `over`."""
-        new = results.read_log(self._task, self._backend, start=self._position)
-        self._position += len(new)
-        *whole, self._rest = (self._rest + new).split(b"\n")
+        for piece in results.read_whole_log(self._task, self._backend, start=self._position):
+            self._position += len(piece)
+            *whole, self._rest = (self._rest + piece).split(b"\n")
+            # Only whole lines are decoded, so no character is ever cut.
+            yield from (line.decode("utf-8", "replace") for line in whole)
+            if len(self._rest) > LOG_PIECE:  # no line that a person would read
+                yield self._rest.decode("utf-8", "replace")
+                self._rest = b""
         if over and self._rest:
-            whole.append(self._rest)
+            yield self._rest.decode("utf-8", "replace")
             self._rest = b""
-        # Only whole lines are decoded, so no character is ever cut.
-        return (line.decode("utf-8", "replace") for line in whole)
 
     def memory(self, nodes: Sequence[Node]) -> Iterator[str]:
         """Yield the line about the attempt's memory if there is a new sample."""

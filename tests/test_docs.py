@@ -26,7 +26,7 @@ BLOCK = re.compile(r"^<!-- (?P<mark>run|file: (?P<file>\S+)) -->\n```\w*\n(?P<te
 
 #: Flags of `sub` that set no field of a manifest; DESIGN §8 lists them.
 OF_THE_INVOCATION = {
-    "--backend", "--local", "--config", "--no-wait", "--dry-run", "--save", "--rerun", "--output", "--yes",
+    "--backend", "--local", "--config", "--no-wait", "--dry-run", "--save", "--rerun", "--output", "--force", "--yes",
 }  # fmt: skip
 
 #: Commands that the README lists as not built.

@@ -184,7 +184,7 @@ def test_a_kill_ends_what_nobody_holds_tells_who_holds_it_and_leaves_the_rest(st
     after = lifecycle.kill(task, now=9.0)
 
     expected = {
-        P: replace(task, state=K, reason=Reason.KILLED, exit=None, ended=9.0),
+        P: replace(task, state=K, reason=Reason.KILLED, exit=None, ended=9.0, result_generation=None),
         C: replace(task, stop=Stop.KILLED),
     }
     assert after == expected.get(state, task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -294,6 +294,15 @@ def test_a_million_unchanged_rows_are_one_action() -> None:
 
     assert len(made.actions) == 1
     assert made.is_empty
+
+
+def test_an_apply_that_was_cut_off_is_something_to_do() -> None:
+    observed = replace(a_world("ab").observed(), cut_off=True)
+
+    made = plan.make("j", Desired(b"".join(map(digest_of, "ab")), False, a_document(), "c"), observed)
+
+    assert not made.is_empty
+    assert "completes an apply that was cut off" in made.settings
 
 
 # What always holds

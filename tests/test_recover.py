@@ -14,6 +14,7 @@ from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, pu
 from contracts.objects import a_document
 
 from sparkles import recover
+from sparkles.errors import BackendError
 from sparkles.lifecycle import LOSS_LIMIT
 from sparkles.model import Applying, JobState, Key, NodeState, Reason, Stop, Task, TaskState
 from sparkles.ports import Backend, Result
@@ -328,9 +329,9 @@ def test_a_stop_on_a_dead_node_needs_nobody_else(backend, compute) -> None:
 def test_single_tasks_may_be_stopped(backend) -> None:
     put(backend.state, a_job(), a_cluster(), *(a_task(index) for index in (1, 2, 3)))
 
-    number = recover.stop(job(backend), backend, indices=frozenset({1, 3, 9}))
+    numbers = [recover.stop(job(backend), backend, index=index) for index in (1, 9, 3, 1)]
 
-    assert number == 2
+    assert numbers == [1, 0, 1, 0]
     assert [t.state for t in backend.state.tasks("j")] == [K, P, K]
     assert job(backend).state is JobState.ACTIVE
 
@@ -364,9 +365,9 @@ def test_healing_starts_nodes_for_what_was_given_back(backend, compute) -> None:
     )
     lost(compute, "claim-1")
 
-    swept = recover.heal(job(backend), backend)
+    recover.heal(job(backend), backend)
 
-    assert [node.name for node in swept] == ["n"]
+    assert compute.fenced == ["n"]
     assert compute.raised == [2]
 
 
@@ -410,3 +411,43 @@ def test_a_stop_reaches_a_task_that_still_runs_on_the_old_machines(backend, comp
 
     assert backend.state.read([Key.cluster("local-1-w")])[Key.cluster("local-1-w")].epoch == epoch + 1
     assert "n" in compute.woken
+
+
+# Others, meanwhile
+
+
+def test_a_kill_ends_an_apply_that_is_under_way(backend) -> None:
+    applying = Applying(token="t", digest="d", generation=2, progress=1e12)
+    put(backend.state, a_job(applying=applying), a_cluster(), a_task())
+
+    recover.stop(job(backend), backend)
+
+    assert (job(backend).state, job(backend).applying) == (JobState.KILLED, None)
+
+
+def test_a_job_that_took_the_name_of_a_deleted_one_is_not_deleted_in_its_place(backend) -> None:
+    put(backend.state, a_job(submitted=1.0), a_cluster())
+    old = job(backend)
+    put(backend.state, a_job(submitted=2.0))
+
+    with pytest.raises(BackendError, match="changed by someone else meanwhile"):
+        recover.delete(old, backend, results=True)
+
+    assert job(backend).submitted == 2.0
+
+
+def test_a_job_whose_tasks_have_all_ended_cannot_be_killed_any_more(backend) -> None:
+    put(backend.state, a_job(), a_cluster(), a_task(state=S))
+
+    assert recover.stop(job(backend), backend) == 0
+
+    assert job(backend).state is JobState.FINISHED
+
+
+def test_other_nodes_are_told_of_what_a_dead_one_held(backend, compute) -> None:
+    put(backend.state, a_job(), a_cluster(epoch=4), a_node(), a_claimed_task())
+    lost(compute, "claim-1")
+
+    recover.sweep({"c"}, backend)
+
+    assert backend.state.read([Key.cluster("c")])[Key.cluster("c")].epoch == 5

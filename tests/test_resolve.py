@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,37 @@ def test_links_in_folders_are_followed_but_never_in_circles(write, pin, base) ->
     pinned = pin(uploads=["d"])
 
     assert [src for src, _, _ in uploads(pinned)] == ["d/a.txt", "d/link.txt", "d/more/b.txt"]
+    assert "'d/dangling' is neither a file nor a folder; left out" in pinned.warnings
+
+
+def test_a_folder_that_can_be_reached_in_two_ways_is_there_twice(write, pin, base) -> None:
+    write("d/v2/f.txt")
+    (base / "d" / "current").symlink_to("v2")
+
+    pinned = pin(uploads=["d"])
+
+    assert [src for src, _, _ in uploads(pinned)] == ["d/current/f.txt", "d/v2/f.txt"]
+
+
+def test_braces_in_names_below_a_folder_are_no_placeholders(write, pin) -> None:
+    write("d/a{b}.txt", "d/{index}", "d/{{x}}/f")
+
+    pinned = pin(uploads=["d"])
+
+    assert sorted(entry.dest for entry in tasks(pinned)[0].inputs) == ["d/a{b}.txt", "d/{index}", "d/{{x}}/f"]
+
+
+def test_a_name_that_is_not_text_is_an_error(base, pin) -> None:
+    (base / "d").mkdir()
+    (base / os.fsdecode(b"d/\xff.txt")).touch()
+
+    with pytest.raises(RequestError, match=r"spec.uploads\[0\]: d: the name .* is not text in UTF-8"):
+        pin(uploads=["d"])
+
+
+def test_a_pattern_that_cannot_be_read_is_an_error(pin) -> None:
+    with pytest.raises(RequestError, match=r"spec.outputs.exclude\[1\]: '\[z-a\]\*' is not a pattern: bad character"):
+        pin(outputs={"exclude": ["*.tmp", "[z-a]*"]})
 
 
 def test_a_src_with_placeholders_is_pinned_for_each_row(write, pin) -> None:

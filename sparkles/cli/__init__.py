@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sparkles.errors import SparklesError
+from sparkles.errors import BackendError, SparklesError
 
 #: Exit code after Ctrl-C.
 INTERRUPTED = 130
@@ -74,13 +74,19 @@ class Sparkles(click.Group):
             for line in str(error).splitlines():
                 click.echo(f"error: {line}", err=True)
             ctx.exit(error.exit_code)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("interrupted; whatever was under way is completed by running the same again", err=True)
-            ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             # Whoever read our output has enough of it, as `| head` does.
             sys.stdout = None
             ctx.exit(0)
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {where}{error.strerror or error}", err=True)
+            ctx.exit(BackendError.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("interrupted; whatever was under way is completed by running the same again", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=Sparkles, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

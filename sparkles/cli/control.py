@@ -40,7 +40,7 @@ def kill_cmd(chosen: Chosen, targets: Sequence[str], yes: bool) -> None:
     for job, _ in chosen_jobs:
         require_owner(job, yes=yes)
     for job, index in chosen_jobs:
-        number = recover.stop(job, backend, indices=None if index is None else frozenset({index}))
+        number = recover.stop(job, backend, index=index)
         click.echo(f"{job.name}: {number} tasks stopped")
 
 

@@ -110,7 +110,8 @@ def logs_cmd(chosen: Chosen, target: str, follow: bool) -> None:
     for task in tasks:
         if len(tasks) > 1:
             click.echo(f"==> {task.id} <==")
-        _write(results.read_log(task, backend))
+        for piece in results.read_whole_log(task, backend):
+            _write(piece)
 
 
 def _follow(task: Task, backend: Backend) -> None:
@@ -122,9 +123,11 @@ def _follow(task: Task, backend: Backend) -> None:
             return
         if current.claim != claim:
             claim, position = current.claim, 0
-        new = results.read_log(current, backend, start=position)
-        position += len(new)
-        _write(new)
+        # While it waits to run again, its old log is of no interest.
+        if current.state is not TaskState.PENDING:
+            for piece in results.read_whole_log(current, backend, start=position):
+                position += len(piece)
+                _write(piece)
         if lifecycle.is_final(current.state):
             return
         time.sleep(_FOLLOW)

@@ -96,7 +96,8 @@ def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int])
             hint(f"… and {failed - number} more: 'sparkles list {name}'")
             break
         reason = task.reason.value if task.reason else "unknown"
-        hint(f"{task.id} failed ({reason}, exit code {task.exit}): see 'sparkles logs {task.id}'")
+        code = "" if task.exit is None else f", exit code {task.exit}"
+        hint(f"{task.id} failed ({reason}{code}): see 'sparkles logs {task.id}'")
 
 
 def exit_code(counts: Mapping[TaskState, int]) -> int:

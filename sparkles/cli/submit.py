@@ -68,13 +68,14 @@ def _foreign(command: Any) -> Any:
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="With --dry-run: the manifest.")
 @click.option("--save", type=click.Path(path_type=Path, dir_okay=False), help="Write the manifest there; run nothing.")
 @click.option("--rerun", type=click.Choice([r.value for r in Rerun]), help="Which unchanged tasks run again (all).")
+@click.option("--force", is_flag=True, help="Take over from a sub or apply of the job that has not ended.")
 @click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
 @_foreign
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @with_backend
 def sub_cmd(
-    chosen: Chosen, dry_run: bool, form: str | None, save: Path | None, no_wait: bool, rerun: str | None, yes: bool,
-    **flags: Any,
+    chosen: Chosen, dry_run: bool, form: str | None, save: Path | None, no_wait: bool, rerun: str | None,
+    force: bool, yes: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Submit COMMAND as a job and watch it.
 
@@ -101,7 +102,11 @@ def sub_cmd(
         for line in plan_text.lines(prepared.plan, **prepared.upload):
             click.echo(line)
         return
-    sys.exit(_submit(manifest, backend, rerun=chosen_rerun, explicit=rerun is not None, yes=yes, no_wait=no_wait))
+    sys.exit(
+        _submit(
+            manifest, backend, rerun=chosen_rerun, explicit=rerun is not None, force=force, yes=yes, no_wait=no_wait
+        )
+    )
 
 
 def _manifest(flags: dict[str, Any], chosen: Chosen) -> Manifest:
@@ -142,7 +147,9 @@ def _warn(prepared: apply.Prepared) -> None:
         hint(f"warning: {warning}")
 
 
-def _submit(manifest: Manifest, backend: Backend, *, rerun: Rerun, explicit: bool, yes: bool, no_wait: bool) -> int:
+def _submit(
+    manifest: Manifest, backend: Backend, *, rerun: Rerun, explicit: bool, force: bool, yes: bool, no_wait: bool
+) -> int:
     job = apply.find_job(backend, manifest.name)
     if job:
         recover.settle(job.name, backend)
@@ -156,7 +163,7 @@ def _submit(manifest: Manifest, backend: Backend, *, rerun: Rerun, explicit: boo
     )
     watcher = watch.Watcher(manifest.name, backend, click.echo)
     if not prepared.plan.is_empty:
-        carry_out(prepared, backend, watcher=watcher)
+        carry_out(prepared, backend, force=force, watcher=watcher)
     if no_wait:
         hint(f"job {manifest.name} is submitted; see it with 'sparkles watch {manifest.name}'")
         return 0

@@ -64,6 +64,7 @@ class Execution:
         self._call = call
         self._turn = Turn()
         self._lock = threading.Lock()
+        self._begun = False
         self._running: Running | None = None
         self._why: Reason | None = None
         self._abandoned = threading.Event()
@@ -71,6 +72,13 @@ class Execution:
         self.deadline: float | None = None
         #: time.monotonic() at which a command that was asked to stop is killed.
         self.kill_at: float | None = None
+
+    def withdraw(self) -> bool:
+        """Take the execution back from the slots; False if one has begun it."""
+        with self._lock:
+            if not self._begun:
+                self._why = Reason.NODE_LIMIT
+            return not self._begun
 
     def stop(self, why: Reason, *, abandon: bool = False) -> None:
         """Ask the command to end; after a grace, `tick` kills it. `abandon`: the task is given back."""
@@ -97,10 +105,11 @@ class Execution:
             self.stop(Reason.TIMEOUT)
         if self.kill_at is not None and now >= self.kill_at and self._running:
             self._running.signal(signal.SIGKILL)
+            self.kill_at = None
 
     def next_tick(self) -> float | None:
         """Return when `tick` has something to do, in time.monotonic()."""
-        if self.kill_at is not None:
+        if self._why is not None:
             return self.kill_at if self._running else None
         return self.deadline
 
@@ -108,11 +117,16 @@ class Execution:
         """Return what the command uses now."""
         return self._running.sample() if self._running else None
 
-    def run(self, turn: Turn) -> Ended:
-        """Execute the task. The caller has the turn; it is given up while the command runs."""
+    def run(self, turn: Turn) -> Ended | None:
+        """Execute the task; None if it was withdrawn.
+
+        The caller has the turn; it is given up while the command runs.
+        """
         self._turn = turn
-        if self._why:
-            return Ended(self.task)
+        with self._lock:
+            if self._why:
+                return None
+            self._begun = True
         try:
             return self._run()
         finally:
@@ -124,14 +138,18 @@ class Execution:
         started = time.time()
         try:
             staged = self._stage()
-            started = time.time()
-            ending = self._execute(log)
-        except LaunchError as error:
-            _append(log, f"sparkles: {error}\n")
-            return self._publish(log, Ending(exit=error.exit), Reason.EXIT, started, None)
         except (SparklesError, OSError) as error:
             _append(log, f"sparkles: the task's files could not be brought in: {error}\n")
             return self._publish(log, Ending(exit=1), Reason.UPLOAD, started, None)
+        if self._why:
+            return Ended(self.task)
+        started = time.time()
+        try:
+            ending = self._execute(log)
+        except (LaunchError, OSError) as error:
+            _append(log, f"sparkles: {error}\n")
+            code = error.exit if isinstance(error, LaunchError) else 126
+            return self._publish(log, Ending(exit=code), Reason.EXIT, started, None)
         reason = self._why or (Reason.OUT_OF_MEMORY if ending.out_of_memory else Reason.EXIT)
         if reason is Reason.TIMEOUT:
             _append(log, f"sparkles: stopped after {self._assignment.policy.timeout:g} s (timeout)\n")
@@ -168,7 +186,8 @@ class Execution:
             self._call()
         with self._turn.yielded():
             ending = running.wait()
-        self.deadline = None
+        with self._lock:
+            self._running = self.deadline = self.kill_at = None
         return ending
 
     def _runtime(self) -> Runtime:
@@ -205,10 +224,16 @@ class Execution:
             outputs=found.outputs,
             document=self._document(ending, reason, started, ended, found),
         )
-        generation = self._insist(lambda: self._backend.objects.publish(result))
+        generation = self._insist(lambda: self._bring_in(result))
         if generation is None:
             return Ended(self.task) if self._abandoned.is_set() else self._ended(ending, Reason.UPLOAD, started, ended)
         return self._ended(ending, reason, started, ended, generation)
+
+    def _bring_in(self, result: Result) -> str:
+        """Publish a result, once the one that is to be replaced by it is in its place for certain."""
+        if self.task.result_generation:
+            self._backend.objects.promote(result.job, result.index, self.task.result_generation)
+        return self._backend.objects.publish(result)
 
     def _insist(self, publish: Callable[[], str]) -> str | None:
         """Try for a long time: hours of compute must not be lost to a full disk or a broken network."""

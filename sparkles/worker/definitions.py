@@ -33,15 +33,18 @@ class Definitions:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._specs: dict[tuple[str, int], JobSpec] = {}
         self._definitions: dict[tuple[str, int], Definition] = {}
-        self._policies: dict[str, tuple[JobSpec, Mapping[str, str]]] = {}
+        self._policies: dict[tuple[str, int], tuple[JobSpec, Mapping[str, str]]] = {}
 
-    def forget_policies(self) -> None:
-        """Look at the newest generations again: something was applied or deleted."""
+    def forget(self) -> None:
+        """Look at everything again: something was applied or deleted."""
+        self._specs.clear()
+        self._definitions.clear()
         self._policies.clear()
 
     def assignment(self, task: Task) -> Assignment:
-        """Return what is needed to run a task. Raises BackendError if that cannot be found."""
+        """Return what is needed to run a task. Raises SparklesError or OSError if that cannot be found."""
         row: Mapping[str, str] = json.loads(task.row)
         definition = self._definition(task, row)
         policy, environment = self.policy(task)
@@ -49,15 +52,16 @@ class Definitions:
 
     def policy(self, task: Task) -> tuple[JobSpec, Mapping[str, str]]:
         """Return the newest generation's spec, and the environment to start from."""
-        if task.job not in self._policies:
+        key = task.job, task.generation
+        if key not in self._policies:
             job = find_job(self._backend, task.job)
             if job is None:
                 raise BackendError(f"job {task.job} was deleted")
             # While an apply goes on, its tasks are ahead of their job.
-            generation = max(job.generation, task.generation)
+            spec = self._spec(task.job, max(job.generation, task.generation))
             environment = self._backend.objects.read_environment(job.environment) if job.environment else {}
-            self._policies[task.job] = self._spec(task.job, generation), environment
-        return self._policies[task.job]
+            self._policies[key] = spec, environment
+        return self._policies[key]
 
     def _definition(self, task: Task, row: Mapping[str, str]) -> Definition:
         """Return the definition of a task, making sure that it is the one that the task's digest is of.
@@ -65,16 +69,19 @@ class Definitions:
         A job may have been deleted and made anew under its name since the manifest was read.
         """
         key = task.job, task.generation
-        for fresh in (False, True):
-            if fresh or key not in self._definitions:
-                self._definitions[key] = self._read(task, row)
+        for again in (False, True):
+            if again:
+                self._specs.pop(key, None)
+                self._definitions.pop(key, None)
+            if key not in self._definitions:
+                spec = self._spec(*key)
+                self._definitions[key] = Definition(spec, columns=row.keys(), seq="seq" in spec.parameters)
             if self._definitions[key].digest(row, task.index) == task.digest:
                 return self._definitions[key]
         raise BackendError(f"task {task.id}: the manifest of generation {task.generation} is not what it was made of")
 
-    def _read(self, task: Task, row: Mapping[str, str]) -> Definition:
-        spec = self._spec(task.job, task.generation)
-        return Definition(spec, columns=row.keys(), seq="seq" in spec.parameters)
-
     def _spec(self, job: str, generation: int) -> JobSpec:
-        return spec_of(manifests.load(self._backend.objects.read_manifest(job, generation)))
+        key = job, generation
+        if key not in self._specs:
+            self._specs[key] = spec_of(manifests.load(self._backend.objects.read_manifest(job, generation)))
+        return self._specs[key]

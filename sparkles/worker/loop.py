@@ -19,9 +19,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sparkles import lifecycle, recover
+from sparkles.apply import find_job
 from sparkles.errors import SparklesError
-from sparkles.lifecycle import FencedError, RetryPolicy
-from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Stop, Task, TaskState, Writes
+from sparkles.lifecycle import Attempt, FencedError, RetryPolicy
+from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Sample, Stop, Task, TaskState, Writes
+from sparkles.nodes import start_nodes
 from sparkles.ports import Backend, Place
 from sparkles.timing import Timing
 from sparkles.worker.attempt import Ended, Execution
@@ -37,9 +39,6 @@ _RETRY, _SETTLE = 1.0, 1.0
 #: Durations that the median is taken of.
 _REMEMBERED = 100
 
-#: A command is sampled from this age on, in seconds.
-_SAMPLE_AGE = 1.0
-
 
 class Worker:
     """Serves one cluster with the slots of one node until there is nothing to do any more."""
@@ -54,6 +53,7 @@ class Worker:
         self._ended: deque[Ended] = deque()
         self._durations: deque[float] = deque(maxlen=_REMEMBERED)
         self._touched: set[str] = set()
+        self._samples: dict[str, Sample] = {}
         self._turn = Turn()
         self._may_find = True
         self._terminated = False
@@ -80,6 +80,8 @@ class Worker:
         finally:
             for _ in threads:
                 self._ready.put(None)
+        for thread in threads:  # they hold nothing any more, but may be about to call
+            thread.join()
 
     def _adopt(self) -> None:
         sent = self._place.clock()
@@ -93,7 +95,7 @@ class Worker:
         written = self._backend.state.change([Key.node(self._place.name)], move)
         self._confirmed(written, sent)
         cluster = self._cluster()
-        self._idle_since = self._looked = self._settled = sent
+        self._idle_since = self._looked = self._settled = self._sampled = sent
         self._epoch, self._linger = cluster.epoch, cluster.linger
 
     def _confirmed(self, written: dict[Key, Record], sent: float) -> None:
@@ -118,8 +120,8 @@ class Worker:
         for execution in list(self._held.values()):
             execution.tick(time.monotonic())
         if self._terminated:
-            for execution in self._held.values():
-                execution.stop(Reason.NODE_LIMIT, abandon=True)
+            for execution in list(self._held.values()):
+                self._stop(execution, Reason.NODE_LIMIT, abandon=True)
         elif now >= self._next_look() or self._is_called():
             self._look(now)
         ended = [self._ended.popleft() for _ in range(min(len(self._ended), _BATCH))]
@@ -131,6 +133,7 @@ class Worker:
                 # Nothing was written. Try again until the lease is over: no result is lost to a full disk.
                 print(f"node {self._node.name}: {error}", flush=True)  # noqa: T201
                 self._ended.extendleft(reversed(ended))
+                self._may_find = True
                 time.sleep(_RETRY)
                 return
         if not candidates or now - self._settled >= _SETTLE:
@@ -161,22 +164,30 @@ class Worker:
         return self._looked + (self._timing.look if self._held else self._timing.idle_look)
 
     def _look(self, now: float) -> None:
-        """Look at the cluster; if its epoch moved there is work, or something to stop."""
+        """Look for work; and, if the cluster's epoch moved, for something to stop."""
         self._looked = now
+        self._may_find = True
         cluster = self._cluster()
         self._linger = cluster.linger
         if cluster.epoch == self._epoch:
             return
         self._epoch = cluster.epoch
-        self._may_find = True
-        self._definitions.forget_policies()
+        self._definitions.forget()
         mine = {task.claim: task for task in self._backend.state.held(self._node.name)} if self._held else {}
-        for claim, execution in self._held.items():
+        for claim, execution in list(self._held.items()):
             task = mine.get(claim)
             if task is None or task.stop is Stop.REPLACED:
-                execution.stop(Reason.KILLED, abandon=True)
+                self._stop(execution, Reason.KILLED, abandon=True)
             elif task.stop is Stop.KILLED:
-                execution.stop(Reason.KILLED)
+                self._stop(execution, Reason.KILLED)
+
+    def _stop(self, execution: Execution, why: Reason, *, abandon: bool = False) -> None:
+        """Stop what runs; take back at once what only waits for a slot."""
+        if execution.withdraw():
+            del self._held[execution.claim]
+            self._ended.append(Ended(execution.task))
+        else:
+            execution.stop(why, abandon=abandon)
 
     def _room(self) -> int:
         """Return how many more tasks the node may hold: its slots, and what they end in a few seconds."""
@@ -202,11 +213,7 @@ class Worker:
         sent = self._place.clock()
         tokens = {task.key: os.urandom(8).hex() for task in candidates}
         policies = {end.task.claim: self._retry(end.task) for end in ended}
-        samples = {
-            claim: sample
-            for claim, execution in self._held.items()
-            if sent >= self._beat_due and (sample := execution.sample()) is not None
-        }
+        samples = self._sample(sent)
         wall = time.time()
 
         def move(records: Records) -> Writes:
@@ -229,11 +236,19 @@ class Worker:
         self._forget(ended, written)
         self._take(written, set(tokens.values()))
 
+    def _sample(self, now: float) -> dict[str, Sample]:
+        """Return what the running commands use, measured anew now and then."""
+        if now >= self._sampled + self._timing.beat:
+            self._sampled = now
+            found = {claim: execution.sample() for claim, execution in self._held.items()}
+            self._samples = {claim: sample for claim, sample in found.items() if sample}
+        return {claim: sample for claim, sample in self._samples.items() if claim in self._held}
+
     def _retry(self, task: Task) -> RetryPolicy:
         try:
             return self._definitions.policy(task)[0].retries
-        except (SparklesError, OSError):
-            return RetryPolicy()  # the job was deleted; so was the task
+        except Exception:  # noqa: BLE001 - most likely the job was deleted, and so was the task
+            return RetryPolicy()
 
     def _forget(self, ended: Sequence[Ended], written: dict[Key, Record]) -> None:
         """Let go of what ended; make committed results visible."""
@@ -255,8 +270,12 @@ class Worker:
                 self._report(end.task)  # it is committed: whoever reads the result moves it into place
         if ended:
             self._idle_since = self._place.clock()
-        # What went back, for whatever reason, can be claimed again.
-        self._may_find |= any(isinstance(r, Task) and r.state is TaskState.PENDING for r in written.values())
+        back = [task for task in written.values() if isinstance(task, Task) and task.state is TaskState.PENDING]
+        # What went back, for whatever reason, can be claimed again; after a change of resources only by others.
+        self._may_find |= bool(back)
+        for name in {task.job for task in back if task.cluster != self._node.cluster}:
+            if job := find_job(self._backend, name):
+                start_nodes(job, self._backend)
 
     def _take(self, written: dict[Key, Record], tokens: set[str]) -> None:
         """Hand what was claimed to the slots."""
@@ -265,9 +284,8 @@ class Worker:
                 continue
             try:
                 assignment = self._definitions.assignment(task)
-            except Exception:  # noqa: BLE001 - one unreadable task must not take the worker down
-                self._report(task)
-                self._ended.append(Ended(task, broke=True))
+            except Exception as error:  # noqa: BLE001 - one unreadable task must not take the worker down
+                self._ended.append(self._unreadable(task, error))
                 continue
             self._held[task.claim or ""] = execution = Execution(
                 assignment,
@@ -279,6 +297,18 @@ class Worker:
             )
             self._ready.put(execution)
 
+    def _unreadable(self, task: Task, error: Exception) -> Ended:
+        """Fail a task that cannot even be begun, saying why where people look: in its log."""
+        self._report(task)
+        with suppress(OSError):
+            log = self._backend.objects.open_log(task.job, task.index, task.claim or "")
+            log.write_text(f"sparkles: this task cannot be executed: {error}\n", encoding="utf-8")
+        now = time.time()
+        attempt = Attempt(
+            claim=task.claim or "", digest=task.digest, reason=Reason.UPLOAD, exit=None, started=now, ended=now
+        )
+        return Ended(task, attempt)
+
     def _report(self, task: Task) -> None:
         print(f"task {task.id} could not be executed:\n{traceback.format_exc()}", flush=True)  # noqa: T201
 
@@ -289,6 +319,8 @@ class Worker:
             try:
                 with turn:
                     ended = execution.run(turn)
+                if ended is None:
+                    continue
             except Exception:  # noqa: BLE001 - one bad task must not take the slot down
                 self._report(execution.task)
                 ended = Ended(execution.task, broke=True)
@@ -343,8 +375,8 @@ class Worker:
         if now > self._lease_end - self._timing.kill_margin:
             raise FencedError
         if now > self._lease_end - self._timing.term_margin:
-            for execution in self._held.values():
-                execution.stop(Reason.NODE_LOST, abandon=True)
+            for execution in list(self._held.values()):
+                self._stop(execution, Reason.NODE_LOST, abandon=True)
 
     def _abandon(self) -> None:
         for execution in self._held.values():

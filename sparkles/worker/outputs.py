@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
+from sparkles import patterns
 from sparkles.paths import LOG_NAME, RESULT_NAME
 from sparkles.ports import Output
 
@@ -43,15 +43,15 @@ def find(folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Seq
     Links to files inside are taken as copies; links that lead outside, or nowhere, are left out and noted.
     A file that has the name of one of ours in the result folder gets another, and that is noted.
     """
-    chosen = _any_of(tuple(include))
-    rejected = _any_of(tuple(exclude))
+    chosen = patterns.any_of(tuple(include))
+    rejected = patterns.any_of(tuple(exclude))
     outputs: list[Output] = []
     notes: list[str] = []
     for name, path in sorted(_files(folder, notes)):
         if not chosen(name) or rejected(name):
             continue
         if path.is_symlink() and not _stays_inside(path, folder):
-            notes.append(f"{name}: a link that leads outside the work directory, or nowhere; left out")
+            notes.append(f"{name}: a link, but not to a file inside the work directory; left out")
             continue
         try:
             facts = _facts(path)
@@ -66,17 +66,30 @@ def find(folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Seq
 
 def _files(folder: Path, notes: list[str]) -> Iterator[tuple[str, Path]]:
     def unreadable(error: OSError) -> None:
-        notes.append(f"{error.filename}: {error.strerror}; left out")
+        notes.append(f"{_name(Path(error.filename), folder)}: {error.strerror}; left out")
 
     for current, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(current)
-        for name in [*files, *(name for name in folders if (here / name).is_symlink())]:
-            path = here / name
-            relative = os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
+        links = [name for name in folders if (here / name).is_symlink()]
+        _open_up([here / name for name in folders if name not in links])
+        for path in [here / name for name in [*files, *links]]:
             if path.is_symlink() or path.is_file():
-                yield relative, path
+                yield _name(path, folder), path
             else:
-                notes.append(f"{relative}: not a regular file; left out")
+                notes.append(f"{_name(path, folder)}: not a regular file; left out")
+
+
+def _open_up(folders: Sequence[Path]) -> None:
+    """Let us take files out of folders that the task has shut, and remove them."""
+    for folder in folders:
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            with suppress(OSError):
+                folder.chmod(folder.stat().st_mode | 0o700)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Return the name of a file below `folder` as text."""
+    return os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
 
 
 def _stays_inside(link: Path, folder: Path) -> bool:
@@ -106,25 +119,3 @@ def _free_name(name: str, taken: set[str]) -> str:
         number += 1
         candidate = f"{stem}.task{number}.{suffix}"
     return candidate
-
-
-@cache
-def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str].fullmatch:  # type: ignore[valid-type]
-    """Return a test for names that any of the patterns chooses."""
-    return re.compile("|".join(map(_regex, patterns)) or r"(?!)", re.DOTALL).fullmatch
-
-
-def _regex(pattern: str) -> str:
-    """Translate a pattern: `*` and `?` stop at `/`, `**` does not; without `/` it holds at any depth.
-
-    A pattern that names a folder chooses all below it.
-    """
-    pattern = pattern.removeprefix("./").rstrip("/")
-    prefix = "" if "/" in pattern else "(?:.*/)?"
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    body = "".join(
-        known.get(part) or (part.replace("[!", "[^", 1) if position % 2 else re.escape(part))
-        for position, part in enumerate(parts)
-    )
-    return f"{prefix}{body}(?:/.*)?"

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ class ObjectStoreContract:
         return commit
 
     # Blobs
+
+    def test_a_link_to_another_output_is_published_as_a_copy_of_it(self, objects, tmp_path):
+        result = a_result(objects, tmp_path / "work", "a", files={"model_1": b"x"})
+        link = tmp_path / "work" / "model_latest"
+        link.symlink_to("model_1")
+        result = replace(result, outputs=[*result.outputs, Output(name="model_latest", path=link, size=1)])
+
+        objects.promote("j", 1, objects.publish(result))
+        objects.fetch("j", 1, tmp_path / "there")
+
+        assert (tmp_path / "there" / "model_1").read_bytes() == b"x"
+        assert (tmp_path / "there" / "model_latest").read_bytes() == b"x"
+        assert not (tmp_path / "there" / "model_latest").is_symlink()
 
     def test_a_blob_is_missing_until_it_is_put(self, objects, put_blob):
         digests = [sha256(b"one"), sha256(b"two")]

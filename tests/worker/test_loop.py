@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import eventually
 from contracts.fakes import FakePlace, ScriptedRunning, ScriptedRuntime, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_node, put
 
@@ -490,7 +491,8 @@ def test_a_task_that_cannot_be_read_fails_in_the_end_and_others_run(submit, back
     run(worker, backend)
 
     assert [task(backend, index).state for index in (1, 2, 3)] == [S, F, S]
-    assert (task(backend, 2).reason, task(backend, 2).losses) == (Reason.NODE_LOST, lifecycle.LOSS_LIMIT)
+    assert (task(backend, 2).reason, task(backend, 2).exit, task(backend, 2).losses) == (Reason.UPLOAD, None, 0)
+    assert results.read_log(task(backend, 2), backend).startswith(b"sparkles: this task cannot be executed: ")
     assert node(backend).state is NodeState.GONE
 
 
@@ -678,11 +680,99 @@ def test_a_stop_of_a_task_that_is_not_begun_ends_it_without_running_it(
     def killed_first(written: Any, tokens: Any) -> None:
         meanwhile(Key.task("j", 1), lambda task: replace(task, stop=Stop.KILLED))
         claim(written, tokens)
-        for execution in worker._held.values():
-            execution.stop(Reason.KILLED)
+        for execution in list(worker._held.values()):
+            worker._stop(execution, Reason.KILLED)
 
     worker._take = killed_first
 
     run(worker, backend)
 
     assert task(backend).state is K
+
+
+# What was claimed ahead
+
+
+def test_what_is_claimed_ahead_and_killed_goes_back_at_once(
+    submit, backend, place, runtime, meanwhile, tmp_path
+) -> None:
+    """One slot runs a long task; those behind it must not stay claimed until that has ended."""
+
+    def is_killed(index: int) -> bool:
+        # A connection of its own: this runs in the slot's thread.
+        with closing(SqliteState(tmp_path / "home" / "state.db")) as state:
+            return state.read([Key.task("j", index)])[Key.task("j", index)].state is K
+
+    def script(running: ScriptedRunning) -> None:
+        if running.launch.env["SPARKLES_TASK_INDEX"] != "2":
+            return
+        for index in (3, 4):
+            meanwhile(Key.task("j", index), lambda task: replace(task, stop=Stop.KILLED))
+        meanwhile(Key.cluster("local-1-w"), lifecycle.bump)
+        place.call()
+        eventually(lambda: is_killed(3) and is_killed(4))
+
+    runtime.scripts["run"] = script
+    submit("run", parameters={"seq": 4})
+
+    run(a_worker(backend, place, ahead=1000.0), backend)
+
+    assert [task(backend, index).state for index in (1, 2, 3, 4)] == [S, S, K, K]
+    assert len(runtime.started) == 2
+
+
+def test_a_task_that_is_killed_while_its_files_come_is_not_started(
+    submit, backend, worker, runtime, monkeypatch, tmp_path
+) -> None:
+    (tmp_path / "in.txt").touch()
+    submit("true", uploads=["in.txt"])
+    stage = backend.objects.stage
+
+    def stage_slowly(*words: Any, **options: Any) -> None:
+        (execution,) = worker._held.values()
+        execution.stop(Reason.KILLED)
+        stage(*words, **options)
+
+    monkeypatch.setattr(backend.objects, "stage", stage_slowly)
+    start_node(backend)
+    monkeypatch.setattr(worker, "_is_done", lambda: worker._node.beat > 3 and not worker._held)
+
+    worker.run()
+
+    assert runtime.started == []
+
+
+def test_a_task_given_back_to_other_machines_gets_some(submit, backend, worker, runtime, meanwhile) -> None:
+    """After a change of resources this node may not claim it again, and the others may have left."""
+
+    def moved(running: ScriptedRunning) -> None:
+        meanwhile(Key.cluster("local-1-w"), lambda cluster: replace(cluster, name="local-9-w", slots=9))
+        meanwhile(Key.job("j"), lambda job: replace(job, cluster="local-9-w"))
+        meanwhile(
+            Key.task("j", 1), lambda task: replace(task, cluster="local-9-w", digest=b"x" * 32, stop=Stop.REPLACED)
+        )
+
+    runtime.scripts["run"] = moved
+    submit("run")
+
+    run(worker, backend)
+
+    assert task(backend).state is P
+    assert backend.compute.raised == [1, 1]
+
+
+def test_samples_outlast_the_commits_of_other_tasks(submit, backend, place, runtime) -> None:
+    worker = a_worker(backend, place, beat=1e-9)
+    seen = []
+
+    def script(running: ScriptedRunning) -> None:
+        eventually(lambda: worker._samples)
+        worker._timing = Timing(ahead=0.0, beat=1000.0)
+        seen.append(dict(worker._samples))
+
+    runtime.scripts["run"] = script
+    submit("run")
+
+    run(worker, backend)
+
+    assert [sample.total for sample in seen[0].values()] == [2]

@@ -25,13 +25,14 @@ class HashCache:
     def __init__(self, path: Path, *, write: bool) -> None:
         # Looking at files is no reason to make the folder: a request may yet turn out to be wrong.
         self._write = write and path.parent.exists()
-        if self._write:
-            make_once(path, _create)
-        there = path.exists()
-        self._connection = sqlite3.connect(path if there else ":memory:", timeout=10.0, isolation_level=None)
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        if not there:
-            self._connection.execute(_TABLE)
+        try:
+            if self._write:
+                make_once(path, _create)
+            self._connection = _connect(path if path.exists() else None)
+        except (OSError, sqlite3.Error):
+            # A cache that cannot be used is no reason to fail: everything is hashed anew.
+            self._write = False
+            self._connection = _connect(None)
 
     def sha256(self, path: Path) -> str:
         """See Hashes."""
@@ -48,6 +49,15 @@ class HashCache:
         if self._write and time.time() - max(status.st_mtime, status.st_ctime) > _SETTLED:
             self._connection.execute("INSERT OR REPLACE INTO hash VALUES (?, ?, ?, ?, ?, ?)", (name, *facts, digest))
         return digest
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(path or ":memory:", timeout=10.0, isolation_level=None)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if path is None:
+        connection.execute(_TABLE)
+    connection.execute("SELECT sha256 FROM hash LIMIT 1")  # fails here, and not later, if it is no such database
+    return connection
 
 
 def _create(path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from sparkles.backends.local.filesystem import make_folder
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
-from sparkles.ports import Output, Result
+from sparkles.ports import LOG_PIECE, Output, Result
 
 _CHUNK = 1 << 20
 
@@ -84,7 +84,7 @@ class DirectoryObjects:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def read_log(self, job: str, index: int, claim: str, *, start: int) -> bytes:
+    def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
         """See ObjectStore."""
         places = [
             self._layout.log(job, index, claim),
@@ -93,17 +93,18 @@ class DirectoryObjects:
         # In this order, because that is the way a log goes.
         for place in places:
             with suppress(FileNotFoundError):
-                return _read_from(place, start)
+                return _read_from(place, start, limit)
         found = self.read_result(job, index)
         if found is None or found[0] != claim:
             return b""
-        return _read_from(self._layout.result(job, index) / LOG_NAME, start)
+        return _read_from(self._layout.result(job, index) / LOG_NAME, start, limit)
 
     def publish(self, result: Result) -> str:
         """See ObjectStore."""
         folder = self._layout.published(result.job, result.index, result.claim)
         folder.mkdir(parents=True, exist_ok=True)
-        for output in result.outputs:
+        # Links first: what they lead to may be an output, which is about to be moved.
+        for output in sorted(result.outputs, key=lambda output: not output.path.is_symlink()):
             _take(output, folder / output.name)
         (folder / RESULT_NAME).write_text(
             json.dumps(result.document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -226,17 +227,17 @@ class DirectoryObjects:
             shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _read_from(path: Path, start: int) -> bytes:
+def _read_from(path: Path, start: int, limit: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
-        return file.read()
+        return file.read(limit)
 
 
 def _take(output: Output, target: Path) -> None:
     """Move an output into the result; a link's target is copied, since it may be an output itself."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists() and not output.path.exists():
-        return  # moved by an earlier try, which failed later
+        return  # taken by an earlier try, which failed later
     if output.path.is_symlink():
         shutil.copyfile(output.path, target)
     else:

@@ -40,6 +40,11 @@ def identity(pid: int) -> str | None:
     return shown.stdout.strip() or None
 
 
+def was_in_this_boot(identity: str) -> bool:
+    """Say whether an identity was taken since the machine started, as far as that can be known."""
+    return not boot_id() or identity.startswith(boot_id())
+
+
 def group_lives(group: int) -> bool:
     """Say whether a process group has members that are not zombies."""
     if not _PROC.joinpath("self/stat").exists():

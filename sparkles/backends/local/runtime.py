@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from sparkles.backends.local.process import group_lives, identity, sample_group
+from sparkles.backends.local.process import group_lives, identity, sample_group, was_in_this_boot
 from sparkles.errors import BackendError, LaunchError
 from sparkles.model import Sample
 from sparkles.ports import Ending, Launch, Running
@@ -30,8 +30,8 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 #: Seconds that killed processes may take to be gone.
 _DEATH = 10.0
 
-#: Signals that Python ignores, which commands expect at their defaults.
-_DEFAULTS = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
+#: Signals that Python or the node ignores, which commands expect at their defaults.
+_DEFAULTS = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGINT") if hasattr(signal, name)]
 
 
 class HostRuntime:
@@ -52,7 +52,7 @@ class HostRuntime:
                     pid = _spawn(launch, log, record)
             finally:
                 os.close(log)
-        except LaunchError:
+        except BaseException:
             with suppress(FileNotFoundError):
                 record.unlink()
             raise
@@ -103,27 +103,35 @@ def _peak(maxrss: int) -> int | None:
 
 def _spawn(launch: Launch, log: int, record: Path) -> int:
     """Start the command; return its process id. It is executed only after `record` was written."""
-    gate, opener = os.pipe()
-    report, reporter = os.pipe()
-    null = os.open(os.devnull, os.O_RDONLY)
-    pid = os.fork()
-    if pid == 0:
-        os.close(opener)
-        _become(launch, gate=gate, null=null, log=log, reporter=reporter)
-    os.close(gate)
-    os.close(reporter)
-    os.close(null)
-    try:
-        record.write_text(json.dumps({"group": pid, "identity": identity(pid)}), encoding="ascii")
-        os.write(opener, b"!")
-    finally:
-        os.close(opener)  # without the byte the child ends by itself
+    with ExitStack() as stack:
+        gate, opener = _pipe(stack)
+        report, reporter = _pipe(stack)
+        null = os.open(os.devnull, os.O_RDONLY)
+        stack.callback(os.close, null)
+        pid = os.fork()
+        if pid == 0:
+            os.close(opener)
+            _become(launch, gate=gate, null=null, log=log, reporter=reporter)
+        try:
+            record.write_text(json.dumps({"group": pid, "identity": identity(pid)}), encoding="ascii")
+            os.write(opener, b"!")
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)  # it still waits at the gate
+            os.waitpid(pid, 0)
+            raise
+        os.dup2(null, reporter, inheritable=False)  # only the child may hold the other end of `report`
         failure = os.read(report, 16)
-        os.close(report)
     if failure:
         os.waitpid(pid, 0)
         raise _launch_error(int(failure), launch)
     return pid
+
+
+def _pipe(stack: ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        stack.callback(os.close, end)
+    return ends
 
 
 def _become(launch: Launch, *, gate: int, null: int, log: int, reporter: int) -> NoReturn:
@@ -178,8 +186,8 @@ def kill_recorded(records: Sequence[Path]) -> frozenset[str]:
         except (ValueError, FileNotFoundError):
             continue  # the worker died while it wrote: the gate was still shut
         now = identity(content["group"])
-        # With the leader gone, the number stays reserved for as long as its group has members.
-        if now is None or now == content["identity"]:
+        # With the leader gone, the number stays reserved for as long as its group has members; till the next boot.
+        if now == content["identity"] or (now is None and was_in_this_boot(content["identity"])):
             _kill_group(content["group"])
     return frozenset(claims)
 

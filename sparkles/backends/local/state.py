@@ -220,7 +220,7 @@ class SqliteState:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
             self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:  # full disk, I/O error, locked for too long
+        except sqlite3.DatabaseError as error:  # full disk, I/O error, locked for too long, a record that is there
             raise BackendError(f"the state database cannot be written: {error}") from None
         finally:
             if self._connection.in_transaction:

@@ -130,7 +130,7 @@ class TestSqliteState(StateStoreContract):
     def test_a_task_cannot_be_added_twice(self, store):
         put(store, a_task(1))
 
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(BackendError):
             store.change([], lambda _: Writes(put=[a_job()], add=NewTasks(a_task(), [(1, "{}", b"d" * 32)])))
 
         assert list(store.jobs()) == []
