@@ -190,7 +190,9 @@ class _UploadTemplate:
 
     def _input(self, dest: str, file: PinnedFile) -> Input:
         if not is_inside(dest):
-            raise RequestError(f"{self.where}: {dest!r} is not inside the work directory; give it a dest: src:dest")
+            raise RequestError(
+                f"{self.where}: {dest!r} is not inside the work directory; write src:dest with a dest that is"
+            )
         return Input(dest=_normal(dest), sha256=file.sha256, executable=file.executable)
 
 

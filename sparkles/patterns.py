@@ -26,6 +26,8 @@ def flaw(pattern: str) -> str | None:
     >>> flaw("[z-a]*")
     'bad character range z-a'
     """
+    if pattern.startswith("/"):
+        return "it is absolute; patterns are relative to the work directory"
     try:
         re.compile(_regex(pattern))
     except re.error as error:

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 
 from sparkles import lifecycle
-from sparkles.apply import chunks, find_job
+from sparkles.apply import chunks
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.ports import Backend
+from sparkles.prepare import find_job
 
 #: Tasks given back in one commit.
 _BATCH = 100
@@ -44,13 +45,14 @@ def settle(name: str, backend: Backend) -> None:
 
 def sweep(clusters: set[str], backend: Backend) -> list[Node]:
     """Take the tasks from the nodes of clusters that have lapsed. Returns those nodes."""
-    lapsed = [node for name in clusters for node in backend.compute.lapsed(backend.state.nodes(name))]
+    found = [node for name in clusters for node in backend.compute.lapsed(backend.state.nodes(name))]
+    # Marked before anything of it is killed: where nobody can write, a worker that cannot report is not to blame.
+    lapsed = [node for node in found if _give_up(node, backend)]
     for node in lapsed:
         started = backend.compute.fence(node)
-        _move_node(node, backend, lost=True)
         jobs = _give_back(node, started, backend)
         backend.compute.forget(node)
-        _move_node(node, backend, lost=False)
+        backend.state.change([node.key], _gone)
         for job in jobs:
             tidy(job, backend)
             settle(job, backend)
@@ -58,14 +60,24 @@ def sweep(clusters: set[str], backend: Backend) -> list[Node]:
     return lapsed
 
 
-def _move_node(node: Node, backend: Backend, *, lost: bool) -> None:
+def _give_up(node: Node, backend: Backend) -> bool:
+    """Mark a node as lost; False if it has reported since it was looked at, or is gone."""
+
     def move(records: Records) -> Writes:
         current = records.get(node.key)
-        if not isinstance(current, Node) or current.state is NodeState.GONE:
+        if not isinstance(current, Node) or current.state is NodeState.GONE or current.beat != node.beat:
             return Writes()
-        return Writes(put=[lifecycle.lose(current) if lost else lifecycle.go(current)])
+        return Writes(put=[lifecycle.lose(current)])
 
-    backend.state.change([node.key], move)
+    return node.key in backend.state.change([node.key], move)
+
+
+def _gone(records: Records) -> Writes:
+    return Writes(put=[lifecycle.go(node) for node in records.values() if isinstance(node, Node) and _is_lost(node)])
+
+
+def _is_lost(node: Node) -> bool:
+    return node.state is NodeState.LOST
 
 
 def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> set[str]:

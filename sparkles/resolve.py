@@ -81,7 +81,12 @@ def pin(manifest: Manifest, backend: Backend) -> Pinned:
         sources=files.sources,
         digests=frozenset(files.digests),
         files=len(files.named),
-        warnings=[*sweep.notes, *files.warnings, *_unused_files(document["spec"], manifest.base)],
+        warnings=[
+            *sweep.notes,
+            *files.warnings,
+            *_unused_files(document["spec"], manifest.base),
+            *_unused_parameters(document, sweep),
+        ],
     )
 
 
@@ -153,9 +158,19 @@ def _check_placeholders(document: Mapping[str, Any], sweep: Sweep, files: LocalF
     try:
         Definition(spec_of(document), columns=sweep.columns, seq=sweep.seq)
     except UnknownParameterError as error:
-        having = [path.name for path in _tables(files.base) if error.name in _header(path)]
-        hint = f"; {having[0]} has such a column: use it with --params {having[0]}" if having else ""
-        raise RequestError(f"{error}{hint}") from None
+        raise RequestError(f"{error}{_parameter_hint(error.name, document, sweep, files.base)}") from None
+
+
+def _parameter_hint(name: str, document: Mapping[str, Any], sweep: Sweep, base: Path) -> str:
+    """Say where a parameter may be that was not found."""
+    table = document["spec"].get("parameters", {}).get("csv")
+    if table is None:
+        having = [path.name for path in _tables(base) if name in _header(path)]
+        return f"; {having[0]} has such a column: use it with --params {having[0]}" if having else ""
+    if len(sweep.columns) == 1 and (found := [sign for sign in ";\t" if sign in sweep.columns[0]]):
+        sign = "tabs" if found == ["\t"] else "';'"
+        return f"; the columns of {table} seem to be separated by {sign}: save it with commas, or as .tsv with tabs"
+    return ""
 
 
 def _tables(base: Path) -> list[Path]:
@@ -247,6 +262,14 @@ def _check_image(image: str | None, backend: Backend) -> None:
             f"image {image!r}: running images on this machine is not built yet; "
             "leave the image out to run the command on this machine itself"
         )
+
+
+def _unused_parameters(document: Mapping[str, Any], sweep: Sweep) -> Iterator[str]:
+    """Warn of a sweep whose tasks are all the same."""
+    names = Definition(spec_of(document), columns=sweep.columns, seq=sweep.seq).names
+    if len(sweep) > 1 and sweep.columns and names.isdisjoint([*sweep.columns, "index"]):
+        example = f"{{{sweep.columns[0]}}}"
+        yield f"all {len(sweep)} tasks are the same: none uses a parameter; write {example} where its value belongs"
 
 
 def _unused_files(spec: Mapping[str, Any], base: Path) -> Iterator[str]:

@@ -54,6 +54,8 @@ _RULES: dict[str, tuple[str, tuple[_In, ...]]] = {
     "double_brace": (r"\$\{", (_In.DOUBLE_BRACE,)),
     "gap": (r"[ \t\n;&|>]|<<<|<(?!<)", ()),
     "heredoc": (r"<<", (_In.HEREDOC,)),
+    # Bash expands the word after `>&` a second time, unless it is a number or `-`.
+    "duplicate": (r">&(?![ \t]*(?:\d+|-)(?:[\s;&|)<>]|$))", (_In.DOUBT,)),
     "bare_arithmetic": (r"\(\(", (_In.ARITHMETIC, _In.ARITHMETIC)),
     "nested": (r"\(", (_In.ARITHMETIC,)),
     "group": (r"\(", (_In.GROUP,)),
@@ -72,7 +74,7 @@ _EXPANSIONS = ("pid", "split_dollar", "arithmetic", "command", "backtick")
 _QUOTED = ("escape", *_EXPANSIONS, "double_brace")
 _UNQUOTED = ("after_backslash", "continuation", "escape", "after_dollar", *_EXPANSIONS, "ansi",
              "old_arithmetic", "word", "name", "single", "double")  # fmt: skip
-_CODE = (*_UNQUOTED, "split_operator", "gap", "heredoc", "bare_arithmetic", "group", "comment", "case")
+_CODE = (*_UNQUOTED, "split_operator", "duplicate", "gap", "heredoc", "bare_arithmetic", "group", "comment", "case")
 
 #: place: (the rules that count there, the first that matches wins; what ends it)
 _PLACES: dict[_In, tuple[tuple[str, ...], str]] = {

@@ -11,12 +11,12 @@ from datetime import datetime
 from itertools import islice
 
 from sparkles import recover, results
-from sparkles.apply import find_job
 from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import APPLY_PATIENCE, is_final
 from sparkles.model import OPEN, Job, Node, NodeState, Sample, Task, TaskState
 from sparkles.nodes import clusters_of, start_nodes
 from sparkles.ports import LOG_PIECE, Backend
+from sparkles.prepare import find_job
 from sparkles.timing import timing
 
 Say = Callable[[str], None]

@@ -15,11 +15,12 @@ from contracts.objects import a_document
 
 from sparkles import apply, lifecycle
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute, prepare
+from sparkles.apply import Submitter, execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, JobState, Key, Stop, Task, TaskState
 from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend, Result
+from sparkles.prepare import find_job, prepare
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 ME = Submitter(owner="me", environment={"FROM": "shell"})
@@ -44,7 +45,7 @@ def a_job_of(tmp_path: Path) -> Callable[..., Any]:
 
 
 def job(backend: Backend) -> Job:
-    found = apply.find_job(backend, "j")
+    found = find_job(backend, "j")
     assert found is not None
     return found
 

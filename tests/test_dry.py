@@ -13,6 +13,7 @@ from sparkles.apply import Submitter
 from sparkles.dry import WriteRefusedError, read_only
 from sparkles.model import Writes
 from sparkles.ports import Compute, ObjectStore, StateStore
+from sparkles.prepare import prepare
 
 #: What a dry run must not call: all of a port but what is named here.
 READS = {
@@ -49,8 +50,8 @@ def test_a_dry_run_plans_what_an_apply_then_does(tmp_path) -> None:
     applied(a_manifest(tmp_path, ["true"], parameters={"seq": 2}), backend)
     manifest = a_manifest(tmp_path, ["true"], parameters={"seq": 3})
 
-    planned = apply.prepare(manifest, read_only(backend)).plan
-    done = apply.prepare(manifest, backend)
+    planned = prepare(manifest, read_only(backend)).plan
+    done = prepare(manifest, backend)
 
     assert planned == done.plan
     with pytest.raises(WriteRefusedError):

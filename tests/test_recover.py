@@ -18,6 +18,7 @@ from sparkles.errors import BackendError
 from sparkles.lifecycle import LOSS_LIMIT
 from sparkles.model import Applying, JobState, Key, NodeState, Reason, Stop, Task, TaskState
 from sparkles.ports import Backend, Result
+from sparkles.prepare import find_job
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -47,7 +48,7 @@ def task(backend: Backend, index: int = 1) -> Task:
 
 
 def job(backend: Backend, name: str = "j") -> Any:
-    return recover.find_job(backend, name)
+    return find_job(backend, name)
 
 
 def publish(backend: Backend, index: int = 1, claim: str = "claim-1") -> str:
@@ -451,3 +452,14 @@ def test_other_nodes_are_told_of_what_a_dead_one_held(backend, compute) -> None:
     recover.sweep({"c"}, backend)
 
     assert backend.state.read([Key.cluster("c")])[Key.cluster("c")].epoch == 5
+
+
+def test_nothing_is_killed_of_a_node_that_reported_meanwhile(backend, compute) -> None:
+    put(backend.state, a_job(), a_cluster(), a_node(beat=7), a_claimed_task())
+    lost(compute, "claim-1")
+    nodes = backend.state.nodes("c")
+    compute.lapsed = lambda _: [replace(nodes[0], beat=6)]
+
+    assert recover.sweep({"c"}, backend) == []
+
+    assert compute.fenced == []

@@ -448,3 +448,11 @@ def test_a_check_looks_at_parameters_and_placeholders_but_not_for_uploads(base, 
 
     with pytest.raises(RequestError, match="no parameter named 'x'"):
         resolve.check(a_manifest(base, ["run", "{x}"]), backend)
+
+
+def test_a_sweep_whose_tasks_are_all_the_same_is_warned_of(pin) -> None:
+    same = pin("run", parameters={"rows": [{"x": "a"}, {"x": "b"}]})
+    different = pin("run", env={"X": "{x}"}, parameters={"rows": [{"x": "a"}, {"x": "b"}]})
+
+    assert list(same.warnings) == ["all 2 tasks are the same: none uses a parameter; write {x} where its value belongs"]
+    assert list(different.warnings) == []

@@ -18,6 +18,7 @@ from sparkles import lifecycle, recover, watch
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Applying, JobState, Key, NodeState, Sample, TaskState
 from sparkles.ports import Backend, Result
+from sparkles.prepare import find_job
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -337,7 +338,7 @@ def test_watching_ends_the_job_and_moves_its_results_into_place(backend, world, 
 
     world.watched()
 
-    found = recover.find_job(backend, "j")
+    found = find_job(backend, "j")
     assert found is not None
     assert found.state is JobState.FINISHED
     assert list(backend.objects.results("j")) == [1]
@@ -376,7 +377,7 @@ def test_nodes_that_never_come_up_are_taken_for_a_defect(backend, world, clock, 
 
 def test_a_job_that_is_deleted_meanwhile_is_an_error(backend, world, clock) -> None:
     world.submit()
-    clock.after(3.0, lambda: recover.delete(recover.find_job(backend, "j"), backend, results=False))
+    clock.after(3.0, lambda: recover.delete(find_job(backend, "j"), backend, results=False))
 
     with pytest.raises(RequestError, match="job j was deleted"):
         world.watched()

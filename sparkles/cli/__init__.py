@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sparkles import __version__
 from sparkles.errors import BackendError, SparklesError
 
 #: Exit code after Ctrl-C.
@@ -30,6 +31,10 @@ COMMANDS = {
     "fetch": ("control", "Copy the results of a job to a folder."),
     "version": ("about", "Print the version."),
 }
+
+
+#: Commands that the manual or the design names and that are not there yet.
+PLANNED = {"why", "retry", "scale", "report", "workflow", "config", "setup", "validate", "gc", "completion"}
 
 
 class Sparkles(click.Group):
@@ -55,6 +60,8 @@ class Sparkles(click.Group):
         from sparkles.errors import nearest
 
         name = args[0]
+        if name in PLANNED:
+            raise BackendError(f"{name}: not built yet")
         if name not in COMMANDS and not name.startswith("-"):
             ctx.fail(f"no command {name!r}{nearest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -85,11 +92,12 @@ class Sparkles(click.Group):
             click.echo(f"error: {where}{error.strerror or error}", err=True)
             ctx.exit(BackendError.exit_code)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("interrupted; whatever was under way is completed by running the same again", err=True)
+            click.echo("interrupted; jobs that were submitted go on", err=True)
             ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=Sparkles, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="sparkles %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
     """Submit ad-hoc batch jobs: one command, or thousands that differ in a parameter.

@@ -71,6 +71,9 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
         backend.objects.remove_results(jobs[0])
         click.echo(f"{jobs[0]}: results removed")
         return
+    for name in jobs:
+        if _is_leftover(name, there, backend):
+            raise RequestError(f"job {name} is deleted, but its results are still there; remove them with --results")
     found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)}
     for job in found.values():
         require_owner(job, yes=yes)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
-from sparkles import apply, plan_text, recover, watch
 from sparkles import manifest as manifests
-from sparkles.apply import Prepared
+from sparkles import plan_text, recover, watch
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
 from sparkles.cli.submission import carry_out, confirm, exit_code, follow
-from sparkles.errors import BackendError, RequestError
+from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.manifest import Manifest
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
+from sparkles.prepare import Prepared, prepare
 
 _SUFFIXES = {".yaml", ".yml"}
 
@@ -145,11 +145,20 @@ def _decode(content: bytes, source: str) -> str:
 
 
 def _prepare_all(documents: Sequence[Manifest], backend: Backend, rerun: Rerun) -> list[Prepared]:
-    prepared = [apply.prepare(manifest, backend, rerun=rerun) for manifest in documents]
+    prepared = [_prepare(manifest, backend, rerun) for manifest in documents]
     for one in prepared:
         for warning in one.pinned.warnings:
             hint(f"warning: {warning}")
     return prepared
+
+
+def _prepare(manifest: Manifest, backend: Backend, rerun: Rerun) -> Prepared:
+    """Prepare one of several; whatever is wrong with it is said with its file."""
+    try:
+        return prepare(manifest, backend, rerun=rerun)
+    except SparklesError as error:
+        error.args = ("\n".join(f"{manifest.source}: {line}" for line in str(error).splitlines()),)
+        raise
 
 
 def _show(prepared: Prepared, form: str | None) -> None:

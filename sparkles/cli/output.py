@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from sparkles.plan_text import human_bytes
+
 FORMS = ("table", "json", "yaml", "csv")
 
 
@@ -61,6 +63,8 @@ def _cell(column: str, value: Any) -> str:
         return "-"
     if column in ("submitted", "started", "ended"):
         return str(value).replace("T", " ")[:19]
+    if column == "memory":
+        return human_bytes(value)
     if isinstance(value, Mapping):
         return " ".join(f"{name}={item}" for name, item in value.items())
     return str(value)

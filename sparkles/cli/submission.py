@@ -10,12 +10,13 @@ from collections.abc import Mapping
 import click
 
 from sparkles import apply, plan_text, recover, watch
-from sparkles.apply import Prepared, Submitter
+from sparkles.apply import Submitter
 from sparkles.cli import INTERRUPTED
 from sparkles.cli.context import hint
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
+from sparkles.prepare import Prepared
 
 #: Bytes from which on an upload can take more than a moment.
 _LONG_UPLOAD = 50_000_000

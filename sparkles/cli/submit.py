@@ -10,17 +10,18 @@ from typing import Any
 
 import click
 
-from sparkles import apply, authoring, names, plan_text, recover, resolve, watch
+from sparkles import authoring, names, plan_text, recover, resolve, watch
 from sparkles import manifest as manifests
 from sparkles.authoring import Flags
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
 from sparkles.cli.submission import carry_out, confirm, exit_code, follow, require_owner
-from sparkles.errors import RequestError
+from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest, describe
 from sparkles.model import Job
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
+from sparkles.prepare import Prepared, find_job, prepare
 
 #: Flags of other schedulers → ours.
 _FOREIGN = {
@@ -35,6 +36,11 @@ def _refuse(_: click.Context, option: click.Parameter, value: str | None) -> Non
     if value is not None:
         flag = option.opts[0]
         raise RequestError(f"{flag} is another scheduler's flag; here it is {_FOREIGN[flag]}")
+
+
+def _not_built(_: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        raise BackendError(f"{option.opts[0]}: not built yet")
 
 
 def _foreign(command: Any) -> Any:
@@ -71,6 +77,7 @@ def _foreign(command: Any) -> Any:
 @click.option("--force", is_flag=True, help="Take over from a sub or apply of the job that has not ended.")
 @click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
 @_foreign
+@click.option("--foreach", is_flag=True, hidden=True, is_eager=True, expose_value=False, callback=_not_built)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @with_backend
 def sub_cmd(
@@ -92,12 +99,14 @@ def sub_cmd(
         raise RequestError(f"-o {form} goes with --dry-run: it prints the manifest instead of running it")
     if save or form:
         resolve.check(manifest, chosen.open(write=False))
+        if save and save.exists() and not yes:
+            raise RequestError(f"--save {save}: there is such a file already; to replace it add --yes")
         _write(manifest, save, form)
         return
     backend = chosen.open(write=not dry_run)
     chosen_rerun = Rerun(rerun) if rerun else Rerun.ALL
     if dry_run:
-        prepared = apply.prepare(manifest, backend, rerun=chosen_rerun)
+        prepared = prepare(manifest, backend, rerun=chosen_rerun)
         _warn(prepared)
         for line in plan_text.lines(prepared.plan, **prepared.upload):
             click.echo(line)
@@ -142,7 +151,7 @@ def _write(manifest: Manifest, save: Path | None, form: str | None) -> None:
     hint(f"saved; run it with 'sparkles apply {save}'")
 
 
-def _warn(prepared: apply.Prepared) -> None:
+def _warn(prepared: Prepared) -> None:
     for warning in prepared.pinned.warnings:
         hint(f"warning: {warning}")
 
@@ -150,11 +159,11 @@ def _warn(prepared: apply.Prepared) -> None:
 def _submit(
     manifest: Manifest, backend: Backend, *, rerun: Rerun, explicit: bool, force: bool, yes: bool, no_wait: bool
 ) -> int:
-    job = apply.find_job(backend, manifest.name)
+    job = find_job(backend, manifest.name)
     if job:
         recover.settle(job.name, backend)
         _require_ended(job, backend, explicit=explicit, yes=yes)
-    prepared = apply.prepare(manifest, backend, rerun=rerun)
+    prepared = prepare(manifest, backend, rerun=rerun)
     _warn(prepared)
     confirm(prepared, yes=yes)
     upload = prepared.upload

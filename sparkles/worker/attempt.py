@@ -6,11 +6,11 @@ Writes no state: what came of it goes back to the worker's loop.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sparkles.ports import Backend, Ending, Launch, Result, Running, Runtime
 from sparkles.timing import Timing
 from sparkles.worker import outputs
 from sparkles.worker.definitions import Assignment
+from sparkles.worker.speech import say
 from sparkles.worker.turn import Turn
 
 #: Seconds between two tries to bring in a result: doubled each time, up to the second number.
@@ -68,6 +69,8 @@ class Execution:
         self._running: Running | None = None
         self._why: Reason | None = None
         self._abandoned = threading.Event()
+        #: Set once someone, not the time-out, wants the attempt to end.
+        self._stopped = threading.Event()
         #: time.monotonic() at which the command must have ended; None while it does not run.
         self.deadline: float | None = None
         #: time.monotonic() at which a command that was asked to stop is killed.
@@ -85,6 +88,8 @@ class Execution:
         with self._lock:
             if abandon:
                 self._abandoned.set()
+            if why is not Reason.TIMEOUT:
+                self._stopped.set()
             if self._why is None:
                 self._why = why
                 self.kill_at = time.monotonic() + self._timing.grace
@@ -94,6 +99,7 @@ class Execution:
     def kill(self) -> None:
         """End the command now and publish nothing."""
         self._abandoned.set()
+        self._stopped.set()
         with self._lock:
             self._why = self._why or Reason.NODE_LIMIT
             if self._running:
@@ -130,7 +136,7 @@ class Execution:
         try:
             return self._run()
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            outputs.remove(self._folder)
 
     def _run(self) -> Ended:
         log = self._backend.objects.open_log(self.task.job, self.task.index, self.claim)
@@ -226,7 +232,9 @@ class Execution:
         )
         generation = self._insist(lambda: self._bring_in(result))
         if generation is None:
-            return Ended(self.task) if self._abandoned.is_set() else self._ended(ending, Reason.UPLOAD, started, ended)
+            if self._abandoned.is_set():
+                return Ended(self.task)
+            return self._ended(ending, Reason.KILLED if self._stopped.is_set() else Reason.UPLOAD, started, ended)
         return self._ended(ending, reason, started, ended, generation)
 
     def _bring_in(self, result: Result) -> str:
@@ -244,10 +252,10 @@ class Execution:
                 return publish()
             except (SparklesError, OSError) as error:
                 if time.monotonic() + wait > deadline:
-                    print(f"task {self.task.id}: its result cannot be stored: {error}", flush=True)  # noqa: T201
+                    say(f"task {self.task.id}: its result cannot be stored: {error}")
                     return None
             with self._turn.yielded():
-                if self._abandoned.wait(wait):
+                if self._stopped.wait(wait):
                     return None
             wait = min(2 * wait, _LONGEST_WAIT)
 
@@ -289,5 +297,5 @@ class Execution:
 
 
 def _append(log: Path, text: str) -> None:
-    with log.open("a", encoding="utf-8") as file:
+    with suppress(OSError), log.open("a", encoding="utf-8") as file:  # a full disk, or the job is gone
         file.write(text)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparkles import manifest as manifests
-from sparkles.apply import find_job
 from sparkles.compile import Definition, TaskDefinition
 from sparkles.errors import BackendError
 from sparkles.model import Task
 from sparkles.ports import Backend
+from sparkles.prepare import find_job
 from sparkles.spec import JobSpec, spec_of
 
 

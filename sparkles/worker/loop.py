@@ -19,15 +19,16 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sparkles import lifecycle, recover
-from sparkles.apply import find_job
 from sparkles.errors import SparklesError
 from sparkles.lifecycle import Attempt, FencedError, RetryPolicy
 from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Sample, Stop, Task, TaskState, Writes
 from sparkles.nodes import start_nodes
 from sparkles.ports import Backend, Place
+from sparkles.prepare import find_job
 from sparkles.timing import Timing
 from sparkles.worker.attempt import Ended, Execution
 from sparkles.worker.definitions import Definitions
+from sparkles.worker.speech import say
 from sparkles.worker.turn import Turn
 
 #: Tasks that one commit may finish, and claim.
@@ -74,7 +75,7 @@ class Worker:
                 with self._turn:
                     self._step()
                 self._wait()
-        except FencedError:
+        except BaseException:
             self._abandon()
             raise
         finally:
@@ -131,7 +132,7 @@ class Worker:
                 self._commit(ended, candidates)
             except SparklesError as error:
                 # Nothing was written. Try again until the lease is over: no result is lost to a full disk.
-                print(f"node {self._node.name}: {error}", flush=True)  # noqa: T201
+                say(f"node {self._node.name}: {error}")
                 self._ended.extendleft(reversed(ended))
                 self._may_find = True
                 time.sleep(_RETRY)
@@ -310,7 +311,7 @@ class Worker:
         return Ended(task, attempt)
 
     def _report(self, task: Task) -> None:
-        print(f"task {task.id} could not be executed:\n{traceback.format_exc()}", flush=True)  # noqa: T201
+        say(f"task {task.id} could not be executed:\n{traceback.format_exc()}")
 
     def _slot(self) -> None:
         """Run executions, one after the other."""
@@ -336,7 +337,7 @@ class Worker:
             try:
                 recover.settle(job, self._backend)
             except SparklesError as error:
-                print(f"node {self._node.name}: {error}", flush=True)  # noqa: T201
+                say(f"node {self._node.name}: {error}")
                 return  # the next step tries again
             self._touched.discard(job)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -43,6 +44,8 @@ def find(folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Seq
     Links to files inside are taken as copies; links that lead outside, or nowhere, are left out and noted.
     A file that has the name of one of ours in the result folder gets another, and that is noted.
     """
+    if folder.is_symlink() or not folder.is_dir():
+        return Found((), ["the task has removed or replaced its work directory, so nothing of it is kept"])
     chosen = patterns.any_of(tuple(include))
     rejected = patterns.any_of(tuple(exclude))
     outputs: list[Output] = []
@@ -68,6 +71,7 @@ def _files(folder: Path, notes: list[str]) -> Iterator[tuple[str, Path]]:
     def unreadable(error: OSError) -> None:
         notes.append(f"{_name(Path(error.filename), folder)}: {error.strerror}; left out")
 
+    _open_up([folder])
     for current, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(current)
         links = [name for name in folders if (here / name).is_symlink()]
@@ -77,6 +81,17 @@ def _files(folder: Path, notes: list[str]) -> Iterator[tuple[str, Path]]:
                 yield _name(path, folder), path
             else:
                 notes.append(f"{_name(path, folder)}: not a regular file; left out")
+
+
+def remove(folder: Path) -> None:
+    """Remove a work directory, whatever the task has made of it."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    _open_up([folder])
+    for current, folders, _ in os.walk(folder):
+        _open_up([Path(current) / name for name in folders if not (Path(current) / name).is_symlink()])
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _open_up(folders: Sequence[Path]) -> None:
@@ -105,10 +120,16 @@ def _renamed(outputs: Sequence[Output], notes: list[str]) -> list[Output]:
     tops = {output.name.split("/")[0] for output in outputs}
     ours = {name: _free_name(name, tops) for name in (LOG_NAME, RESULT_NAME) if name in tops}
     notes += [f"{name}: kept as {new}, because sparkles writes a file of that name" for name, new in ours.items()]
-    renamed = []
+    renamed: list[Output] = []
+    taken: set[str] = set()
     for output in outputs:
         top, slash, rest = output.name.partition("/")
-        renamed.append(replace(output, name=f"{ours.get(top, top)}{slash}{rest}"))
+        name = f"{ours.get(top, top)}{slash}{rest}"
+        while name in taken:  # two names that are not text may look alike as text
+            notes.append(f"{name}: a second file of this name is kept with a tilde")
+            name += "~"
+        taken.add(name)
+        renamed.append(replace(output, name=name))
     return renamed
 
 

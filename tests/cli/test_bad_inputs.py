@@ -99,6 +99,10 @@ TABLES = [
 ]
 
 PLACEHOLDERS = [
+    Case("a table of another land", "sub --params p.csv echo {b}", ["seem to be separated by ';'"],
+         files={"p.csv": "a;b\n1;2\n"}),
+    Case("a table of tabs", "sub --params p.csv echo {b}", ["seem to be separated by tabs", ".tsv"],
+         files={"p.csv": "a\tb\n1\t2\n"}),
     Case("an unknown placeholder", "sub --matrix size=1 echo {siz}",
          ["spec.command[1]: no parameter named 'siz'", "there is: index, size", "did you mean 'size'?", "{{siz}}"]),
     Case("a placeholder of a table nearby", "sub echo {lambda}", ["'lambda'", "--params parameters.csv"],
@@ -125,11 +129,17 @@ UPLOADS = [
          files={"a.txt": "@b.txt\n", "b.txt": "# back\n@a.txt\n"}),
     Case("a missing file in a list", "sub -u @a.txt echo", ["no file 'gone' in "], files={"a.txt": "gone\n"}),
     Case("a file of a bucket", "sub -u gs://b/x echo", ["gs://b/x", "gcp backend, which is not built yet"], code=3),
+    Case("a saved file that is there", "sub --save x.yaml echo", ["--save x.yaml", "--yes"], files={"x.yaml": ""}),
+    Case("a scatter", "sub --foreach x.py", ["--foreach: not built yet"], code=3),
+    Case("a command to come", "why fit", ["why: not built yet"], code=3),
+    Case("an absolute pattern", "sub --results /tmp/* echo", ["spec.outputs.include[0]", "patterns are relative"]),
     Case("a saved list", "sub --save jobs/x.yaml -u @a.txt echo", ["--save", "@a.txt"], files={"a.txt": "# none\n"}),
 ]  # fmt: skip
 
 MANIFESTS = [
     Case("no manifest", "apply", ["name a manifest: a file, a folder, or -"]),
+    Case("a wrong manifest among several", "apply a.yaml b.yaml", ["b.yaml: spec.command[1]", "'x'"],
+         files={"a.yaml": PLAIN.replace("new", "a"), "b.yaml": PLAIN.replace("[echo]", "[echo, '{x}']")}),
     Case("a manifest that is not there", "apply job.yaml", ["no file 'job.yaml' in "]),
     Case("an empty manifest", **manifest("# nothing\n", "there is no document in it")),
     Case("a folder without manifest", "apply .", ["there is no *.yaml"]),

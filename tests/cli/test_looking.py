@@ -242,3 +242,15 @@ def test_a_job_with_open_tasks_is_deleted_only_if_told_to(warm: User) -> None:
     assert "tasks have not ended" in refused.stderr
     assert (done.returncode, done.stdout) == (0, "open: removed\n")
     assert "open" not in [job["job"] for job in warm.rows("status")]
+
+
+def test_results_that_outlive_their_job_are_named_and_can_be_removed(user: User) -> None:
+    user.ok("sub", "-n", "gone", "echo", "hi")
+    user.ok("delete", "gone")
+
+    again = user("delete", "gone")
+
+    assert again.returncode == 2
+    assert "results are still there; remove them with --results" in again.stderr
+    user.ok("delete", "--results", "gone")
+    assert "no job 'gone' here" in user("delete", "gone").stderr

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute, prepare
+from sparkles.apply import Submitter, execute
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.backends.local.state import SqliteState
 from sparkles.errors import LaunchError
@@ -25,6 +25,7 @@ from sparkles.model import Cluster, Job, Node, Sample
 from sparkles.paths import Home
 from sparkles.plan import Rerun
 from sparkles.ports import Backend, Ending, Launch, StateStore
+from sparkles.prepare import prepare
 
 
 @dataclass

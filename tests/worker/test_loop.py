@@ -31,6 +31,7 @@ from sparkles.model import (
 )
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
+from sparkles.prepare import find_job
 from sparkles.timing import Timing
 from sparkles.worker.loop import Worker
 
@@ -76,7 +77,7 @@ def a_worker(backend: Backend, place: FakePlace, **timing: float) -> Worker:
 
 
 def start_node(backend: Backend, *, slots: int = 1, name: str = "n") -> None:
-    cluster = recover.find_job(backend, "j").cluster
+    cluster = find_job(backend, "j").cluster
     put(backend.state, a_node(name, cluster=cluster, state=NodeState.STARTING, slots=slots))
 
 
@@ -152,7 +153,7 @@ def test_a_worker_ends_the_job_and_goes_when_there_is_nothing_to_do(submit, back
     run(worker, backend, slots=2)
 
     assert backend.state.counts("j") == {S: 5}
-    assert recover.find_job(backend, "j").state is JobState.FINISHED
+    assert find_job(backend, "j").state is JobState.FINISHED
     assert node(backend).state is NodeState.GONE
     assert list(place.work.iterdir()) == []
 
@@ -348,7 +349,7 @@ def test_a_task_that_is_deleted_while_it_runs_leaves_nothing(submit, backend, wo
     def doomed(running: ScriptedRunning) -> int:
         with closing(SqliteState(tmp_path / "home" / "state.db")) as state:
             there = replace(backend, state=state)
-            recover.delete(recover.find_job(there, "j"), there, results=True)
+            recover.delete(find_job(there, "j"), there, results=True)
         place.call()
         running.stopped.wait()
         return 0

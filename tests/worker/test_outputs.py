@@ -167,3 +167,50 @@ def test_names_that_are_no_text_stay_apart(folder) -> None:
     assert "ä" in found
     for name in found:
         name.encode()
+
+
+# What tasks do to their work directory
+
+
+def test_a_work_directory_that_became_a_link_is_not_followed(tmp_path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "gold.txt").touch()
+    folder = tmp_path / "work"
+    folder.symlink_to(precious)
+
+    found = outputs.find(folder, {}, include=["**"], exclude=[])
+    outputs.remove(folder)
+
+    assert list(found.outputs) == []
+    assert "removed or replaced its work directory" in found.notes[0]
+    assert not folder.is_symlink()
+    assert (precious / "gold.txt").exists()
+
+
+def test_a_work_directory_that_is_gone_has_no_outputs(tmp_path) -> None:
+    assert list(outputs.find(tmp_path / "gone", {}, include=["**"], exclude=[]).outputs) == []
+    outputs.remove(tmp_path / "gone")
+
+
+def test_shut_folders_are_opened_and_removed(tmp_path) -> None:
+    folder = tmp_path / "work"
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "f").touch()
+    for shut in (folder / "a" / "b", folder / "a", folder):
+        shut.chmod(0o500)
+
+    found = outputs.find(folder, {}, include=["**"], exclude=[])
+    outputs.remove(folder)
+
+    assert [output.name for output in found.outputs] == ["a/b/f"]
+    assert not folder.exists()
+
+
+def test_two_files_whose_names_look_alike_as_text_are_both_kept(tmp_path) -> None:
+    for name in (b"a\xff", b"a\\xff"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(name)
+
+    found = outputs.find(tmp_path, {}, include=["**"], exclude=[])
+
+    assert sorted(output.name for output in found.outputs) == ["a\\xff", "a\\xff~"]

@@ -240,8 +240,10 @@ def _take(output: Output, target: Path) -> None:
         return  # taken by an earlier try, which failed later
     if output.path.is_symlink():
         shutil.copyfile(output.path, target)
-    else:
-        shutil.move(output.path, target)
+        return
+    with suppress(OSError):  # the task's own choice of mode must not keep anyone from fetching the result
+        output.path.chmod(output.path.stat().st_mode | 0o600)
+    shutil.move(output.path, target)
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from sparkles.model import (
 )
 from sparkles.ports import Move
 
-#: Seconds to wait for another process's commit.
-_PATIENCE = 60.0
+#: Seconds to wait for another process's commit. Well below the lease: a worker must not sleep through it.
+_PATIENCE = 10.0
 
 #: SQLite's limit on bound values has been as low as 999.
 _KEYS_A_QUERY = 400
