@@ -7,12 +7,9 @@ fence in one. Slots run in threads of their own and never touch the state.
 from __future__ import annotations
 
 import os
-import queue
 import select
 import statistics
-import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,13 +18,14 @@ from dataclasses import replace
 from sparkles import lifecycle, recover
 from sparkles.errors import SparklesError
 from sparkles.lifecycle import Attempt, FencedError, RetryPolicy
-from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Sample, Stop, Task, TaskState, Writes
+from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Stop, Task, TaskState, Writes
 from sparkles.nodes import start_nodes
 from sparkles.ports import Backend, Place
 from sparkles.prepare import find_job
 from sparkles.timing import Timing
 from sparkles.worker.attempt import Ended, Execution
 from sparkles.worker.definitions import Definitions
+from sparkles.worker.slots import Slots, report
 from sparkles.worker.speech import say
 from sparkles.worker.turn import Turn
 
@@ -49,13 +47,10 @@ class Worker:
         self._place = place
         self._timing = timing
         self._definitions = Definitions(backend)
-        self._held: dict[str, Execution] = {}
-        self._ready: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
-        self._ended: deque[Ended] = deque()
+        self._turn = Turn()
+        self._slots = Slots(turn=self._turn.share(), call=place.call)
         self._durations: deque[float] = deque(maxlen=_REMEMBERED)
         self._touched: set[str] = set()
-        self._samples: dict[str, Sample] = {}
-        self._turn = Turn()
         self._may_find = True
         self._terminated = False
 
@@ -67,22 +62,18 @@ class Worker:
     def run(self) -> None:
         """Work until the node may leave. Raises FencedError if others have given it up."""
         self._adopt()
-        threads = [threading.Thread(target=self._slot, daemon=True) for _ in range(self._node.slots)]
-        for thread in threads:
-            thread.start()
+        self._slots.start(self._node.slots)
         try:
             while not self._is_done():
                 with self._turn:
                     self._step()
                 self._wait()
         except BaseException:
-            self._abandon()
+            self._slots.abandon()
             raise
         finally:
-            for _ in threads:
-                self._ready.put(None)
-        for thread in threads:  # they hold nothing any more, but may be about to call
-            thread.join()
+            self._slots.close()
+        self._slots.join()
 
     def _adopt(self) -> None:
         sent = self._place.clock()
@@ -118,14 +109,12 @@ class Worker:
     def _step(self) -> None:
         now = self._place.clock()
         self._fence_myself(now)
-        for execution in list(self._held.values()):
-            execution.tick(time.monotonic())
+        self._slots.tick()
         if self._terminated:
-            for execution in list(self._held.values()):
-                self._stop(execution, Reason.NODE_LIMIT, abandon=True)
+            self._slots.stop_all(Reason.NODE_LIMIT)
         elif now >= self._next_look() or self._is_called():
             self._look(now)
-        ended = [self._ended.popleft() for _ in range(min(len(self._ended), _BATCH))]
+        ended = self._slots.take_ended(_BATCH)
         candidates = self._candidates(now)
         if ended or candidates or now >= self._beat_due:
             try:
@@ -133,7 +122,7 @@ class Worker:
             except SparklesError as error:
                 # Nothing was written. Try again until the lease is over: no result is lost to a full disk.
                 say(f"node {self._node.name}: {error}")
-                self._ended.extendleft(reversed(ended))
+                self._slots.untake(ended)
                 self._may_find = True
                 time.sleep(_RETRY)
                 return
@@ -142,15 +131,14 @@ class Worker:
 
     def _wait(self) -> None:
         """Sleep until something happens, or is due."""
-        if self._ended or (self._may_find and self._room() > 0 and not self._terminated):
+        if self._slots.have_ended or (self._may_find and self._room() > 0 and not self._terminated):
             return
         now = self._place.clock()
         moments = [self._beat_due, self._next_look(), self._lease_end - self._timing.kill_margin]
-        if not self._held:
+        if not self._slots.held:
             moments.append(self._idle_since + self._linger)
         monotonic = time.monotonic()
-        ticks = [tick for execution in self._held.values() if (tick := execution.next_tick()) is not None]
-        timeout = min([moment - now for moment in moments] + [tick - monotonic for tick in ticks])
+        timeout = min([moment - now for moment in moments] + [tick - monotonic for tick in self._slots.next_ticks()])
         select.select([self._place.wake], [], [], max(0.0, timeout))
 
     def _is_called(self) -> bool:
@@ -162,7 +150,7 @@ class Worker:
         return called
 
     def _next_look(self) -> float:
-        return self._looked + (self._timing.look if self._held else self._timing.idle_look)
+        return self._looked + (self._timing.look if self._slots.held else self._timing.idle_look)
 
     def _look(self, now: float) -> None:
         """Look for work; and, if the cluster's epoch moved, for something to stop."""
@@ -174,21 +162,13 @@ class Worker:
             return
         self._epoch = cluster.epoch
         self._definitions.forget()
-        mine = {task.claim: task for task in self._backend.state.held(self._node.name)} if self._held else {}
-        for claim, execution in list(self._held.items()):
+        mine = {task.claim: task for task in self._backend.state.held(self._node.name)} if self._slots.held else {}
+        for claim, execution in list(self._slots.held.items()):
             task = mine.get(claim)
             if task is None or task.stop is Stop.REPLACED:
-                self._stop(execution, Reason.KILLED, abandon=True)
+                self._slots.stop(execution, Reason.KILLED, abandon=True)
             elif task.stop is Stop.KILLED:
-                self._stop(execution, Reason.KILLED)
-
-    def _stop(self, execution: Execution, why: Reason, *, abandon: bool = False) -> None:
-        """Stop what runs; take back at once what only waits for a slot."""
-        if execution.withdraw():
-            del self._held[execution.claim]
-            self._ended.append(Ended(execution.task))
-        else:
-            execution.stop(why, abandon=abandon)
+                self._slots.stop(execution, Reason.KILLED)
 
     def _room(self) -> int:
         """Return how many more tasks the node may hold: its slots, and what they end in a few seconds."""
@@ -196,7 +176,7 @@ class Worker:
         if self._durations:
             median = max(statistics.median(self._durations), 1e-3)
             ahead = int(self._node.slots * self._timing.ahead / median)
-        return min(self._node.slots + ahead - len(self._held), _BATCH)
+        return min(self._node.slots + ahead - len(self._slots.held), _BATCH)
 
     def _candidates(self, now: float) -> Sequence[Task]:
         """Return pending tasks to try to claim."""
@@ -214,7 +194,10 @@ class Worker:
         sent = self._place.clock()
         tokens = {task.key: os.urandom(8).hex() for task in candidates}
         policies = {end.task.claim: self._retry(end.task) for end in ended}
-        samples = self._sample(sent)
+        if sent >= self._sampled + self._timing.beat:
+            self._sampled = sent
+            self._slots.measure()
+        samples = self._slots.samples
         wall = time.time()
 
         def move(records: Records) -> Writes:
@@ -237,14 +220,6 @@ class Worker:
         self._forget(ended, written)
         self._take(written, set(tokens.values()))
 
-    def _sample(self, now: float) -> dict[str, Sample]:
-        """Return what the running commands use, measured anew now and then."""
-        if now >= self._sampled + self._timing.beat:
-            self._sampled = now
-            found = {claim: execution.sample() for claim, execution in self._held.items()}
-            self._samples = {claim: sample for claim, sample in found.items() if sample}
-        return {claim: sample for claim, sample in self._samples.items() if claim in self._held}
-
     def _retry(self, task: Task) -> RetryPolicy:
         try:
             return self._definitions.policy(task)[0].retries
@@ -255,7 +230,7 @@ class Worker:
         """Let go of what ended; make committed results visible."""
         for end in ended:
             claim = end.task.claim or ""
-            self._held.pop(claim, None)
+            self._slots.held.pop(claim, None)
             self._touched.add(end.task.job)
             if end.attempt is None:
                 continue
@@ -268,7 +243,7 @@ class Worker:
                 else:
                     self._backend.objects.discard(end.task.job, end.task.index, claim)
             except (SparklesError, OSError):
-                self._report(end.task)  # it is committed: whoever reads the result moves it into place
+                report(end.task)  # it is committed: whoever reads the result moves it into place
         if ended:
             self._idle_since = self._place.clock()
         back = [task for task in written.values() if isinstance(task, Task) and task.state is TaskState.PENDING]
@@ -286,21 +261,22 @@ class Worker:
             try:
                 assignment = self._definitions.assignment(task)
             except Exception as error:  # noqa: BLE001 - one unreadable task must not take the worker down
-                self._ended.append(self._unreadable(task, error))
+                self._slots.end(self._unreadable(task, error))
                 continue
-            self._held[task.claim or ""] = execution = Execution(
-                assignment,
-                backend=self._backend,
-                work=self._place.work,
-                timing=self._timing,
-                node=self._node.name,
-                call=self._place.call,
+            self._slots.put(
+                Execution(
+                    assignment,
+                    backend=self._backend,
+                    work=self._place.work,
+                    timing=self._timing,
+                    node=self._node.name,
+                    call=self._place.call,
+                )
             )
-            self._ready.put(execution)
 
     def _unreadable(self, task: Task, error: Exception) -> Ended:
         """Fail a task that cannot even be begun, saying why where people look: in its log."""
-        self._report(task)
+        report(task)
         with suppress(OSError):
             log = self._backend.objects.open_log(task.job, task.index, task.claim or "")
             log.write_text(f"sparkles: this task cannot be executed: {error}\n", encoding="utf-8")
@@ -309,24 +285,6 @@ class Worker:
             claim=task.claim or "", digest=task.digest, reason=Reason.UPLOAD, exit=None, started=now, ended=now
         )
         return Ended(task, attempt)
-
-    def _report(self, task: Task) -> None:
-        say(f"task {task.id} could not be executed:\n{traceback.format_exc()}")
-
-    def _slot(self) -> None:
-        """Run executions, one after the other."""
-        turn = self._turn.share()
-        while (execution := self._ready.get()) is not None:
-            try:
-                with turn:
-                    ended = execution.run(turn)
-                if ended is None:
-                    continue
-            except Exception:  # noqa: BLE001 - one bad task must not take the slot down
-                self._report(execution.task)
-                ended = Ended(execution.task, broke=True)
-            self._ended.append(ended)
-            self._place.call()
 
     # The end
 
@@ -343,7 +301,7 @@ class Worker:
 
     def _is_done(self) -> bool:
         """Say whether the node may go; if so, it has announced that and found nothing new since."""
-        if self._held or self._ended:
+        if self._slots.held or self._slots.have_ended:
             return False
         idle = self._place.clock() - self._idle_since
         if not self._terminated and (self._may_find or idle < self._linger):
@@ -376,12 +334,7 @@ class Worker:
         if now > self._lease_end - self._timing.kill_margin:
             raise FencedError
         if now > self._lease_end - self._timing.term_margin:
-            for execution in list(self._held.values()):
-                self._stop(execution, Reason.NODE_LOST, abandon=True)
-
-    def _abandon(self) -> None:
-        for execution in self._held.values():
-            execution.kill()
+            self._slots.stop_all(Reason.NODE_LOST)
 
 
 def _is_free(task: Task, node: Node) -> bool:

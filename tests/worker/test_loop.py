@@ -681,8 +681,8 @@ def test_a_stop_of_a_task_that_is_not_begun_ends_it_without_running_it(
     def killed_first(written: Any, tokens: Any) -> None:
         meanwhile(Key.task("j", 1), lambda task: replace(task, stop=Stop.KILLED))
         claim(written, tokens)
-        for execution in list(worker._held.values()):
-            worker._stop(execution, Reason.KILLED)
+        for execution in list(worker._slots.held.values()):
+            worker._slots.stop(execution, Reason.KILLED)
 
     worker._take = killed_first
 
@@ -730,13 +730,13 @@ def test_a_task_that_is_killed_while_its_files_come_is_not_started(
     stage = backend.objects.stage
 
     def stage_slowly(*words: Any, **options: Any) -> None:
-        (execution,) = worker._held.values()
+        (execution,) = worker._slots.held.values()
         execution.stop(Reason.KILLED)
         stage(*words, **options)
 
     monkeypatch.setattr(backend.objects, "stage", stage_slowly)
     start_node(backend)
-    monkeypatch.setattr(worker, "_is_done", lambda: worker._node.beat > 3 and not worker._held)
+    monkeypatch.setattr(worker, "_is_done", lambda: worker._node.beat > 3 and not worker._slots.held)
 
     worker.run()
 
@@ -767,9 +767,9 @@ def test_samples_outlast_the_commits_of_other_tasks(submit, backend, place, runt
     seen = []
 
     def script(running: ScriptedRunning) -> None:
-        eventually(lambda: worker._samples)
+        eventually(lambda: worker._slots._samples)
         worker._timing = Timing(ahead=0.0, beat=1000.0)
-        seen.append(dict(worker._samples))
+        seen.append(dict(worker._slots._samples))
 
     runtime.scripts["run"] = script
     submit("run")
