@@ -53,6 +53,8 @@ class Template:
         values = [row[field] for field in self.fields]
         if self.quote:
             values = [quoted(value) for value in values]
+        if len(values) == 1:  # nearly always, and a million times
+            return f"{self.literals[0]}{values[0]}{self.literals[1]}"
         return "".join(chain.from_iterable(zip(self.literals, [*values, ""], strict=True)))
 
 

@@ -131,12 +131,20 @@ class SqliteState:
             condition, values = records.where(key)
             self._connection.execute(f"DELETE FROM {key.kind} WHERE {condition}", values)  # noqa: S608
         if writes.add:
-            before_row, after_row = _around(writes.add.template)
-            many(
-                _INSERT["task"],
-                ((before_row[0], index, row, digest, *after_row) for index, row, digest in writes.add.rows),
-            )
+            many(self._addition(writes.add.template), writes.add.rows)
         return written
+
+    def _addition(self, template: Task) -> str:
+        """Return the statement that adds a task made from `template`, given (index, row, digest).
+
+        What all the tasks share is written into it, quoted by SQLite: binding it for each of them takes longer.
+        """
+        values = [
+            self._connection.execute("SELECT quote(?)", (value,)).fetchone()[0]
+            for value in (*records.encode(template)[:-1], 1)
+        ]
+        values[1:4] = "???"
+        return f"INSERT INTO task ({records.QUOTED['task']}) VALUES ({','.join(values)})"  # noqa: S608 - quoted
 
     def pending(self, cluster: str, *, limit: int) -> Sequence[Task]:
         """See StateStore. First submitted, first tried."""
@@ -248,12 +256,6 @@ _INSERT = {
     kind: f"INSERT INTO {kind} ({records.QUOTED[kind]}) VALUES ({','.join('?' * len(columns))})"  # noqa: S608
     for kind, columns in records.COLUMNS.items()
 }
-
-
-def _around(template: Task) -> tuple[tuple[object, ...], tuple[object, ...]]:
-    """Return the values before and after (index, row, digest) in the rows made from a template."""
-    row = records.encode(template)
-    return row[:1], (*row[4:-1], 1)
 
 
 def _with_version(record: Record, version: int) -> Record:
