@@ -73,11 +73,8 @@ def _give_up(node: Node, backend: Backend) -> bool:
 
 
 def _gone(records: Records) -> Writes:
-    return Writes(put=[lifecycle.go(node) for node in records.values() if isinstance(node, Node) and _is_lost(node)])
-
-
-def _is_lost(node: Node) -> bool:
-    return node.state is NodeState.LOST
+    lost = [node for node in records.values() if isinstance(node, Node) and node.state is NodeState.LOST]
+    return Writes(put=[lifecycle.go(node) for node in lost])
 
 
 def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> set[str]:
@@ -115,25 +112,23 @@ def tidy(job: str, backend: Backend) -> None:
 def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is."""
     settle(job.name, backend)
-    if index is None:
-        tasks = list(backend.state.tasks(job.name, states=sorted(OPEN)))
-        if tasks or job.applying:
-            _cancel(job, backend, lifecycle.kill_job)
-    else:
-        found = backend.state.read([Key.task(job.name, index)]).values()
-        tasks = [task for task in found if isinstance(task, Task) and not lifecycle.is_final(task.state)]
+    columns = backend.state.columns(job.name)
+    states = zip(columns.indices, columns.states, strict=True)
+    still_open = [number for number, state in states if state in OPEN and index in (None, number)]
+    if index is None and (still_open or job.applying):
+        _cancel(job, backend, lifecycle.kill_job)
 
     def move(records: Records) -> Writes:
         now = time.time()
         return Writes(put=[lifecycle.kill(task, now=now) for task in records.values() if isinstance(task, Task)])
 
-    for some in chunks((task.key for task in tasks), backend.state.commit_limit):
+    for some in chunks((Key.task(job.name, number) for number in still_open), backend.state.commit_limit):
         backend.state.change(some, move)
     clusters = clusters_of(job, backend)
     look(clusters, backend)
     sweep(clusters, backend)
     settle(job.name, backend)
-    return len(tasks)
+    return len(still_open)
 
 
 def delete(job: Job, backend: Backend, *, results: bool) -> None:
