@@ -50,6 +50,10 @@ class Worker:
         self._turn = Turn()
         self._slots = Slots(turn=self._turn.share(), call=place.call)
         self._durations: deque[float] = deque(maxlen=_REMEMBERED)
+        #: Jobs of which a task has ended here, so that it is known how long they take.
+        self._measured: set[tuple[str, int]] = set()
+        #: Whether tasks of another job come next: then nothing is claimed ahead.
+        self._careful = False
         self._touched: set[str] = set()
         self._may_find = True
         self._terminated = False
@@ -173,7 +177,7 @@ class Worker:
     def _room(self) -> int:
         """Return how many more tasks the node may hold: its slots, and what they end in a few seconds."""
         ahead = 0
-        if self._durations:
+        if self._durations and not self._careful:
             median = max(statistics.median(self._durations), 1e-3)
             ahead = int(self._node.slots * self._timing.ahead / median)
         return min(self._node.slots + ahead - len(self._slots.held), _BATCH)
@@ -185,7 +189,12 @@ class Worker:
             return []
         found = self._backend.state.pending(self._node.cluster, limit=room)
         self._may_find = len(found) == room
-        return found
+        free = self._node.slots - len(self._slots.held)
+        unknown = next((n for n, task in enumerate(found) if n >= free and _kind(task) not in self._measured), None)
+        if unknown is not None:
+            # How long these take is not known yet: others' haste must not make them wait behind a long one.
+            self._careful = self._may_find = True
+        return found[:unknown]
 
     # Commits
 
@@ -235,6 +244,9 @@ class Worker:
             if end.attempt is None:
                 continue
             self._durations.append(end.attempt.ended - end.attempt.started)
+            if _kind(end.task) not in self._measured:
+                self._measured.add(_kind(end.task))
+                self._careful = False
             task = written.get(end.task.key)
             generation = end.attempt.result_generation
             try:
@@ -335,6 +347,11 @@ class Worker:
             raise FencedError
         if now > self._lease_end - self._timing.term_margin:
             self._slots.stop_all(Reason.NODE_LOST)
+
+
+def _kind(task: Task) -> tuple[str, int]:
+    """Return what tasks have in common that take equally long: their job, and what it was when they were made."""
+    return task.job, task.generation
 
 
 def _is_free(task: Task, node: Node) -> bool:

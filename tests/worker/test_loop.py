@@ -777,3 +777,22 @@ def test_samples_outlast_the_commits_of_other_tasks(submit, backend, place, runt
     run(worker, backend)
 
     assert [sample.total for sample in seen[0].values()] == [2]
+
+
+def test_nothing_is_claimed_ahead_of_a_job_that_was_not_measured(submit, backend, place, runtime, tmp_path) -> None:
+    """Quick tasks of one job must not make those of another wait, claimed, behind a long one."""
+    claimed = []
+
+    def script(running: ScriptedRunning) -> None:
+        if running.launch.env["SPARKLES_JOB"] == "other" and not claimed:
+            with closing(SqliteState(tmp_path / "home" / "state.db")) as state:
+                claimed.extend(task.index for task in state.held("n") if task.job == "other")
+
+    runtime.scripts["run"] = script
+    submit("run", parameters={"seq": 5})
+    applied(a_manifest(tmp_path, ["run"], name="other", parameters={"seq": 5}), backend)
+
+    run(a_worker(backend, place, ahead=1000.0), backend)
+
+    assert claimed == [1]
+    assert backend.state.counts("other") == {S: 5}
