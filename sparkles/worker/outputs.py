@@ -50,8 +50,10 @@ def find(folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Seq
     rejected = patterns.any_of(tuple(exclude))
     outputs: list[Output] = []
     notes: list[str] = []
+    left = 0
     for name, path in sorted(_files(folder, notes)):
         if not chosen(name) or rejected(name):
+            left += name not in staged
             continue
         if path.is_symlink() and not _stays_inside(path, folder):
             notes.append(f"{name}: a link, but not to a file inside the work directory; left out")
@@ -64,6 +66,8 @@ def find(folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Seq
         if not path.is_symlink() and staged.get(name) == facts:
             continue
         outputs.append(Output(name=name, path=path, size=facts[0]))
+    if left and not outputs:
+        notes.append(f"none of the {left} new files is among the outputs that were asked for")
     return Found(_renamed(outputs, notes), notes)
 
 

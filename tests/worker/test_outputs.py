@@ -214,3 +214,14 @@ def test_two_files_whose_names_look_alike_as_text_are_both_kept(tmp_path) -> Non
     found = outputs.find(tmp_path, {}, include=["**"], exclude=[])
 
     assert sorted(output.name for output in found.outputs) == ["a\\xff", "a\\xff~"]
+
+
+def test_patterns_that_choose_nothing_are_noted(folder) -> None:
+    write(folder, "staged.txt", "a.txt", "b.txt")
+    staged = outputs.snapshot(folder, ["staged.txt"])
+
+    nothing = outputs.find(folder, staged, include=["*.csv"], exclude=[])
+    something = outputs.find(folder, staged, include=["a*"], exclude=[])
+
+    assert list(nothing.notes) == ["none of the 2 new files is among the outputs that were asked for"]
+    assert list(something.notes) == []
