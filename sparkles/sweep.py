@@ -60,14 +60,15 @@ def single() -> Sweep:
     return Sweep((), 1, partial(repeat, (), 1))
 
 
-def from_seq(n: int, where: str = "spec.parameters.seq") -> Sweep:
+def from_seq(n: int) -> Sweep:
     """Return `n` rows that differ in their index alone."""
-    _check_count(n, where)
+    _check_count(n, "spec.parameters.seq")
     return Sweep((), n, partial(repeat, (), n), seq=True)
 
 
-def from_rows(rows: Sequence[Mapping[str, str]], where: str = "spec.parameters.rows") -> Sweep:
+def from_rows(rows: Sequence[Mapping[str, str]]) -> Sweep:
     """Return the rows as they are written; all have the same parameters."""
+    where = "spec.parameters.rows"
     _check_count(len(rows), where)
     columns = tuple(rows[0])
     _check_names(columns, f"{where}[0]")
@@ -83,8 +84,9 @@ def from_rows(rows: Sequence[Mapping[str, str]], where: str = "spec.parameters.r
     return Sweep(columns, len(table), partial(iter, table))
 
 
-def from_matrix(matrix: Mapping[str, Sequence[str]], where: str = "spec.parameters.matrix") -> Sweep:
+def from_matrix(matrix: Mapping[str, Sequence[str]]) -> Sweep:
     """Return every combination of the values, in written order, the last parameter changing fastest."""
+    where = "spec.parameters.matrix"
     columns = tuple(matrix)
     if not columns:
         raise RequestError(f"{where}: expected at least one parameter, found none")

@@ -27,20 +27,9 @@ class Manifest:
     base: Path
 
     @property
-    def kind(self) -> str:
-        """What the document describes."""
-        return str(self.document["kind"])
-
-    @property
     def name(self) -> str:
         """The name in its metadata."""
         return str(self.document["metadata"]["name"])
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """What it asks for."""
-        spec: dict[str, Any] = self.document["spec"]
-        return spec
 
 
 def read(text: str, *, source: str, base: Path) -> list[Manifest]:

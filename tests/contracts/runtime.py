@@ -48,6 +48,13 @@ class RuntimeContract:
     def test_a_command_that_a_signal_ended_has_the_exit_code_of_a_shell(self, start):
         assert start("/bin/sh", "-c", "kill -TERM $$").wait().exit == 128 + signal.SIGTERM
 
+    def test_a_command_may_be_interrupted_although_its_node_ignores_that(self, start):
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            assert start("/bin/sh", "-c", "kill -INT $$; echo no").wait().exit == 128 + signal.SIGINT
+        finally:
+            signal.signal(signal.SIGINT, before)
+
     def test_words_reach_the_program_as_they_are(self, start, log):
         words = ["", "a  b", "'\"$HOME`x`", "ä\n*", "--", "{}"]
 

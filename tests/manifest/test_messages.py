@@ -15,7 +15,7 @@ HEAD = "apiVersion: sparkles/v1\nkind: Job\nmetadata: {name: j}\nspec:\n"
 
 def spec(text, *, command="command: [echo]\n"):
     """Read a manifest whose spec begins in line 5 and whose text begins in line 6, indented by 2."""
-    return read_one(HEAD + indent(command, "  ") + indent(dedent(text), "  ")).spec
+    return read_one(HEAD + indent(command, "  ") + indent(dedent(text), "  ")).document["spec"]
 
 
 def read_one(text):

@@ -20,7 +20,7 @@ HEAD = "apiVersion: sparkles/v1\nkind: Job\nmetadata: {name: j}\nspec:\n"
 
 def spec(text, *, command="command: [echo]\n"):
     """Read a manifest whose spec begins in line 5 and whose text begins in line 6, indented by 2."""
-    return read_one(HEAD + indent(command, "  ") + indent(dedent(text), "  ")).spec
+    return read_one(HEAD + indent(command, "  ") + indent(dedent(text), "  ")).document["spec"]
 
 
 def read_one(text):
@@ -74,12 +74,11 @@ def test_an_empty_text_has_no_manifest():
     assert read("# nothing\n---\n", source="job.yaml", base=Path()) == []
 
 
-def test_a_manifest_knows_its_name_kind_source_and_base():
+def test_a_manifest_knows_its_name_source_and_base():
     (manifest,) = read(HEAD + "  command: x", source="-", base=Path("/somewhere"))
 
-    assert (manifest.name, manifest.kind, manifest.source, manifest.base) == (
+    assert (manifest.name, manifest.source, manifest.base) == (
         "j",
-        "Job",
         "<stdin>",
         Path("/somewhere"),
     )
