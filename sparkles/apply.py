@@ -80,11 +80,11 @@ def execute(
     try:
         for commit in _task_commits(prepared, backend, applying):
             _guarded(prepared.name, applying, backend, commit)
+        _remove_stale_results(prepared, backend)
+        job = _complete(prepared, backend, applying)
     except BaseException:
         _give_way(prepared.name, applying, backend)
         raise
-    _remove_stale_results(prepared, backend)
-    job = _complete(prepared, backend, applying)
     look(holders - {job.cluster}, backend)
     before_nodes()
     start_nodes(job, backend)
@@ -159,20 +159,8 @@ def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
     key, before = Key.job(prepared.name), prepared.job
 
     def move(records: Records) -> Writes:
-        job = _mine(records.get(key), applying)
-        if before is None:
-            return Writes(remove=[key])
-        return Writes(
-            put=[
-                replace(
-                    job,
-                    applying=before.applying,
-                    environment=before.environment,
-                    submitted=before.submitted,
-                    last_index=before.last_index,
-                )
-            ]
-        )
+        _mine(records.get(key), applying)  # with this apply's mark on it, nobody else has changed the job
+        return Writes(put=[before]) if before else Writes(remove=[key])
 
     with suppress(BackendError):  # taken over, or out of reach: others do not wait for ever
         backend.state.change([key], move)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkles import lifecycle
-from sparkles.model import Cluster, Job, Key, Node, Records, TaskState, Writes
+from sparkles.model import OPEN, Cluster, Job, Key, Node, Records, TaskState, Writes
 from sparkles.ports import Backend
 
 
@@ -29,7 +29,7 @@ def _bump(records: Records) -> Writes:
 def start_nodes(job: Job, backend: Backend) -> None:
     """See to it that the job's open tasks have nodes, and that these know of them."""
     counts = backend.state.counts(job.name)
-    open_tasks = counts.get(TaskState.PENDING, 0) + counts.get(TaskState.CLAIMED, 0)
+    open_tasks = sum(counts.get(state, 0) for state in OPEN)
     cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
     if not open_tasks or not isinstance(cluster, Cluster):
         return

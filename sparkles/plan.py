@@ -281,10 +281,9 @@ def _settings(changes: Sequence[tuple[str, str]], observed: Observed, assigned: 
     """Return the changes that the tasks' own actions do not carry."""
     if observed.document is None:
         return [_COMPLETES] if observed.cut_off else []
-    settings = [text for text, policy in changes if policy != "rerun"]
-    if any(policy == "rerun" for _, policy in changes):
-        settings += [text for text, policy in changes if policy == "rerun"]
-    elif to_runs(assigned) != observed.document.get("status", {}).get("indices"):
+    definitions = [text for text, policy in changes if policy == "rerun"]
+    settings = [text for text, policy in changes if policy != "rerun"] + definitions
+    if not definitions and to_runs(assigned) != observed.document.get("status", {}).get("indices"):
         settings.append("order of the rows")
     return [*settings, _COMPLETES] if observed.cut_off else settings
 

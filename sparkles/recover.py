@@ -112,9 +112,7 @@ def tidy(job: str, backend: Backend) -> None:
 def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is."""
     settle(job.name, backend)
-    columns = backend.state.columns(job.name)
-    states = zip(columns.indices, columns.states, strict=True)
-    still_open = [number for number, state in states if state in OPEN and index in (None, number)]
+    still_open = _open_indices(job, backend) if index is None else _if_open(job, index, backend)
     if index is None and (still_open or job.applying):
         _cancel(job, backend, lifecycle.kill_job)
 
@@ -129,6 +127,16 @@ def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     sweep(clusters, backend)
     settle(job.name, backend)
     return len(still_open)
+
+
+def _open_indices(job: Job, backend: Backend) -> list[int]:
+    columns = backend.state.columns(job.name)
+    return [index for index, state in zip(columns.indices, columns.states, strict=True) if state in OPEN]
+
+
+def _if_open(job: Job, index: int, backend: Backend) -> list[int]:
+    task = backend.state.read([Key.task(job.name, index)]).get(Key.task(job.name, index))
+    return [index] if isinstance(task, Task) and task.state in OPEN else []
 
 
 def delete(job: Job, backend: Backend, *, results: bool) -> None:

@@ -32,6 +32,8 @@ class Pinned:
 
     #: The pinned document, defaults filled in, without `status`.
     document: dict[str, Any]
+    #: Its `spec`, typed.
+    spec: JobSpec
     sweep: Sweep
     #: sha256 → the local file with that content, for what may have to be uploaded.
     sources: Mapping[str, Path]
@@ -40,11 +42,6 @@ class Pinned:
     #: How many local files the manifest names.
     files: int
     warnings: Sequence[str] = field(default=())
-
-    @property
-    def spec(self) -> JobSpec:
-        """Return the pinned `spec`, typed."""
-        return spec_of(self.document)
 
     def definition(self) -> Definition:
         """Return what turns the rows into tasks."""
@@ -62,7 +59,7 @@ def pin(manifest: Manifest, backend: Backend) -> Pinned:
     sweep = _sweep(document["spec"], files)
     entries = list(_entries(document["spec"].get("uploads", []), files))
     document["spec"]["uploads"] = entries
-    _check_placeholders(document, sweep, files)
+    names = _check_placeholders(document, sweep, files).names
     document["spec"]["uploads"] = [
         pinned for position, entry in enumerate(entries) for pinned in _pin(entry, position, sweep, files)
     ]
@@ -77,6 +74,7 @@ def pin(manifest: Manifest, backend: Backend) -> Pinned:
         )
     return Pinned(
         document=document,
+        spec=spec_of(document),
         sweep=sweep,
         sources=files.sources,
         digests=frozenset(files.digests),
@@ -85,7 +83,7 @@ def pin(manifest: Manifest, backend: Backend) -> Pinned:
             *sweep.notes,
             *files.warnings,
             *_unused_files(document["spec"], manifest.base),
-            *_unused_parameters(document, sweep),
+            *_unused_parameters(names, sweep),
         ],
     )
 
@@ -153,10 +151,10 @@ def _lines(content: bytes, name: str) -> list[str]:
     return [line for line in stripped if line and not line.startswith("#")]
 
 
-def _check_placeholders(document: Mapping[str, Any], sweep: Sweep, files: LocalFiles) -> None:
+def _check_placeholders(document: Mapping[str, Any], sweep: Sweep, files: LocalFiles) -> Definition:
     """Find bad placeholders before any file is looked at; say which CSV has such a column."""
     try:
-        Definition(spec_of(document), columns=sweep.columns, seq=sweep.seq)
+        return Definition(spec_of(document), columns=sweep.columns, seq=sweep.seq)
     except UnknownParameterError as error:
         raise RequestError(f"{error}{_parameter_hint(error.name, document, sweep, files.base)}") from None
 
@@ -264,9 +262,8 @@ def _check_image(image: str | None, backend: Backend) -> None:
         )
 
 
-def _unused_parameters(document: Mapping[str, Any], sweep: Sweep) -> Iterator[str]:
-    """Warn of a sweep whose tasks are all the same."""
-    names = Definition(spec_of(document), columns=sweep.columns, seq=sweep.seq).names
+def _unused_parameters(names: frozenset[str], sweep: Sweep) -> Iterator[str]:
+    """Warn of a sweep whose tasks are all the same, given the parameters that they depend on."""
     if len(sweep) > 1 and sweep.columns and names.isdisjoint([*sweep.columns, "index"]):
         example = f"{{{sweep.columns[0]}}}"
         yield f"all {len(sweep)} tasks are the same: none uses a parameter; write {example} where its value belongs"

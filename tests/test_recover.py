@@ -463,3 +463,10 @@ def test_nothing_is_killed_of_a_node_that_reported_meanwhile(backend, compute) -
     assert recover.sweep({"c"}, backend) == []
 
     assert compute.fenced == []
+
+
+def test_one_task_is_stopped_without_listing_the_others(backend, monkeypatch) -> None:
+    put(backend.state, a_job(), a_cluster(), a_task(1), a_task(2))
+    monkeypatch.setattr(backend.state, "columns", None)
+
+    assert recover.stop(job(backend), backend, index=2) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 
 from sparkles import names, recover, results
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.submission import require_owner
+from sparkles.cli.submission import ask, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import Job
 from sparkles.plan_text import human_bytes
@@ -79,7 +78,7 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
         require_owner(job, yes=yes)
     busy = [name for name in found if backend.state.is_open(name)]
     if busy and not yes:
-        _ask(f"{', '.join(busy)}: tasks have not ended; they would be stopped")
+        ask(f"{', '.join(busy)}: tasks have not ended; they would be stopped")
     for job in found.values():
         recover.delete(job, backend, results=with_results)
         kept = "" if with_results else "; its results are kept"
@@ -88,11 +87,6 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
 
 def _is_leftover(name: str, jobs: Sequence[Job], backend: Backend) -> bool:
     return all(job.name != name for job in jobs) and name != names.LAST and bool(backend.objects.results(name))
-
-
-def _ask(loss: str) -> None:
-    if not sys.stdin.isatty() or not click.confirm(f"{loss}. Go ahead?", err=True):
-        raise RequestError(f"{loss}; nothing was changed; to go ahead add --yes")
 
 
 @click.command("fetch")

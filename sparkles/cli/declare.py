@@ -9,10 +9,9 @@ from pathlib import Path
 import click
 
 from sparkles import manifest as manifests
-from sparkles import plan_text, recover, watch
+from sparkles import recover, watch
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.output import print_document
-from sparkles.cli.submission import carry_out, confirm, exit_code, follow
+from sparkles.cli.submission import carry_out, confirm, exit_code, follow, show, warn
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.manifest import Manifest
 from sparkles.plan import Rerun
@@ -54,7 +53,7 @@ def apply_cmd(
     backend = chosen.open(write=not dry_run)
     prepared = _prepare_all(documents, backend, Rerun(rerun))
     for one in prepared:
-        _show(one, form)
+        show(one, form)
     if dry_run:
         return
     for one in prepared:
@@ -88,7 +87,7 @@ def diff_cmd(chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: 
     """
     prepared = _prepare_all(_read([*paths, *files]), chosen.open(write=False), Rerun(rerun))
     for one in prepared:
-        _show(one, form)
+        show(one, form)
     sys.exit(int(any(not one.plan.is_empty for one in prepared)))
 
 
@@ -147,8 +146,7 @@ def _decode(content: bytes, source: str) -> str:
 def _prepare_all(documents: Sequence[Manifest], backend: Backend, rerun: Rerun) -> list[Prepared]:
     prepared = [_prepare(manifest, backend, rerun) for manifest in documents]
     for one in prepared:
-        for warning in one.pinned.warnings:
-            hint(f"warning: {warning}")
+        warn(one)
     return prepared
 
 
@@ -159,11 +157,3 @@ def _prepare(manifest: Manifest, backend: Backend, rerun: Rerun) -> Prepared:
     except SparklesError as error:
         error.args = ("\n".join(f"{manifest.source}: {line}" for line in str(error).splitlines()),)
         raise
-
-
-def _show(prepared: Prepared, form: str | None) -> None:
-    if form:
-        print_document(plan_text.document(prepared.plan, **prepared.upload), form)
-        return
-    for line in plan_text.lines(prepared.plan, **prepared.upload):
-        click.echo(line)

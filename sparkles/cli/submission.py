@@ -13,6 +13,7 @@ from sparkles import apply, plan_text, recover, watch
 from sparkles.apply import Submitter
 from sparkles.cli import INTERRUPTED
 from sparkles.cli.context import hint
+from sparkles.cli.output import print_document
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
@@ -49,8 +50,28 @@ def confirm(prepared: Prepared, *, yes: bool) -> None:
     if not asks or yes:
         return
     loss = plan_text.question(asks)
+    ask(loss, about=f"job {prepared.name}: ")
+
+
+def ask(loss: str, *, about: str = "") -> None:
+    """Ask whether to go ahead; `about` is put before the loss where that cannot be asked, or the answer is no."""
     if not sys.stdin.isatty() or not click.confirm(f"{loss}. Go ahead?", err=True):
-        raise RequestError(f"job {prepared.name}: {loss}; nothing was changed; to go ahead add --yes")
+        raise RequestError(f"{about}{loss}; nothing was changed; to go ahead add --yes")
+
+
+def warn(prepared: Prepared) -> None:
+    """Say what is odd about a request that can be carried out all the same."""
+    for warning in prepared.pinned.warnings:
+        hint(f"warning: {warning}")
+
+
+def show(prepared: Prepared, form: str | None = None) -> None:
+    """Print the plan, for people or as a document."""
+    if form:
+        print_document(plan_text.document(prepared.plan, **prepared.upload), form)
+        return
+    for line in plan_text.lines(prepared.plan, **prepared.upload):
+        click.echo(line)
 
 
 def carry_out(

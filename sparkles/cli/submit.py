@@ -10,18 +10,18 @@ from typing import Any
 
 import click
 
-from sparkles import authoring, names, plan_text, recover, resolve, watch
+from sparkles import authoring, names, recover, resolve, watch
 from sparkles import manifest as manifests
 from sparkles.authoring import Flags
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
-from sparkles.cli.submission import carry_out, confirm, exit_code, follow, require_owner
+from sparkles.cli.submission import carry_out, confirm, exit_code, follow, require_owner, show, warn
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest, describe
 from sparkles.model import Job
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
-from sparkles.prepare import Prepared, find_job, prepare
+from sparkles.prepare import find_job, prepare
 
 #: Flags of other schedulers → ours.
 _FOREIGN = {
@@ -107,9 +107,8 @@ def sub_cmd(
     chosen_rerun = Rerun(rerun) if rerun else Rerun.ALL
     if dry_run:
         prepared = prepare(manifest, backend, rerun=chosen_rerun)
-        _warn(prepared)
-        for line in plan_text.lines(prepared.plan, **prepared.upload):
-            click.echo(line)
+        warn(prepared)
+        show(prepared)
         return
     sys.exit(
         _submit(
@@ -151,11 +150,6 @@ def _write(manifest: Manifest, save: Path | None, form: str | None) -> None:
     hint(f"saved; run it with 'sparkles apply {save}'")
 
 
-def _warn(prepared: Prepared) -> None:
-    for warning in prepared.pinned.warnings:
-        hint(f"warning: {warning}")
-
-
 def _submit(
     manifest: Manifest, backend: Backend, *, rerun: Rerun, explicit: bool, force: bool, yes: bool, no_wait: bool
 ) -> int:
@@ -164,7 +158,7 @@ def _submit(
         recover.settle(job.name, backend)
         _require_ended(job, backend, explicit=explicit, yes=yes)
     prepared = prepare(manifest, backend, rerun=rerun)
-    _warn(prepared)
+    warn(prepared)
     confirm(prepared, yes=yes)
     upload = prepared.upload
     click.echo(

@@ -11,7 +11,7 @@ import select
 import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -210,9 +210,7 @@ class Worker:
         wall = time.time()
 
         def move(records: Records) -> Writes:
-            node = records.get(self._node.key)
-            assert node is None or isinstance(node, Node)
-            node = lifecycle.confirm(node, beat=self._node.beat)
+            node = self._still_mine(records)
             after = [_after(end, records.get(end.task.key), policies[end.task.claim], now=wall) for end in ended]
             claimed = [
                 lifecycle.claim(task, node=node.name, token=token)
@@ -318,25 +316,28 @@ class Worker:
         idle = self._place.clock() - self._idle_since
         if not self._terminated and (self._may_find or idle < self._linger):
             return False
-        self._move_node(leaving=True)
+        self._move_node(lifecycle.leave)
         if not self._terminated and self._backend.state.pending(self._node.cluster, limit=1):
-            self._move_node(leaving=False)
+            self._move_node(lifecycle.stay)
             self._may_find = True
             return False
         for job in self._backend.state.jobs():
             if job.cluster == self._node.cluster:
                 recover.settle(job.name, self._backend)
-        self._move_node(leaving=True, gone=True)
+        self._move_node(lifecycle.go)
         return True
 
-    def _move_node(self, *, leaving: bool, gone: bool = False) -> None:
+    def _still_mine(self, records: Records) -> Node:
+        """Return this node's record; raise FencedError if others gave the node up."""
+        node = records.get(self._node.key)
+        assert node is None or isinstance(node, Node)
+        return lifecycle.confirm(node, beat=self._node.beat)
+
+    def _move_node(self, step: Callable[[Node], Node]) -> None:
         sent = self._place.clock()
 
         def move(records: Records) -> Writes:
-            node = records.get(self._node.key)
-            assert node is None or isinstance(node, Node)
-            node = lifecycle.confirm(node, beat=self._node.beat)
-            step = lifecycle.go if gone else lifecycle.leave if leaving else lifecycle.stay
+            node = self._still_mine(records)
             return Writes(put=[step(lifecycle.beat(node, clock=sent, boot=self._place.boot, samples={}))])
 
         self._confirmed(self._backend.state.change([self._node.key], move), sent)

@@ -119,7 +119,7 @@ class SqliteState:
                 updates.setdefault(record.key.kind, []).append((*row, *records.where(record.key)[1]))
             else:
                 inserts.setdefault(record.key.kind, []).append(row)
-            written[record.key] = _with_version(record, version)
+            written[record.key] = replace(record, version=version)
         many = self._connection.executemany
         for kind, rows in updates.items():
             assignments = ", ".join(f'"{column}" = ?' for column in records.COLUMNS[kind])
@@ -256,7 +256,3 @@ _INSERT = {
     kind: f"INSERT INTO {kind} ({records.QUOTED[kind]}) VALUES ({','.join('?' * len(columns))})"  # noqa: S608
     for kind, columns in records.COLUMNS.items()
 }
-
-
-def _with_version(record: Record, version: int) -> Record:
-    return replace(record, version=version)
