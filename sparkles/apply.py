@@ -11,15 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TypeVar
+from itertools import compress, islice
+from typing import Any, TypeVar
 
-from sparkles import canonical, lifecycle, plan
+from sparkles import canonical, lifecycle
 from sparkles import manifest as manifests
 from sparkles.compile import row_writer
 from sparkles.errors import BackendError
 from sparkles.indices import to_runs
-from sparkles.matching import digest_at
 from sparkles.model import (
     OPEN,
     Applying,
@@ -30,10 +29,12 @@ from sparkles.model import (
     NewTasks,
     Records,
     Task,
+    Waiting,
     Writes,
 )
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.plan import Verb
+from sparkles.plan.matching import digest_at
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, observe
 
@@ -57,7 +58,7 @@ class Submitter:
 def execute(
     prepared: Prepared,
     backend: Backend,
-    submitter: Submitter,
+    submitter: Submitter | None,
     *,
     force: bool = False,
     before_nodes: Callable[[], None] = lambda: None,
@@ -65,8 +66,9 @@ def execute(
 ) -> Job:
     """Carry out what `prepare` decided; return the job as it is then.
 
-    Calls `uploaded` with the size of each blob that has been stored, and `before_nodes` when the tasks are
-    queued. Raises BackendError if another apply of the job is under way.
+    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` with the
+    size of each blob that has been stored, and `before_nodes` when the tasks are queued. Raises BackendError if
+    another apply of the job is under way.
     """
     holders = clusters_of(prepared.job, backend) if prepared.job else set()
     applying = _begin(prepared, backend, submitter, force=force)
@@ -91,11 +93,11 @@ def execute(
     return job
 
 
-def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force: bool) -> Applying:
+def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, force: bool) -> Applying:
     """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on."""
     key = Key.job(prepared.name)
     environment = None
-    if prepared.pinned.spec.image is None:
+    if submitter and prepared.pinned.spec.image is None:
         environment = backend.objects.write_environment(submitter.environment)
     digest = canonical.sha256(prepared.pinned.document)
     now = time.time()
@@ -112,6 +114,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force:
         if _marks(job) != _marks(prepared.job):
             raise BackendError(f"job {prepared.name}: changed by someone else since this was planned; run it again")
         if job is None:
+            assert submitter is not None
             job = Job(
                 name=prepared.name, state=JobState.ACTIVE, generation=0, cluster=prepared.cluster.name,
                 owner=submitter.owner, submitted=now,
@@ -120,7 +123,9 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force:
             raise BackendError(
                 f"job {job.name}: another apply of it is under way; wait for it, or take over with --force"
             )
-        job = replace(job, applying=applying, environment=environment, submitted=now)
+        job = replace(job, applying=applying)
+        if submitter:
+            job = replace(job, environment=environment, submitted=now)
         # Noted before any task is added: an index is not used again even if this apply is cut off.
         return Writes(put=[replace(job, last_index=prepared.plan.last_index)])
 
@@ -129,28 +134,28 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter, *, force:
 
 
 def _marks(job: Job | None) -> object:
-    """Return what every apply that begins changes of a job, and nothing else does."""
-    return job and (job.submitted, job.generation, job.applying and job.applying.token)
+    """Return what every apply that begins changes of a job, and so does the kill of one that waits."""
+    return job and (job.submitted, job.generation, bool(job.waiting), job.applying and job.applying.token)
 
 
 def _planned_again(prepared: Prepared, before: Job, backend: Backend) -> Prepared:
     """Plan once more after taking over: the other apply may have gone on until its mark was replaced."""
-    _, observed = observe(prepared.name, backend)
-    observed = replace(observed, last_index=before.last_index)
-    again = plan.make(prepared.name, prepared.desired, observed, rerun=prepared.rerun)
-    return replace(prepared, plan=again)
+    _, observed = observe(prepared.name, backend, cluster=prepared.cluster.name)
+    return replace(prepared, plan=prepared.planned(replace(observed, last_index=before.last_index)))
 
 
 def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:
     """Store blobs and manifest."""
-    for digest in sorted(prepared.missing):
+    for digest in prepared.local:
         source = prepared.pinned.sources[digest]
         backend.objects.put_blob(source, digest)
         uploaded(source.stat().st_size)
-    document = {
-        **prepared.pinned.document,
-        "status": {"generation": applying.generation, "indices": to_runs(prepared.plan.assigned)},
-    }
+    for digest in sorted(prepared.missing.difference(prepared.pinned.sources)):
+        backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+    status: dict[str, Any] = {"generation": applying.generation}
+    if not prepared.plan.waits:
+        status["indices"] = to_runs(prepared.plan.assigned)
+    document = {**prepared.pinned.document, "status": status}
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.dump(document))
 
 
@@ -183,10 +188,8 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
     for indices in chunks(prepared.plan.indices(Verb.REMOVE), limit):
         keys = [Key.task(name, index) for index in indices]
         yield keys, lambda records: Writes(remove=list(records))
-    renewed = set(prepared.plan.indices(Verb.CHANGE, Verb.RERUN))
-    kept = set(prepared.plan.indices(Verb.KEEP))
-    again = (task for task in _tasks_to_run(prepared, kept) if task[0] in renewed)
-    for some in chunks(again, limit) if renewed else ():
+    again = _tasks_to_run(prepared, Verb.CHANGE, Verb.RERUN)
+    for some in chunks(again, limit):
         yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying)
     template = Task(
         job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
@@ -194,17 +197,19 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
     if prepared.job and (prepared.job.applying or prepared.job.cluster != prepared.cluster.name):
         for keys in chunks(_open_elsewhere(prepared, backend), limit):
             yield keys, _moved_to(prepared.cluster.name)
-    fresh = (task for task in _tasks_to_run(prepared, kept) if task[0] not in renewed)
-    for some in chunks(fresh, limit) if prepared.plan.count(Verb.ADD) else ():
+    for some in chunks(_tasks_to_run(prepared, Verb.ADD), limit):
         yield [], _addition(NewTasks(template, some))
 
 
-def _tasks_to_run(prepared: Prepared, kept: set[int]) -> Iterator[NewTask]:
+def _tasks_to_run(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
+    """Yield the tasks that these verbs concern; nothing is read for it if there are none."""
+    if not prepared.plan.count(*verbs):
+        return
     sweep, digests = prepared.pinned.sweep, prepared.desired.digests
     row = row_writer(sweep.columns)
-    for position, (index, values) in enumerate(zip(prepared.plan.assigned, sweep, strict=True)):
-        if index not in kept:
-            yield index, row(values), digest_at(digests, position)
+    rows = enumerate(zip(prepared.plan.assigned, sweep, strict=True))
+    for position, (index, values) in compress(rows, prepared.plan.rows(*verbs)):
+        yield index, row(values), digest_at(digests, position)
 
 
 def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) -> TaskWrites:
@@ -263,6 +268,8 @@ def _mine(job: object, applying: Applying) -> Job:
 
 def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
     """Remove results that would look current: of rows that are gone, now or in an apply that was cut off."""
+    if prepared.plan.waits:
+        return
     resumed = prepared.job is not None and prepared.job.applying is not None
     if prepared.plan.count(Verb.REMOVE) or resumed:
         stale = set(backend.objects.results(prepared.name)).difference(prepared.plan.assigned)
@@ -272,6 +279,9 @@ def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
 def _complete(prepared: Prepared, backend: Backend, applying: Applying) -> Job:
     """Make the new generation the job's."""
     key, cluster_key = Key.job(prepared.name), prepared.cluster.key
+    waiting = None
+    if prepared.plan.waits:
+        waiting = Waiting(needs=tuple(prepared.pinned.document["spec"]["needs"]), rerun=prepared.rerun.value)
 
     def move(records: Records) -> Writes:
         job = lifecycle.activate(
@@ -280,6 +290,8 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying) -> Job:
             cluster=prepared.cluster.name,
             last_index=prepared.plan.last_index,
             max_nodes=prepared.pinned.spec.max_nodes,
+            scaled=prepared.plan.scaled,
+            waiting=waiting,
         )
         known = records.get(cluster_key)
         epoch = known.epoch if isinstance(known, Cluster) else 0

@@ -16,6 +16,7 @@ from sparkles import canonical, placeholders, shell_line
 from sparkles.errors import BackendError, RequestError
 from sparkles.paths import is_inside
 from sparkles.placeholders import Template
+from sparkles.references import reference
 from sparkles.spec import JobSpec, PinnedFile, Upload
 from sparkles.sweep import Sweep
 
@@ -213,7 +214,11 @@ def default_dest(src: str) -> str:
 
     >>> default_dest("/data/in.bam"), default_dest("samples/a.bam"), default_dest("gs://b/dir/x.rds")
     ('in.bam', 'samples/a.bam', 'x.rds')
+    >>> default_dest("{results.prepare}/1/grid.csv")
+    'prepare/1/grid.csv'
     """
+    if refers := reference(src):
+        return refers.root
     src = src.rstrip("/")
     if src.startswith(("/", "gs://")):
         return src.rsplit("/", 1)[-1]

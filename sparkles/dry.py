@@ -10,7 +10,17 @@ from sparkles.ports import Backend, Compute, ObjectStore, StateStore
 #: What a dry run may call.
 _READS = {
     "state": {"read", "is_open", "counts", "columns", "tasks", "jobs", "nodes", "tick", "close", "commit_limit"},
-    "objects": {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log"},
+    "objects": {
+        "url",
+        "missing",
+        "read_blob",
+        "read_manifest",
+        "results",
+        "read_result",
+        "read_log",
+        "read_output",
+        "output_sha256",
+    },
     "compute": {"lapsed"},
 }
 

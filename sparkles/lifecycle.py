@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from sparkles.model import (
     OPEN,
@@ -23,6 +24,7 @@ from sparkles.model import (
     Stop,
     Task,
     TaskState,
+    Waiting,
 )
 
 #: Times that a task may lose its node before it is taken for the cause of it.
@@ -52,6 +54,7 @@ JOB_MOVES: Mapping[str, Mapping[JobState, JobState]] = {
     "activate": dict.fromkeys(JobState, JobState.ACTIVE),
     "finish": {JobState.ACTIVE: JobState.FINISHED, JobState.KILLED: JobState.KILLED},
     "kill": {JobState.WAITING: JobState.KILLED, JobState.ACTIVE: JobState.KILLED},
+    "wait": dict.fromkeys(JobState, JobState.WAITING),
 }
 
 NODE_MOVES: Mapping[str, Mapping[NodeState, NodeState]] = {
@@ -188,21 +191,48 @@ def may_finish(job: Job) -> bool:
 
 def kill_job(job: Job) -> Job:
     """Mark a job as killed; it ends when its tasks have. An apply that is under way may add no more of them."""
-    job = replace(job, applying=None)
+    job = replace(job, applying=None, waiting=None)
     return _move_job(job, "kill") if job.state in JOB_MOVES["kill"] else job
 
 
-def activate(job: Job, *, generation: int, cluster: str, last_index: int, max_nodes: int) -> Job:
-    """Complete an apply: the job is at `generation` from now on."""
+def activate(
+    job: Job,
+    *,
+    generation: int,
+    cluster: str,
+    last_index: int,
+    max_nodes: int,
+    scaled: int | None,
+    waiting: Waiting | None = None,
+) -> Job:
+    """Complete an apply: the job is at `generation` from now on; it waits if there is something to wait for."""
     return replace(
-        _move_job(job, "activate"),
+        _move_job(job, "wait" if waiting else "activate"),
         generation=generation,
         max_nodes=max_nodes,
+        scaled=scaled,
         cluster=cluster,
         last_index=last_index,
         applying=None,
         ended=None,
+        waiting=waiting,
     )
+
+
+def scale(job: Job, nodes: int) -> Job:
+    """Let at most this many nodes serve the job, whatever its manifest says."""
+    return replace(job, scaled=nodes if nodes != job.max_nodes else None)
+
+
+def nodes_wanted_by(job: Job) -> int:
+    """Return the most nodes that may serve a job."""
+    return job.scaled or job.max_nodes
+
+
+def blocked(job: Job, *, problem: str, tried: str) -> Job:
+    """Note why a waiting job cannot begin although what it needs is done, as it was when that was `tried`."""
+    assert job.waiting is not None
+    return replace(job, waiting=replace(job.waiting, problem=problem, tried=tried))
 
 
 def next_generation(job: Job | None, *, digest: str) -> int:
@@ -216,6 +246,28 @@ def next_generation(job: Job | None, *, digest: str) -> int:
     if job.applying is None:
         return job.generation + 1
     return job.applying.generation + (job.applying.digest != digest)
+
+
+class Need(str, Enum):
+    """How a job that others need stands."""
+
+    #: All its tasks have succeeded.
+    MET = "met"
+    #: It has not ended.
+    OPEN = "open"
+    #: It has ended, and not well: somebody has to do something.
+    FAILED = "failed"
+    #: There is no such job.
+    MISSING = "missing"
+
+
+def need_of(job: Job | None, counts: Mapping[TaskState, int]) -> Need:
+    """Return how a job, with so many tasks in each state, stands for those that need it."""
+    if job is None:
+        return Need.MISSING
+    if job.applying or job.state in (JobState.WAITING, JobState.ACTIVE) or job.ended is None:
+        return Need.OPEN
+    return Need.MET if set(counts) <= {TaskState.SUCCEEDED} else Need.FAILED
 
 
 def may_take_over(current: Applying | None, mine: Applying, *, force: bool, now: float) -> bool:
@@ -284,6 +336,13 @@ def bump(cluster: Cluster) -> Cluster:
 def is_final(state: TaskState) -> bool:
     """Say whether a task in this state has ended."""
     return state not in OPEN
+
+
+def seconds(task: Task) -> float | None:
+    """Return how long the last attempt of a task took; None while it has not ended."""
+    if task.started is None or task.ended is None or not is_final(task.state):
+        return None
+    return round(task.ended - task.started, 3)
 
 
 def _move(task: Task, move: str) -> Task:

@@ -59,6 +59,10 @@ class LocalFiles:
         self.sources[digest] = path
         return digest
 
+    def is_executable(self, name: str) -> bool:
+        """Say whether a file can be run as a program by its owner."""
+        return bool((self.base / name).stat().st_mode & 0o100)
+
     def require(self, digest: str, name: str, where: str) -> None:
         """See to it that content which is pinned already can be had: from the store, or from the file."""
         self.named.add(str(self.base / name))

@@ -102,6 +102,20 @@ class Applying:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What a job waits for, and what is to be done when the wait is over."""
+
+    #: The jobs that must succeed first.
+    needs: tuple[str, ...]
+    #: Which unchanged tasks run again then (see `plan.Rerun`).
+    rerun: str = "none"
+    #: Why its tasks could not be made although its needs were met; None while that was not tried.
+    problem: str | None = None
+    #: What its needs were when that was found out: it is tried again when they are not the same any more.
+    tried: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What one manifest describes."""
 
@@ -116,8 +130,12 @@ class Job:
     ended: float | None = None
     #: The highest index ever given to a task: an index is never used again.
     last_index: int = 0
-    #: The most nodes that may serve the job.
+    #: The most nodes that may serve the job, by its manifest.
     max_nodes: int = 1
+    #: The most nodes that may serve the job, by `scale`; None if the manifest holds.
+    scaled: int | None = None
+    #: There while the job waits for others.
+    waiting: Waiting | None = None
     applying: Applying | None = None
     #: sha256 of the submitting shell's environment (jobs without an image, at home).
     environment: str | None = None

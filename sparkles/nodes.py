@@ -33,6 +33,6 @@ def start_nodes(job: Job, backend: Backend) -> None:
     cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
     if not open_tasks or not isinstance(cluster, Cluster):
         return
-    wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=job.max_nodes)
+    wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=lifecycle.nodes_wanted_by(job))
     backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
     backend.compute.wake(backend.state.nodes(cluster.name))

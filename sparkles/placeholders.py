@@ -87,6 +87,16 @@ def parse(text: str, known: Collection[str], where: str) -> Template:
     return Template(tuple(literals), tuple(fields))
 
 
+def names(text: str) -> frozenset[str]:
+    """Return the parameters that a text may depend on, where the known ones are not known yet.
+
+    >>> sorted(names("samples/{sample}.{{x}}"))
+    ['sample']
+    """
+    found = (match["name"] for match in _BRACES.finditer(text))
+    return frozenset(name for name in found if name and _is_identifier(name))
+
+
 def escaped(text: str, known: Collection[str]) -> str:
     """Return what `parse` takes for exactly this text.
 

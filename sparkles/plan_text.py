@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from sparkles.indices import to_runs
-from sparkles.plan import Action, Plan, Verb
+from sparkles.plan import Action, Loss, Plan, Verb
 
 _SIGNS = {Verb.KEEP: "=", Verb.CHANGE: "~", Verb.RERUN: "~", Verb.ADD: "+", Verb.REMOVE: "-"}
 _WORDS = {
@@ -17,29 +18,40 @@ _WORDS = {
     Verb.REMOVE: "gone",
 }
 
-#: Runs of indices shown on a line.
-_RUNS = 8
+#: Runs of indices, and causes, that are shown of each kind of action.
+_RUNS, _CAUSES = 8, 5
+
+#: Stands between the first and the last of a run.
+_DASH = "\u2013"
+
+#: Width of what stands before the reasons.
+_WIDTH = 24
 
 
-def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> list[str]:
-    """Return the lines that `apply` and `diff` print."""
+def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int, verbose: bool = False) -> list[str]:
+    """Return the lines that `apply` and `diff` print; with `verbose` nothing is left out of them."""
     if plan.is_empty:
-        text = f"job {plan.job}   generation {plan.generation}: nothing to do, all is as the manifest says"
+        waits = f"; it waits for {', '.join(plan.waits)}" if plan.waits else ""
+        text = f"job {plan.job}   generation {plan.generation}: nothing to do, all is as the manifest says{waits}"
         return [text, *_hints(plan)]
     shown = [f"job {plan.job}   generation {plan.generation} → {plan.generation + 1}"]
-    width = max((len(str(len(action.indices))) for action in plan.actions), default=1)
-    shown += [_action(action, width) for action in plan.actions]
+    shown += _actions(plan.actions, verbose=verbose)
+    if plan.waits:
+        shown.append(f"  ? tasks known after {', '.join(plan.waits)}")
+    shown += _staff(plan)
     shown += [f"  ~ {text}" for text in plan.settings]
     if missing:
-        shown.append(f"upload {missing} files ({human_bytes(upload_bytes)}) of {files}")
+        shown.append(f"upload {counted(missing, 'file')} ({human_bytes(upload_bytes)}) of {files}")
     shown += _hints(plan)
     run = plan.count(Verb.ADD, Verb.CHANGE, Verb.RERUN)
-    shown.append(f"Plan: {run} to run, {plan.count(Verb.KEEP)} kept, {plan.count(Verb.REMOVE)} removed.")
+    numbers = f"{run} to run, {plan.count(Verb.KEEP)} kept, {plan.count(Verb.REMOVE)} removed"
+    shown.append(f"Plan: waits for {', '.join(plan.waits)}." if plan.waits else f"Plan: {numbers}.")
     return shown
 
 
 def document(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> Mapping[str, Any]:
-    """Return the plan for programs."""
+    """Return the plan for programs: all of it."""
+    staff = plan.staff
     return {
         "version": 1,
         "job": plan.job,
@@ -51,11 +63,16 @@ def document(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> Mapp
                 "count": len(action.indices),
                 "indices": to_runs(action.indices),
                 "cause": action.cause,
-                "asks": action.asks,
+                "loses": action.loss.value if action.loss else None,
             }
             for action in plan.actions
         ],
+        "run": plan.count(Verb.ADD, Verb.CHANGE, Verb.RERUN),
+        "keep": plan.count(Verb.KEEP),
+        "remove": plan.count(Verb.REMOVE),
+        "waits": list(plan.waits),
         "settings": list(plan.settings),
+        "nodes": {"start": staff.start if staff else 0, "scaled": plan.scaled},
         "upload": {"files": missing, "bytes": upload_bytes, "of": files},
         "hints": list(plan.hints),
     }
@@ -64,8 +81,19 @@ def document(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> Mapp
 def question(actions: Sequence[Action]) -> str:
     """Return what is lost by the actions that ask."""
     return "; ".join(
-        f"{len(action.indices)} tasks {_loss(action)} ({_some(action)}: {action.cause})" for action in actions
+        f"{counted(len(action.indices), 'task')} {_WORDS[action.verb]} "
+        f"({_some(action, verbose=False)}: {action.cause}): {_loss(action)}"
+        for action in actions
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "task"), counted(2, "task")
+    ('1 task', '2 tasks')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def human_bytes(size: int) -> str:
@@ -82,23 +110,62 @@ def human_bytes(size: int) -> str:
     return f"{value:.1f} TB"
 
 
-def _action(action: Action, width: int) -> str:
-    sign = "!" if action.asks else _SIGNS[action.verb]
-    text = f"  {sign} {len(action.indices):>{width}} tasks {_WORDS[action.verb]}"
-    if action.verb is Verb.KEEP:
-        return text
-    causes = [_some(action), *([action.cause] if action.cause else []), *([_loss(action)] if action.asks else [])]
-    return f"{text:<24}  {': '.join(causes)}"
+def _actions(actions: Sequence[Action], *, verbose: bool) -> Iterator[str]:
+    """Yield a line for each kind of action with its count, and one for each further cause."""
+    kinds = [list(group) for _, group in groupby(actions, key=lambda action: (action.verb, action.loss))]
+    counts = [sum(len(action.indices) for action in kind) for kind in kinds]
+    width = max((len(str(count)) for count in counts), default=1)
+    for kind, count in zip(kinds, counts, strict=True):
+        sign = "!" if kind[0].loss else _SIGNS[kind[0].verb]
+        head = f"  {sign} {' ' * (width - len(str(count)))}{counted(count, 'task')} {_WORDS[kind[0].verb]}"
+        for position, text in enumerate(_reasons(kind, verbose=verbose)):
+            yield f"{'' if position else head:<{_WIDTH}}  {text}".rstrip()
+
+
+def _reasons(kind: Sequence[Action], *, verbose: bool) -> list[str]:
+    """Return which tasks an action concerns and why: a text for each cause."""
+    if kind[0].verb is Verb.KEEP:
+        return [""]
+    shown = kind if verbose else kind[:_CAUSES]
+    reasons = [_reason(action, verbose=verbose) for action in shown]
+    if more := sum(len(action.indices) for action in kind[len(shown) :]):
+        reasons.append(f"({more} more; -v shows all)")
+    return reasons
+
+
+def _reason(action: Action, *, verbose: bool) -> str:
+    loss = f"; {_loss(action)}" if action.loss else ""
+    return ": ".join(filter(None, [_some(action, verbose=verbose), action.cause])) + loss
 
 
 def _loss(action: Action) -> str:
-    return "lose their result or are stopped" if action.verb is Verb.REMOVE else "are stopped and run anew"
+    one = len(action.indices) == 1
+    if action.loss is Loss.RESULT:
+        return "its result is removed" if one else "their results are removed"
+    stopped = "it is stopped" if one else "they are stopped"
+    return stopped if action.verb is Verb.REMOVE else f"{stopped} and run{'s' if one else ''} anew"
 
 
-def _some(action: Action) -> str:
-    runs = to_runs(action.indices).split(",")
-    more = f" (and {len(runs) - _RUNS} more runs)" if len(runs) > _RUNS else ""
-    return ", ".join(runs[:_RUNS]) + more
+def _some(action: Action, *, verbose: bool) -> str:
+    runs = to_runs(sorted(action.indices)).replace("-", _DASH).split(",")
+    if verbose or len(runs) <= _RUNS:
+        return ", ".join(runs)
+    shown = runs[:_RUNS]
+    more = len(action.indices) - sum(_size(run) for run in shown)
+    return f"{', '.join(shown)} ({more} more)"
+
+
+def _size(run: str) -> int:
+    first, _, last = run.partition(_DASH)
+    return int(last or first) - int(first) + 1
+
+
+def _staff(plan: Plan) -> list[str]:
+    if plan.staff is None:
+        return []
+    head = f"  + {counted(plan.staff.start, 'node')}"
+    most = f"scaled to {plan.scaled}" if plan.scaled else f"nodes.max {plan.staff.most}"
+    return [f"{head:<{_WIDTH}}  {plan.staff.running} running, {counted(plan.staff.tasks, 'task')} to run, {most}"]
 
 
 def _hints(plan: Plan) -> list[str]:

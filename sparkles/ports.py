@@ -187,6 +187,21 @@ class ObjectStore(Protocol):
         """Return (result generation, content of result.json), or None without a whole result."""
         ...
 
+    def read_output(self, job: str, index: int, name: str) -> bytes:
+        """Return the content of a small file of a result. Raises BackendError if it is not there."""
+        ...
+
+    def output_sha256(self, job: str, index: int, name: str) -> str:
+        """Return the sha256 (hex) of a file of a result. Raises BackendError if it is not there."""
+        ...
+
+    def keep_output(self, job: str, index: int, name: str, digest: str) -> None:
+        """Store a file of a result as the blob of this sha256.
+
+        Raises BackendError if the content does not have that hash: the result has been replaced.
+        """
+        ...
+
     def fetch(self, job: str, index: int, destination: Path) -> int:
         """Copy a result folder to `destination` (made if need be). Returns the bytes copied."""
         ...
@@ -333,6 +348,8 @@ class Backend:
     objects: ObjectStore
     compute: Compute
     hashes: Hashes
+    #: Opens it once more, for another thread.
+    reopen: Callable[[], Backend]
     #: Names the worker program: nodes serve only jobs that were submitted with the same one.
     worker: str
     #: Runs commands without an image; None where each task needs one.
@@ -343,3 +360,5 @@ class Backend:
     default_slots: int = 1
     #: Seconds that a node lingers, if the manifest does not say.
     default_linger: float = 600.0
+    #: The most nodes that a cluster can have at all; None if the manifest decides.
+    most_nodes: int | None = None

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from pathlib import Path
 from typing import TypedDict
 
 from sparkles import manifest as manifests
-from sparkles import plan
-from sparkles.errors import RequestError
+from sparkles import needs, plan
+from sparkles.compile import Row
+from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
-from sparkles.model import Cluster, Job, Key
+from sparkles.model import Cluster, Job, Key, Task
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
 from sparkles.ports import Backend
 from sparkles.resolve import Pinned, pin
+from sparkles.sweep import Sweep
 
 
 class Upload(TypedDict):
@@ -29,6 +35,8 @@ class Prepared:
 
     pinned: Pinned
     plan: Plan
+    #: Plans again, from the job as it is then observed.
+    planned: Callable[[Observed], Plan]
     rerun: Rerun
     desired: Desired
     #: The job as observed; None for a new one.
@@ -44,31 +52,77 @@ class Prepared:
         return name
 
     @property
+    def local(self) -> Sequence[str]:
+        """The sha256 of what is to be uploaded from here; what else is missing are results in the store."""
+        return sorted(self.missing.intersection(self.pinned.sources))
+
+    @property
     def upload(self) -> Upload:
         """Return how much is to be uploaded, of how many files: the worker program and the local files."""
-        size = sum(self.pinned.sources[digest].stat().st_size for digest in self.missing)
-        return {"files": 1 + self.pinned.files, "missing": len(self.missing), "upload_bytes": size}
+        size = sum(self.pinned.sources[digest].stat().st_size for digest in self.local)
+        return {"files": 1 + self.pinned.files, "missing": len(self.local), "upload_bytes": size}
 
 
-def prepare(manifest: Manifest, backend: Backend, *, rerun: Rerun = Rerun.NONE) -> Prepared:
-    """Decide what an apply of `manifest` would do. Writes nothing."""
-    pinned = pin(manifest, backend)
+def prepare(
+    manifest: Manifest, backend: Backend, *, rerun: Rerun = Rerun.NONE, changing: Collection[str] = ()
+) -> Prepared:
+    """Decide what an apply of `manifest` would do. Writes nothing.
+
+    `changing` names jobs whose results will be others, because they are applied before this one.
+    """
+    waits = needs.unmet(manifest.document, backend, changing=changing)
+    pinned = pin(manifest, backend, waits=waits)
     cluster = cluster_of(pinned, backend)
-    desired = Desired(
-        digests=pinned.definition().digests(pinned.sweep),
-        seq=pinned.sweep.seq,
-        document=pinned.document,
-        cluster=cluster.name,
-    )
-    job, observed = observe(manifest.name, backend)
+    job, observed = observe(manifest.name, backend, cluster=cluster.name)
     if job is None and backend.objects.results(manifest.name):
         raise RequestError(
             f"job {manifest.name}: results of a deleted job of this name are still there; keep them with "
             f"'sparkles fetch {manifest.name} DEST_DIR', remove them with 'sparkles delete --results {manifest.name}'"
         )
+    return _prepared(pinned, cluster, job, observed, backend, rerun=rerun)
+
+
+def prepare_stored(job: Job, backend: Backend, *, rerun: Rerun = Rerun.NONE, retry: Collection[int] = ()) -> Prepared:
+    """Decide what an apply of a job's own stored manifest would do now, on the nodes that it was meant for."""
+    document = manifests.load(backend.objects.read_manifest(job.name, job.generation))
+    manifest = Manifest(document=document, source=f"job {job.name}", base=Path("/"))
+    waits = needs.unmet(document, backend, changing=())
+    cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
+    if not isinstance(cluster, Cluster):
+        raise BackendError(f"job {job.name}: its cluster {job.cluster} is not on record; apply its manifest again")
+    pinned = pin(manifest, backend, waits=waits)
+    _, observed = observe(job.name, backend, cluster=cluster.name)
+    return _prepared(pinned, cluster, job, observed, backend, rerun=rerun, retry=retry)
+
+
+def _prepared(
+    pinned: Pinned,
+    cluster: Cluster,
+    job: Job | None,
+    observed: Observed,
+    backend: Backend,
+    *,
+    rerun: Rerun,
+    retry: Collection[int] = (),
+) -> Prepared:
+    desired = Desired(
+        digests=b"" if pinned.waits else pinned.definition().digests(pinned.sweep),
+        seq=pinned.sweep.seq,
+        document=pinned.document,
+        cluster=cluster.name,
+        slots=cluster.slots,
+        most_nodes=backend.most_nodes,
+        rows=lambda places: _rows_at(pinned.sweep, places),
+        waits=pinned.waits,
+    )
+
+    def planned(observed: Observed) -> Plan:
+        return plan.make(pinned.document["metadata"]["name"], desired, observed, rerun=rerun, retry=retry)
+
     return Prepared(
         pinned=pinned,
-        plan=plan.make(manifest.name, desired, observed, rerun=rerun),
+        plan=planned(observed),
+        planned=planned,
         rerun=rerun,
         desired=desired,
         job=job,
@@ -77,11 +131,19 @@ def prepare(manifest: Manifest, backend: Backend, *, rerun: Rerun = Rerun.NONE) 
     )
 
 
-def observe(name: str, backend: Backend) -> tuple[Job | None, Observed]:
-    """Read what the stores hold of a job."""
+def _rows_at(sweep: Sweep, places: Collection[int]) -> Iterator[Row]:
+    wanted = bytearray(len(sweep))
+    for place in places:
+        wanted[place] = 1
+    return (dict(zip(sweep.columns, values, strict=True)) for values in compress(sweep, wanted))
+
+
+def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, Observed]:
+    """Read what the stores hold of a job that `cluster` is to serve."""
+    nodes = backend.state.nodes(cluster)
     job = find_job(backend, name)
     if job is None:
-        return None, NOTHING
+        return None, replace(NOTHING, nodes=nodes)
     stored = backend.objects.read_manifest(name, job.generation) if job.generation else None
     return job, Observed(
         tasks=backend.state.columns(name),
@@ -90,7 +152,16 @@ def observe(name: str, backend: Backend) -> tuple[Job | None, Observed]:
         last_index=job.last_index,
         cluster=job.cluster if job.generation else "",
         cut_off=job.applying is not None,
+        waiting=job.waiting is not None,
+        scaled=job.scaled,
+        nodes=nodes,
+        rows=lambda indices: _stored_rows(name, indices, backend),
     )
+
+
+def _stored_rows(name: str, indices: Collection[int], backend: Backend) -> Mapping[int, Row]:
+    found = backend.state.read([Key.task(name, index) for index in indices])
+    return {task.index: json.loads(task.row) for task in found.values() if isinstance(task, Task)}
 
 
 def find_job(backend: Backend, name: str) -> Job | None:

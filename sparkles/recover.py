@@ -1,4 +1,4 @@
-"""Recover: bring back the tasks of nodes that are gone, and end jobs whose tasks have all ended.
+"""Recover: bring back the tasks of nodes that are gone; stop and delete jobs.
 
 Level-based: every step may be cut off, repeated, or done by several at once.
 """
@@ -15,6 +15,8 @@ from sparkles.model import OPEN, Job, Key, Node, NodeState, Records, Task, TaskS
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
+from sparkles.results import tidy
+from sparkles.settle import settle
 
 #: Tasks given back in one commit.
 _BATCH = 100
@@ -25,22 +27,6 @@ def heal(job: Job, backend: Backend) -> None:
     sweep(clusters_of(job, backend), backend)
     settle(job.name, backend)
     start_nodes(job, backend)
-
-
-def settle(name: str, backend: Backend) -> None:
-    """End a job that has no open task. Nothing happens if there is one, or if an apply adds some meanwhile."""
-    job = find_job(backend, name)
-    if job is None or not lifecycle.may_finish(job) or backend.state.is_open(name):
-        return
-    seen = job.version
-
-    def move(records: Records) -> Writes:
-        current = records.get(Key.job(name))
-        if not isinstance(current, Job) or current.version != seen:
-            return Writes()
-        return Writes(put=[lifecycle.finish_job(current, now=time.time())])
-
-    backend.state.change([job.key], move)
 
 
 def sweep(clusters: set[str], backend: Backend) -> list[Node]:
@@ -99,22 +85,12 @@ def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> 
     return jobs
 
 
-def tidy(job: str, backend: Backend) -> None:
-    """Finish what workers, dead or just slower, left between a task's commit and its result's move into place."""
-    unpromoted = backend.objects.unpromoted(job)
-    records = backend.state.read([Key.task(job, index) for index, _ in unpromoted])
-    for index, generation in unpromoted:
-        task = records.get(Key.task(job, index))
-        if isinstance(task, Task) and task.result_generation == generation:
-            backend.objects.promote(job, index, generation)
-
-
 def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is."""
     settle(job.name, backend)
     still_open = _open_indices(job, backend) if index is None else _if_open(job, index, backend)
     if index is None and (still_open or job.applying):
-        _cancel(job, backend, lifecycle.kill_job)
+        _change(job, backend, lifecycle.kill_job)
 
     def move(records: Records) -> Writes:
         now = time.time()
@@ -139,21 +115,28 @@ def _if_open(job: Job, index: int, backend: Backend) -> list[int]:
     return [index] if isinstance(task, Task) and task.state in OPEN else []
 
 
+def rescale(job: Job, nodes: int, backend: Backend) -> None:
+    """Let at most this many nodes serve a job, until its manifest says something else; start what is missing."""
+    _change(job, backend, lambda current: lifecycle.scale(current, nodes))
+    if current := find_job(backend, job.name):
+        start_nodes(current, backend)
+
+
 def delete(job: Job, backend: Backend, *, results: bool) -> None:
     """Remove a job: its tasks, then its record, then what was kept for it; its results if asked to."""
     clusters = clusters_of(job, backend)
-    _cancel(job, backend, lifecycle.kill_job)
+    _change(job, backend, lifecycle.kill_job)
     indices = backend.state.columns(job.name).indices
     for some in chunks((Key.task(job.name, index) for index in indices), backend.state.commit_limit):
         backend.state.change(some, lambda records: Writes(remove=list(records)))
-    _cancel(job, backend, lambda _: None)
+    _change(job, backend, lambda _: None)
     backend.objects.remove_records(job.name)
     if results:
         backend.objects.remove_results(job.name)
     look(clusters, backend)
 
 
-def _cancel(job: Job, backend: Backend, change: Callable[[Job], Job | None]) -> None:
+def _change(job: Job, backend: Backend, change: Callable[[Job], Job | None]) -> None:
     """Change, or remove, the record of this very job: not of one that has taken its name meanwhile."""
 
     def move(records: Records) -> Writes:

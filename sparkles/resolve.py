@@ -5,22 +5,24 @@ from __future__ import annotations
 import copy
 import csv
 import posixpath
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sparkles import manifest as manifests
-from sparkles import patterns, placeholders
+from sparkles import patterns, uploads
 from sparkles import sweep as sweeps
-from sparkles.compile import Definition, default_dest
+from sparkles.compile import Definition
 from sparkles.errors import BackendError, RequestError
 from sparkles.local_files import LocalFiles
 from sparkles.manifest import Manifest
-from sparkles.placeholders import Template, UnknownParameterError
+from sparkles.needed_files import NeededFiles, ResultFile
+from sparkles.placeholders import UnknownParameterError
 from sparkles.ports import Backend
-from sparkles.spec import JobSpec, spec_of, upload_of
+from sparkles.spec import JobSpec, spec_of
 from sparkles.sweep import Sweep
+from sparkles.uploads import Inputs
 
 #: CSV files that an unknown parameter is looked for in, at most.
 _HINT_FILES = 50
@@ -34,55 +36,61 @@ class Pinned:
     document: dict[str, Any]
     #: Its `spec`, typed.
     spec: JobSpec
+    #: Without rows while the job waits.
     sweep: Sweep
     #: sha256 → the local file with that content, for what may have to be uploaded.
     sources: Mapping[str, Path]
+    #: sha256 → the result of another job with that content.
+    outputs: Mapping[str, ResultFile]
     #: sha256 of everything that the tasks need from the store.
     digests: frozenset[str]
     #: How many local files the manifest names.
     files: int
-    warnings: Sequence[str] = field(default=())
+    #: The jobs that must succeed before the rest can be fixed.
+    waits: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
     def definition(self) -> Definition:
         """Return what turns the rows into tasks."""
         return Definition(self.spec, columns=self.sweep.columns, seq=self.sweep.seq)
 
 
-def pin(manifest: Manifest, backend: Backend) -> Pinned:
-    """Look up everything that the manifest refers to.
+def pin(manifest: Manifest, backend: Backend, *, waits: Sequence[str] = ()) -> Pinned:
+    """Look up everything that the manifest refers to, but for the results of jobs that it `waits` for.
 
     Raises ProblemsError for missing or unreadable files, all at once, naming the folder that paths start from.
     """
     document = copy.deepcopy(manifests.with_defaults(manifest.document))
     document.pop("status", None)
+    spec = document["spec"]
     files = LocalFiles(manifest.base, backend)
-    sweep = _sweep(document["spec"], files)
-    entries = list(_entries(document["spec"].get("uploads", []), files))
-    document["spec"]["uploads"] = entries
-    names = _check_placeholders(document, sweep, files).names
-    document["spec"]["uploads"] = [
-        pinned for position, entry in enumerate(entries) for pinned in _pin(entry, position, sweep, files)
+    inputs = Inputs(files, NeededFiles(spec["needs"], backend, files.problem), waits)
+    sweep = _sweep(spec, inputs)
+    listed = list(uploads.entries(spec.get("uploads", []), files))
+    spec["uploads"] = listed
+    names = _check_placeholders(document, sweep, files).names if sweep else frozenset[str]()
+    spec["uploads"] = [
+        pinned for position, entry in enumerate(listed) for pinned in uploads.pinned(entry, position, sweep, inputs)
     ]
-    _check_patterns(document["spec"]["outputs"], files)
+    _check_patterns(spec["outputs"], files)
     files.raise_problems()
-    if not entries:
-        del document["spec"]["uploads"]
-    _check_image(document["spec"].get("image"), backend)
-    if document["spec"]["needs"]:
-        raise BackendError(
-            "spec.needs: jobs that wait for other jobs are not built yet; apply them one after the other"
-        )
+    if not listed:
+        del spec["uploads"]
+    _check_image(spec.get("image"), backend)
+    sweep = sweep if sweep and not waits else sweeps.unknown()
     return Pinned(
         document=document,
         spec=spec_of(document),
         sweep=sweep,
         sources=files.sources,
-        digests=frozenset(files.digests),
+        outputs=inputs.needed.found,
+        digests=frozenset({*files.digests, *inputs.needed.found}),
         files=len(files.named),
+        waits=waits,
         warnings=[
             *sweep.notes,
             *files.warnings,
-            *_unused_files(document["spec"], manifest.base),
+            *_unused_files(spec, manifest.base),
             *_unused_parameters(names, sweep),
         ],
     )
@@ -92,12 +100,16 @@ def check(manifest: Manifest, backend: Backend) -> None:
     """Find out whether the manifest's parameters and placeholders go together, without looking at its uploads."""
     document = copy.deepcopy(manifests.with_defaults(manifest.document))
     files = LocalFiles(manifest.base, backend)
-    sweep = _sweep(document["spec"], files)
-    document["spec"]["uploads"] = list(_entries(document["spec"].get("uploads", []), files))
-    _check_placeholders(document, sweep, files)
+    needs = document["spec"]["needs"]
+    sweep = _sweep(document["spec"], Inputs(files, NeededFiles(needs, backend, files.problem), needs))
+    document["spec"]["uploads"] = list(uploads.entries(document["spec"].get("uploads", []), files))
+    if sweep:
+        _check_placeholders(document, sweep, files)
 
 
-def _sweep(spec: dict[str, Any], files: LocalFiles) -> Sweep:
+def _sweep(spec: dict[str, Any], inputs: Inputs) -> Sweep | None:
+    """Return the rows; None if a job that is waited for has yet to make them."""
+    files, needed = inputs.local, inputs.needed
     match spec.get("parameters"):
         case None:
             return sweeps.single()
@@ -108,9 +120,16 @@ def _sweep(spec: dict[str, Any], files: LocalFiles) -> Sweep:
         case {"matrix": matrix}:
             return sweeps.from_matrix(matrix)
         case {"csv": name, "sha256": digest} as pinned:
+            needed.refer(name, "spec.parameters.csv")
             files.require(digest, name, "spec.parameters.csv")
             files.raise_problems()
             sweep = sweeps.from_csv(files.blob(digest), name)
+        case {"csv": name} as pinned if needed.refer(name, "spec.parameters.csv"):
+            if inputs.waits:
+                return None
+            content, pinned["sha256"] = needed.one(name, "spec.parameters.csv")
+            files.raise_problems()
+            sweep = sweeps.from_csv(content, name)
         case {"csv": name} as pinned:
             sweep = sweeps.from_csv(files.read(name, "spec.parameters.csv"), name)
             pinned["sha256"] = files.sha256(name, "spec.parameters.csv")
@@ -125,30 +144,6 @@ def _check_patterns(chosen: Mapping[str, Sequence[str]], files: LocalFiles) -> N
         for position, pattern in enumerate(chosen[list_name]):
             if why := patterns.flaw(pattern):
                 files.problem(f"spec.outputs.{list_name}[{position}]", f"{pattern!r} is not a pattern: {why}")
-
-
-def _entries(uploads: Sequence[Any], files: LocalFiles, within: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-    """Yield `uploads` as mappings, with the @lists read."""
-    for position, entry in enumerate(uploads):
-        where = f"spec.uploads[{position}]" if not within else within[-1]
-        if isinstance(entry, str) and entry.startswith("@"):
-            name = entry[1:]
-            if name in within:
-                raise RequestError(f"{where}: the lists {' → '.join([*within, name])} name each other in a circle")
-            yield from _entries(_lines(files.read(name, where), name), files, (*within, name))
-        else:
-            upload = upload_of(entry)
-            written = {} if isinstance(entry, str) else entry
-            yield {**written, "src": upload.src, **({} if upload.dest is None else {"dest": upload.dest})}
-
-
-def _lines(content: bytes, name: str) -> list[str]:
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{name}: byte {error.start} is not UTF-8 text") from None
-    stripped = (line.strip() for line in lines)
-    return [line for line in stripped if line and not line.startswith("#")]
 
 
 def _check_placeholders(document: Mapping[str, Any], sweep: Sweep, files: LocalFiles) -> Definition:
@@ -183,73 +178,6 @@ def _header(path: Path) -> list[str]:
         return []
     delimiter = "\t" if path.suffix == ".tsv" else ","
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
-
-
-def _pin(entry: dict[str, Any], position: int, sweep: Sweep, files: LocalFiles) -> Iterator[dict[str, Any]]:
-    where = f"spec.uploads[{position}]"
-    if entry["src"].startswith("gs://"):
-        raise BackendError(f"{where}: {entry['src']}: files of a bucket need the gcp backend, which is not built yet")
-    if "sha256" in entry:
-        files.require(entry["sha256"], next(_sources(entry["src"], sweep)), where)
-        yield {"dest": default_dest(entry["src"]), **entry}
-    elif "files" in entry:
-        for file in entry["files"]:
-            files.require(file["sha256"], file["src"], where)
-        yield entry
-    elif _varies(entry["src"], sweep):
-        found = [file for src in _sources(entry["src"], sweep) for file in files.below(src, where)]
-        pinned = {file: _pinned_file(file, where, files) for file in found}
-        yield {**entry, "files": [{"src": file, **content} for file, content in pinned.items()]}
-    else:
-        # A `{{name}}` in src is a file called `{name}`; without other placeholders it names one thing.
-        yield from _pin_one(entry, next(_sources(entry["src"], sweep)), where, files, known=sweep.columns)
-
-
-def _pin_one(
-    entry: Mapping[str, Any], src: str, where: str, files: LocalFiles, *, known: Collection[str]
-) -> Iterator[dict[str, Any]]:
-    dest = entry.get("dest", default_dest(entry["src"]))
-    if not Path(src).is_absolute() and "dest" not in entry and ".." in Path(src).parts:
-        files.problem(where, f"{src!r} is outside {files.base}; say where it goes: {src}:{Path(src).name}")
-        return
-    for file in files.below(src, where):
-        suffix = placeholders.escaped(file[len(src.rstrip("/")) :], {*known, "index"})
-        pinned = {"src": entry["src"].rstrip("/") + suffix, "dest": dest.rstrip("/") + suffix}
-        yield {**pinned, **_pinned_file(file, where, files)}
-
-
-def _pinned_file(name: str, where: str, files: LocalFiles) -> dict[str, Any]:
-    digest = files.sha256(name, where)
-    if digest is None:
-        return {"sha256": "0" * 64, "executable": False}  # never seen: a problem has been noted
-    return {"sha256": digest, "executable": bool((files.base / name).stat().st_mode & 0o100)}
-
-
-def _varies(src: str, sweep: Sweep) -> bool:
-    return bool(_template(src, sweep).names)
-
-
-def _sources(src: str, sweep: Sweep) -> Iterator[str]:
-    """Yield each text that `src` becomes, once."""
-    template = _template(src, sweep)
-    if "index" in template.names and not sweep.seq:
-        raise RequestError(
-            f"spec.uploads: {src!r}: a row keeps its index while rows come and go, so no file is chosen by "
-            "{index}; name the file by a parameter, or use seq"
-        )
-    seen: set[str] = set()
-    for number, values in enumerate(sweep, start=1):
-        row = dict(zip(sweep.columns, values, strict=True))
-        rendered = template.render({**row, "index": str(number)})
-        if rendered not in seen:
-            seen.add(rendered)
-            yield rendered
-        if not template.names:
-            return
-
-
-def _template(src: str, sweep: Sweep) -> Template:
-    return placeholders.parse(src, {*sweep.columns, "index"}, "spec.uploads")
 
 
 def _check_image(image: str | None, backend: Backend) -> None:

@@ -25,15 +25,19 @@ def find_task(job: Job, index: int, backend: Backend) -> Task:
     return task
 
 
+def in_place(task: Task, backend: Backend) -> dict[str, Any] | None:
+    """Return result.json of a task if it is the one that was committed, and in its place."""
+    found = backend.objects.read_result(task.job, task.index) if task.result_generation else None
+    return found[1] if found and found[0] == task.result_generation else None
+
+
 def committed(task: Task, backend: Backend) -> dict[str, Any] | None:
     """Return result.json of a task if it is the one that was committed, moving it into place if need be."""
-    if not task.result_generation:
-        return None
-    found = backend.objects.read_result(task.job, task.index)
-    if found is None or found[0] != task.result_generation:
+    found = in_place(task, backend)
+    if found is None and task.result_generation:
         backend.objects.promote(task.job, task.index, task.result_generation)
-        found = backend.objects.read_result(task.job, task.index)
-    return found[1] if found and found[0] == task.result_generation else None
+        found = in_place(task, backend)
+    return found
 
 
 def fetch(name: str, tasks: Iterable[Task] | None, destination: Path, backend: Backend) -> tuple[int, int]:
@@ -81,3 +85,13 @@ def read_whole_log(task: Task, backend: Backend, *, start: int = 0) -> Iterator[
     while piece := read_log(task, backend, start=start):
         start += len(piece)
         yield piece
+
+
+def tidy(job: str, backend: Backend) -> None:
+    """Finish what workers, dead or just slower, left between a task's commit and its result's move into place."""
+    unpromoted = backend.objects.unpromoted(job)
+    records = backend.state.read([Key.task(job, index) for index, _ in unpromoted])
+    for index, generation in unpromoted:
+        task = records.get(Key.task(job, index))
+        if isinstance(task, Task) and task.result_generation == generation:
+            backend.objects.promote(job, index, generation)

@@ -60,6 +60,11 @@ def single() -> Sweep:
     return Sweep((), 1, partial(repeat, (), 1))
 
 
+def unknown() -> Sweep:
+    """Return the sweep of a job whose rows another job has yet to make: none."""
+    return Sweep((), 0, partial(repeat, (), 0))
+
+
 def from_seq(n: int) -> Sweep:
     """Return `n` rows that differ in their index alone."""
     _check_count(n, "spec.parameters.seq")

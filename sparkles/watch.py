@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
-from sparkles import recover, results
+from sparkles import needs, recover, results
 from sparkles.errors import BackendError, RequestError
-from sparkles.lifecycle import APPLY_PATIENCE, is_final
+from sparkles.lifecycle import APPLY_PATIENCE, Need, is_final
 from sparkles.model import OPEN, Job, Node, NodeState, Sample, Task, TaskState
 from sparkles.nodes import clusters_of, start_nodes
 from sparkles.ports import LOG_PIECE, Backend
 from sparkles.prepare import find_job
+from sparkles.settle import settle
 from sparkles.timing import timing
 
 Say = Callable[[str], None]
@@ -94,14 +95,20 @@ def poll(name: str, backend: Backend, *, deadline: float | None = None) -> Itera
             tick, looked = fresh, now
             counts = backend.state.counts(name)
             yield counts
-            if job.applying is None and not any(counts.get(state) for state in OPEN):
-                recover.settle(name, backend)
-                recover.tidy(name, backend)  # whoever was told that the job ended finds its results
+            if job.applying is None and job.waiting is None and not any(counts.get(state) for state in OPEN):
+                settle(name, backend)
+                results.tidy(name, backend)  # whoever was told that the job ended finds its results
                 return
             pause = max(_PAUSE, _SHARE * (time.monotonic() - now))
         if deadline is not None and now >= deadline:
             raise TimeoutError
         time.sleep(min(pause, _LONGEST))
+
+
+class BlockedError(BackendError):
+    """A job that waits, and will go on waiting until somebody does something."""
+
+    exit_code = 1
 
 
 class _Healer:
@@ -121,10 +128,11 @@ class _Healer:
         if now - self._healed >= self._pause:
             self._healed = now
             self._check_apply(job)
+            self._check_needs(job)
             # Counted before others are started, so that giving up leaves none behind.
             for node in recover.sweep(clusters_of(job, self._backend), self._backend):
                 self._note(node)
-            recover.settle(job.name, self._backend)
+            settle(job.name, self._backend)
             start_nodes(job, self._backend)
         return job
 
@@ -133,6 +141,22 @@ class _Healer:
         stuck = job.applying and time.time() - job.applying.progress > APPLY_PATIENCE
         if stuck and not self._backend.state.is_open(job.name):
             raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
+
+    def _check_needs(self, job: Job) -> None:
+        """Heal what the job waits for; do not wait for what somebody has to mend first."""
+        for name in needs.waited_for(job, self._backend):
+            needed = find_job(self._backend, name)
+            if needed is None:
+                raise BlockedError(f"job {job.name} waits for job {name}, which does not exist any more")
+            if problem := needs.problem(needed, self._backend):
+                raise BlockedError(f"job {name} cannot begin: {problem}")
+            if needs.standing([name], self._backend)[name] is Need.FAILED:
+                raise BlockedError(
+                    f"job {job.name} waits for job {name}, which has ended, but not all of its tasks succeeded; run "
+                    f"them again with 'sparkles retry {name}'"
+                )
+            if not needed.waiting:
+                recover.heal(needed, self._backend)
 
     def _note(self, node: Node) -> None:
         self._bad_starts += not node.worked
@@ -160,9 +184,12 @@ class Watcher:
         """Watch until the job has ended; return the counts of its tasks."""
         counts: Mapping[TaskState, int] = {}
         for counts in poll(self._name, self._backend):
-            nodes = self._nodes()
+            job = find_job(self._backend, self._name)
+            nodes = self._backend.state.nodes(job.cluster) if job else []
             if any(counts.get(state) for state in OPEN):
                 self.status(counts, nodes)
+            elif job and job.waiting:
+                self._say_once(f"waiting for {', '.join(job.waiting.needs)}")
             self._follow(nodes)
         if not self._tailed and sum(counts.values()) == 1:
             self._print_whole()
@@ -174,14 +201,13 @@ class Watcher:
         line, now = status_line(counts, nodes), time.monotonic()
         if line != self._coming:
             self._coming, self._since = line, now
-        settled = not counts.get(TaskState.CLAIMED) or now - self._since >= _FLICKER
-        if settled and line != self._line:
+        if not counts.get(TaskState.CLAIMED) or now - self._since >= _FLICKER:
+            self._say_once(line)
+
+    def _say_once(self, line: str) -> None:
+        if line != self._line:
             self._line = line
             self.say(line)
-
-    def _nodes(self) -> Sequence[Node]:
-        job = find_job(self._backend, self._name)
-        return self._backend.state.nodes(job.cluster) if job else []
 
     def _follow(self, nodes: Sequence[Node]) -> None:
         """Print what the tailed task has written; choose another when it has ended."""

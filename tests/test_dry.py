@@ -19,7 +19,7 @@ from sparkles.prepare import prepare
 READS = {
     StateStore: {"read", "is_open", "counts", "columns", "tasks", "jobs", "nodes", "tick", "close", "pending", "held"},
     ObjectStore: {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log", "unpromoted",
-                  "read_environment"},
+                  "read_environment", "read_output", "output_sha256"},
     Compute: {"lapsed", "last_words"},
 }  # fmt: skip
 PARTS = {StateStore: "state", ObjectStore: "objects", Compute: "compute"}

@@ -18,9 +18,10 @@ from sparkles.lifecycle import (
     Attempt,
     FencedError,
     MoveError,
+    Need,
     RetryPolicy,
 )
-from sparkles.model import Applying, JobState, NodeState, Reason, Sample, Stop, Task, TaskState
+from sparkles.model import Applying, JobState, NodeState, Reason, Sample, Stop, Task, TaskState, Waiting
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -255,9 +256,68 @@ def test_a_job_is_active_after_an_apply_whatever_it_was(state: JobState) -> None
     applying = Applying(token="t", digest="d", generation=2, progress=0.0)
     job = a_job(state=state, ended=5.0, applying=applying)
 
-    after = lifecycle.activate(job, generation=2, cluster="d", last_index=7, max_nodes=3)
+    after = lifecycle.activate(job, generation=2, cluster="d", last_index=7, max_nodes=3, scaled=5)
 
-    assert after == a_job(state=JobState.ACTIVE, generation=2, cluster="d", last_index=7, max_nodes=3)
+    assert after == a_job(state=JobState.ACTIVE, generation=2, cluster="d", last_index=7, max_nodes=3, scaled=5)
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_job_waits_after_an_apply_if_there_is_something_to_wait_for(state: JobState) -> None:
+    waiting = Waiting(needs=("a",), rerun="all")
+
+    after = lifecycle.activate(
+        a_job(state=state, ended=5.0),
+        generation=2,
+        cluster="c",
+        last_index=0,
+        max_nodes=1,
+        scaled=None,
+        waiting=waiting,
+    )
+
+    assert (after.state, after.waiting, after.ended) == (JobState.WAITING, waiting, None)
+    assert not lifecycle.may_finish(after)
+
+
+def test_the_kill_of_a_waiting_job_ends_its_wait() -> None:
+    waiting = a_job(state=JobState.WAITING, waiting=Waiting(needs=("a",)))
+
+    after = lifecycle.kill_job(waiting)
+
+    assert (after.state, after.waiting) == (JobState.KILLED, None)
+    assert lifecycle.may_finish(after)
+
+
+@pytest.mark.parametrize(
+    ("fields", "counts", "need"),
+    [
+        pytest.param({"state": JobState.FINISHED, "ended": 5.0}, {S: 3}, Need.MET, id="all succeeded"),
+        pytest.param({"state": JobState.FINISHED, "ended": 5.0}, {S: 3, F: 1}, Need.FAILED, id="one failed"),
+        pytest.param({"state": JobState.KILLED, "ended": 5.0}, {S: 3, K: 1}, Need.FAILED, id="killed"),
+        pytest.param({"state": JobState.KILLED}, {S: 3, C: 1}, Need.OPEN, id="being killed"),
+        pytest.param({"state": JobState.ACTIVE}, {S: 3}, Need.OPEN, id="about to end"),
+        pytest.param({"state": JobState.ACTIVE}, {S: 3, P: 1}, Need.OPEN, id="active"),
+        pytest.param({"state": JobState.WAITING, "waiting": Waiting(needs=("x",))}, {S: 3}, Need.OPEN, id="waiting"),
+        pytest.param(
+            {"state": JobState.FINISHED, "ended": 5.0, "applying": Applying(token="t", digest="d", generation=2, progress=0)},
+            {S: 3}, Need.OPEN, id="being applied",
+        ),
+    ],
+)  # fmt: skip
+def test_how_a_job_stands_for_those_that_need_it(fields, counts, need) -> None:
+    assert lifecycle.need_of(a_job(**fields), counts) is need
+
+
+def test_a_job_that_is_not_there_is_missing() -> None:
+    assert lifecycle.need_of(None, {}) is Need.MISSING
+
+
+def test_a_scaled_job_has_as_many_nodes_as_it_was_scaled_to() -> None:
+    job = a_job(max_nodes=2)
+
+    assert lifecycle.nodes_wanted_by(job) == 2
+    assert lifecycle.nodes_wanted_by(lifecycle.scale(job, 5)) == 5
+    assert lifecycle.scale(lifecycle.scale(job, 5), 2) == job
 
 
 # Applies

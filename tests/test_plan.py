@@ -12,6 +12,7 @@ from contracts.nouns import digest_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparkles import manifest as manifests
 from sparkles import plan
 from sparkles.indices import to_runs
 from sparkles.model import TaskColumns, TaskState
@@ -21,7 +22,13 @@ P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskS
 
 
 def a_document(**spec: Any) -> dict[str, Any]:
-    return {"metadata": {"labels": {}}, "spec": {"command": ["run", "{x}"], "nodes": {"max": 1}, **spec}}
+    document = {
+        "apiVersion": "sparkles/v1",
+        "kind": "Job",
+        "metadata": {"name": "j"},
+        "spec": {"command": ["run", "{x}"], **spec},
+    }
+    return manifests.with_defaults(document)
 
 
 @dataclass
@@ -43,7 +50,10 @@ class World:
         columns = TaskColumns(
             indices, b"".join(digest_of(self.tasks[i][0]) for i in indices), [self.tasks[i][1] for i in indices]
         )
-        return Observed(columns, self.document, 1, self.last_index, self.cluster)
+        return Observed(
+            tasks=columns, document=self.document, generation=1, last_index=self.last_index, cluster=self.cluster,
+            rows=lambda indices: {index: {"x": self.tasks[index][0]} for index in indices},
+        )  # fmt: skip
 
     def plan(self, rows: Sequence[str], *, rerun: Rerun = Rerun.NONE, **options: Any) -> Plan:
         return plan.make("j", wanted(rows, **options), self.observed(), rerun=rerun)
@@ -77,7 +87,11 @@ class World:
 
 
 def wanted(rows: Sequence[str], *, seq: bool = False, cluster: str = "c", document: Any = None) -> Desired:
-    return Desired(b"".join(map(digest_of, rows)), seq, document or a_document(), cluster)
+    digests = b"".join(map(digest_of, rows))
+    return Desired(
+        digests=digests, seq=seq, document=document or a_document(), cluster=cluster,
+        rows=lambda places: ({"x": rows[place]} for place in places),
+    )  # fmt: skip
 
 
 def a_world(rows: Sequence[str], state: TaskState = S, **options: Any) -> World:
@@ -87,7 +101,7 @@ def a_world(rows: Sequence[str], state: TaskState = S, **options: Any) -> World:
 
 
 def shown(made: Plan) -> list[tuple[str, list[int], bool]]:
-    return [(action.verb.value, list(action.indices), action.asks) for action in made.actions]
+    return [(action.verb.value, list(action.indices), bool(action.loss)) for action in made.actions]
 
 
 # Decisions
@@ -102,16 +116,16 @@ def test_there_is_a_decision_for_everything_that_can_be_observed() -> None:
     [
         pytest.param(P, "keep", "change", "remove", id="pending"),
         pytest.param(C, "keep", "change!", "remove!", id="claimed"),
-        pytest.param(S, "keep", "rerun", "remove!", id="succeeded"),
-        pytest.param(F, "keep", "rerun", "remove", id="failed"),
-        pytest.param(K, "keep", "rerun", "remove", id="killed"),
+        pytest.param(S, "keep", "change", "remove!", id="succeeded"),
+        pytest.param(F, "keep", "change", "remove", id="failed"),
+        pytest.param(K, "keep", "change", "remove", id="killed"),
     ],
 )
 def test_what_is_done_with_a_task_depends_on_its_state_and_its_row(state, same, changed, gone) -> None:
     world = a_world(["a", "b", "c"], state)
 
     found = {
-        index: action.verb.value + "!" * action.asks
+        index: action.verb.value + "!" * bool(action.loss)
         for rows in (["a", "edited", "c"], ["a", "b"])
         for action in world.plan(rows).actions
         for index in action.indices
@@ -148,12 +162,12 @@ def test_the_same_again_is_an_empty_plan(state: TaskState) -> None:
         pytest.param("bc", [2, 3], {"remove": [1]}, id="the first row less"),
         pytest.param("xabc", [4, 1, 2, 3], {"add": [4]}, id="a row inserted on top"),
         pytest.param("axbc", [1, 4, 2, 3], {"add": [4]}, id="a row inserted in between"),
-        pytest.param("axc", [1, 2, 3], {"rerun": [2]}, id="a row edited"),
-        pytest.param("xbc", [1, 2, 3], {"rerun": [1]}, id="the first row edited"),
-        pytest.param("abx", [1, 2, 3], {"rerun": [3]}, id="the last row edited"),
-        pytest.param("xyz", [1, 2, 3], {"rerun": [1, 2, 3]}, id="all rows edited"),
-        pytest.param("naxc", [4, 1, 2, 3], {"rerun": [2], "add": [4]}, id="one inserted on top, one edited"),
-        pytest.param("xc", [1, 3], {"rerun": [1], "remove": [2]}, id="which of two was edited cannot be known"),
+        pytest.param("axc", [1, 2, 3], {"change": [2]}, id="a row edited"),
+        pytest.param("xbc", [1, 2, 3], {"change": [1]}, id="the first row edited"),
+        pytest.param("abx", [1, 2, 3], {"change": [3]}, id="the last row edited"),
+        pytest.param("xyz", [1, 2, 3], {"change": [1, 2, 3]}, id="all rows edited"),
+        pytest.param("naxc", [4, 1, 2, 3], {"change": [2], "add": [4]}, id="one inserted on top, one edited"),
+        pytest.param("xc", [1, 3], {"change": [1], "remove": [2]}, id="which of two was edited cannot be known"),
         pytest.param("cba", [3, 2, 1], {}, id="sorted"),
         pytest.param("cdba", [3, 4, 2, 1], {"add": [4]}, id="sorted, with one more"),
     ],
@@ -162,8 +176,8 @@ def test_rows_are_found_again(rows, assigned, actions) -> None:
     made = a_world("abc").plan(list(rows))
 
     assert list(made.assigned) == assigned
-    found = {action.verb.value: list(action.indices) for action in made.actions if action.verb is not Verb.KEEP}
-    assert found == actions
+    verbs = {action.verb for action in made.actions} - {Verb.KEEP}
+    assert {verb.value: list(made.indices(verb)) for verb in verbs} == actions
 
 
 def test_sorting_runs_nothing_and_is_recorded() -> None:
@@ -210,7 +224,7 @@ def test_rerun_all_numbers_anew() -> None:
     made = world.apply("dcb", rerun=Rerun.ALL)
 
     assert list(made.assigned) == [1, 2, 3]
-    assert {verb for verb, _, _ in shown(made)} <= {"rerun", "add", "remove"}
+    assert {verb for verb, _, _ in shown(made)} <= {"change", "rerun", "add", "remove"}
     assert sorted(world.tasks.items()) == [(1, ("d", P)), (2, ("c", P)), (3, ("b", P))]
 
 
@@ -219,7 +233,7 @@ def test_rerun_all_of_what_has_ended_asks_nothing_and_of_what_runs_does() -> Non
     running = a_world("abc").end(C, 2, 3).plan("ab", rerun=Rerun.ALL)
 
     assert list(ended.asks) == []
-    assert [(action.verb, list(action.indices)) for action in running.asks] == [(Verb.CHANGE, [2]), (Verb.REMOVE, [3])]
+    assert [(action.verb, list(action.indices)) for action in running.asks] == [(Verb.RERUN, [2]), (Verb.REMOVE, [3])]
 
 
 def test_rerun_failed_runs_what_failed_or_was_killed_and_nothing_else() -> None:
@@ -243,8 +257,10 @@ def test_failed_tasks_are_kept_with_a_hint() -> None:
     ("spec", "settings"),
     [
         pytest.param({"nodes": {"max": 4}}, ["nodes.max 1 → 4"], id="nodes.max"),
-        pytest.param({"timeout": "2h"}, ["timeout"], id="a field that was not set"),
-        pytest.param({"retries": {"limit": 1}, "nodes": {"max": 2}}, ["nodes.max 1 → 2", "retries"], id="two"),
+        pytest.param({"timeout": "2h"}, ["timeout unset → 2h"], id="a field that was not set"),
+        pytest.param(
+            {"retries": {"limit": 1}, "nodes": {"max": 2}}, ["nodes.max 1 → 2", "retries.limit 0 → 1"], id="two"
+        ),
     ],
 )
 def test_settings_run_nothing_and_are_no_empty_plan(spec, settings) -> None:
@@ -266,7 +282,11 @@ def test_the_cause_of_a_change_is_what_was_changed() -> None:
 
     made = world.plan("xyz", document=a_document(image="r:2", env={"A": "1"}))
 
-    assert [action.cause for action in made.actions] == ["env, image r:1 → r:2"]
+    assert [action.cause for action in made.actions] == [
+        "env.A, image r:1 → r:2, parameters.x a → x",
+        "env.A, image r:1 → r:2, parameters.x b → y",
+        "env.A, image r:1 → r:2, parameters.x c → z",
+    ]
 
 
 def test_waiting_tasks_follow_their_job_to_other_machines_and_running_ones_stay() -> None:
@@ -288,9 +308,11 @@ def test_a_million_unchanged_rows_are_one_action() -> None:
     count = 100_000
     digests = b"".join(number.to_bytes(32, "big") for number in range(count))
     document = {**a_document(), "status": {"indices": f"1-{count}"}}
-    observed = Observed(TaskColumns(range(1, count + 1), digests, [S] * count), document, 1, count, "c")
+    tasks = TaskColumns(range(1, count + 1), digests, [S] * count)
+    observed = Observed(tasks=tasks, document=document, generation=1, last_index=count, cluster="c")
 
-    made = plan.make("j", Desired(digests, False, a_document(), "c"), observed)
+    desired = Desired(digests=digests, document=a_document(), cluster="c", rows=lambda _: ())
+    made = plan.make("j", desired, observed)
 
     assert len(made.actions) == 1
     assert made.is_empty
@@ -299,7 +321,7 @@ def test_a_million_unchanged_rows_are_one_action() -> None:
 def test_an_apply_that_was_cut_off_is_something_to_do() -> None:
     observed = replace(a_world("ab").observed(), cut_off=True)
 
-    made = plan.make("j", Desired(b"".join(map(digest_of, "ab")), False, a_document(), "c"), observed)
+    made = plan.make("j", wanted("ab"), observed)
 
     assert not made.is_empty
     assert "completes an apply that was cut off" in made.settings

@@ -13,12 +13,13 @@ from contracts.fakes import FakeCompute, a_backend, a_manifest, applied
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, put
 from contracts.objects import a_document
 
-from sparkles import recover
+from sparkles import recover, results
 from sparkles.errors import BackendError
 from sparkles.lifecycle import LOSS_LIMIT
 from sparkles.model import Applying, JobState, Key, NodeState, Reason, Stop, Task, TaskState
 from sparkles.ports import Backend, Result
 from sparkles.prepare import find_job
+from sparkles.settle import settle
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -153,7 +154,7 @@ def test_a_result_of_a_task_that_has_another_by_now_is_not_moved(backend) -> Non
     put(backend.state, a_job(), a_task(1, state=S, claim="other", result_generation="other"))
     publish(backend)
 
-    recover.tidy("j", backend)
+    results.tidy("j", backend)
 
     assert backend.objects.read_result("j", 1) is None
 
@@ -161,7 +162,7 @@ def test_a_result_of_a_task_that_has_another_by_now_is_not_moved(backend) -> Non
 def test_a_result_of_a_deleted_task_is_not_moved(backend) -> None:
     publish(backend)
 
-    recover.tidy("j", backend)
+    results.tidy("j", backend)
 
     assert list(backend.objects.results("j")) == []
 
@@ -242,7 +243,7 @@ def test_a_node_that_died_while_it_came_up_is_gone(backend, compute) -> None:
 def test_a_job_ends_when_its_tasks_have(backend, states, ends) -> None:
     put(backend.state, a_job(), *(a_task(index, state=state) for index, state in enumerate(states, start=1)))
 
-    recover.settle("j", backend)
+    settle("j", backend)
 
     assert job(backend).state is (JobState.FINISHED if ends else JobState.ACTIVE)
     assert (job(backend).ended is not None) is ends
@@ -250,10 +251,10 @@ def test_a_job_ends_when_its_tasks_have(backend, states, ends) -> None:
 
 def test_settling_twice_is_as_settling_once(backend) -> None:
     put(backend.state, a_job(), a_task(state=S))
-    recover.settle("j", backend)
+    settle("j", backend)
     before = job(backend)
 
-    recover.settle("j", backend)
+    settle("j", backend)
 
     assert job(backend) == before
 
@@ -262,7 +263,7 @@ def test_a_job_that_is_being_applied_does_not_end(backend) -> None:
     applying = Applying(token="t", digest="d", generation=2, progress=0.0)
     put(backend.state, a_job(applying=applying), a_task(state=S))
 
-    recover.settle("j", backend)
+    settle("j", backend)
 
     assert job(backend).state is JobState.ACTIVE
 
@@ -278,13 +279,13 @@ def test_an_apply_that_comes_between_keeps_the_job_open(backend, monkeypatch) ->
 
     monkeypatch.setattr(backend.state, "is_open", apply_after)
 
-    recover.settle("j", backend)
+    settle("j", backend)
 
     assert job(backend).state is JobState.ACTIVE
 
 
 def test_settling_a_job_that_is_not_there_is_nothing(backend) -> None:
-    recover.settle("none", backend)
+    settle("none", backend)
 
 
 # Stop, delete, heal

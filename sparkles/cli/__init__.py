@@ -27,6 +27,8 @@ COMMANDS = {
     "watch": ("follow", "Follow a job until it has ended."),
     "wait": ("follow", "Wait until a job has ended, without a word."),
     "kill": ("control", "Stop the tasks of a job that have not ended."),
+    "retry": ("again", "Run the tasks of a job again that failed or were killed."),
+    "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
     "fetch": ("control", "Copy the results of a job to a folder."),
     "version": ("about", "Print the version."),
@@ -34,7 +36,7 @@ COMMANDS = {
 
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"why", "retry", "scale", "report", "workflow", "config", "setup", "validate", "gc", "completion"}
+PLANNED = {"why", "report", "workflow", "config", "setup", "validate", "gc", "completion"}
 
 
 class Sparkles(click.Group):

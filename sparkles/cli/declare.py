@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import click
 
 from sparkles import manifest as manifests
-from sparkles import recover, watch
-from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.submission import carry_out, confirm, exit_code, follow, show, warn
+from sparkles.cli.context import Chosen, with_backend
+from sparkles.cli.submission import carry_out_or_heal, confirm, follow_all, show_all, warn
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.manifest import Manifest
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, prepare
+from sparkles.settle import begin_waiting
 
 _SUFFIXES = {".yaml", ".yml"}
 
@@ -25,6 +26,7 @@ _RERUN = click.option(
     help="Which unchanged tasks run again (none).",
 )  # fmt: skip
 _FILES = click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help="A manifest, a folder, or -.")
+_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out of the plan.")
 _OUTPUT = click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="Print the plan as this.")
 
 
@@ -32,15 +34,22 @@ _OUTPUT = click.option("-o", "--output", "form", type=click.Choice(["yaml", "jso
 @_FILES
 @_RERUN
 @_OUTPUT
+@_VERBOSE
 @click.option("--wait", is_flag=True, help="Watch the jobs until they have ended.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and do nothing.")
 @click.option("--force", is_flag=True, help="Take over from an apply of the job that has not ended.")
+@click.option(
+    "--check-generation",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Refuse if the job is not at this generation (0: not there yet): somebody has changed it meanwhile.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
 @click.argument("paths", nargs=-1)
 @with_backend
 def apply_cmd(
-    chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: str, form: str | None, wait: bool,
-    dry_run: bool, force: bool, yes: bool,
+    chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: str, form: str | None, verbose: bool,
+    wait: bool, dry_run: bool, force: bool, check_generation: int | None, yes: bool,
 ) -> None:  # fmt: skip
     """Make jobs what their manifests say.
 
@@ -51,32 +60,31 @@ def apply_cmd(
     """
     documents = _read([*paths, *files])
     backend = chosen.open(write=not dry_run)
+    if not dry_run:
+        begin_waiting(backend)
     prepared = _prepare_all(documents, backend, Rerun(rerun))
-    for one in prepared:
-        show(one, form)
+    _check_generation(prepared, check_generation)
+    show_all(prepared, form, verbose=verbose)
     if dry_run:
         return
     for one in prepared:
         confirm(one, yes=yes)
     for one in prepared:
-        if not one.plan.is_empty:
-            carry_out(one, backend, force=force)
-        elif one.job:
-            recover.heal(one.job, backend)
+        carry_out_or_heal(one, backend, force=force)
     if wait:
-        # A document that was asked for stays the only thing on stdout.
-        say = hint if form else click.echo
-        codes = [exit_code(follow(one.name, backend, watch.Watcher(one.name, backend, say))) for one in prepared]
-        sys.exit(max(codes, default=0))
+        follow_all([one.name for one in prepared], backend, quiet=form is not None)
 
 
 @click.command("diff")
 @_FILES
 @_RERUN
 @_OUTPUT
+@_VERBOSE
 @click.argument("paths", nargs=-1)
 @with_backend
-def diff_cmd(chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: str, form: str | None) -> None:
+def diff_cmd(
+    chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: str, form: str | None, verbose: bool
+) -> None:
     """Show what apply would do, and do nothing.
 
     Exits with 0 if there is nothing to do, with 1 if there are changes.
@@ -86,8 +94,7 @@ def diff_cmd(chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: 
       sparkles diff job.yaml
     """
     prepared = _prepare_all(_read([*paths, *files]), chosen.open(write=False), Rerun(rerun))
-    for one in prepared:
-        show(one, form)
+    show_all(prepared, form, verbose=verbose)
     sys.exit(int(any(not one.plan.is_empty for one in prepared)))
 
 
@@ -144,16 +151,46 @@ def _decode(content: bytes, source: str) -> str:
 
 
 def _prepare_all(documents: Sequence[Manifest], backend: Backend, rerun: Rerun) -> list[Prepared]:
-    prepared = [_prepare(manifest, backend, rerun) for manifest in documents]
-    for one in prepared:
+    """Prepare all documents, each after those that it needs."""
+    prepared: list[Prepared] = []
+    changing: set[str] = set()
+    for manifest in _in_order(documents):
+        one = _prepare(manifest, backend, rerun, changing)
         warn(one)
+        prepared.append(one)
+        if one.plan.touches_tasks or one.plan.waits:
+            changing.add(one.name)
     return prepared
 
 
-def _prepare(manifest: Manifest, backend: Backend, rerun: Rerun) -> Prepared:
+def _in_order(documents: Sequence[Manifest]) -> list[Manifest]:
+    """Return the documents as they were given, but each after those that it needs."""
+    by_name = {manifest.name: manifest for manifest in documents}
+    sorter = TopologicalSorter({name: [need for need in one.needs if need in by_name] for name, one in by_name.items()})
+    try:
+        return [by_name[name] for name in sorter.static_order()]
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        raise RequestError(f"spec.needs: these jobs need each other in a circle: {circle}") from None
+
+
+def _check_generation(prepared: Sequence[Prepared], expected: int | None) -> None:
+    if expected is None:
+        return
+    if len(prepared) != 1:
+        raise RequestError(f"--check-generation goes with one manifest; here are {len(prepared)}")
+    found = prepared[0].plan.generation
+    if found != expected:
+        raise BackendError(
+            f"job {prepared[0].name}: somebody has changed it: it is at generation {found}, not {expected}; look at "
+            f"it with 'sparkles get {prepared[0].name}'"
+        )
+
+
+def _prepare(manifest: Manifest, backend: Backend, rerun: Rerun, changing: Collection[str]) -> Prepared:
     """Prepare one of several; whatever is wrong with it is said with its file."""
     try:
-        return prepare(manifest, backend, rerun=rerun)
+        return prepare(manifest, backend, rerun=rerun, changing=changing)
     except SparklesError as error:
         error.args = ("\n".join(f"{manifest.source}: {line}" for line in str(error).splitlines()),)
         raise

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import click
 
 from sparkles import names, spec, watch
+from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.submission import exit_code, follow
+from sparkles.cli.submission import exit_code, follow, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
 
@@ -19,19 +20,28 @@ _TIMED_OUT = 124
 
 
 @click.command("watch")
+@click.option(
+    "--nodes", type=click.IntRange(min=1), metavar="N", help="Let at most N nodes serve the job, as scale does."
+)
+@click.option("--yes", is_flag=True, help="With --nodes: also for jobs of others.")
 @click.argument("job", default=names.LAST)
 @with_backend
-def watch_cmd(chosen: Chosen, job: str) -> None:
+def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
     """Follow a job until it has ended.
 
     Ctrl-C leaves the job running. Exits with 0 if all tasks succeeded, else with 1.
 
     \b
-    Example:
+    Examples:
       sparkles watch LAST
+      sparkles watch fit --nodes 20
     """
     backend = chosen.open()
-    name = names.one(job, backend.state.jobs()).name
+    found = names.one(job, backend.state.jobs())
+    name = found.name
+    if nodes:
+        require_owner(found, yes=yes)
+        hint(scaled(found, nodes, backend))
     sys.exit(exit_code(follow(name, backend, watch.Watcher(name, backend, click.echo))))
 
 

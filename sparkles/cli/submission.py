@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import click
 
@@ -18,6 +19,7 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared
+from sparkles.settle import settle
 
 #: Bytes from which on an upload can take more than a moment.
 _LONG_UPLOAD = 50_000_000
@@ -65,13 +67,31 @@ def warn(prepared: Prepared) -> None:
         hint(f"warning: {warning}")
 
 
-def show(prepared: Prepared, form: str | None = None) -> None:
-    """Print the plan, for people or as a document."""
-    if form:
-        print_document(plan_text.document(prepared.plan, **prepared.upload), form)
-        return
-    for line in plan_text.lines(prepared.plan, **prepared.upload):
-        click.echo(line)
+def show_all(prepared: Sequence[Prepared], form: str | None = None, *, verbose: bool = False) -> None:
+    """Print plans: for people, or one document a job."""
+    for one in prepared:
+        if form is None:
+            for line in plan_text.lines(one.plan, **one.upload, verbose=verbose):
+                click.echo(line)
+        else:
+            if form == "yaml" and len(prepared) > 1:
+                click.echo("---")
+            print_document(plan_text.document(one.plan, **one.upload), form)
+
+
+def carry_out_or_heal(prepared: Prepared, backend: Backend, *, force: bool = False) -> None:
+    """Apply what was prepared; if there is nothing to do, see to it that what runs has nodes."""
+    if not prepared.plan.is_empty:
+        carry_out(prepared, backend, force=force)
+    elif prepared.job:
+        recover.heal(prepared.job, backend)
+
+
+def follow_all(jobs: Sequence[str], backend: Backend, *, quiet: bool) -> NoReturn:
+    """Watch jobs to their ends and exit; if `quiet`, what is on stdout stays the only thing there."""
+    say = hint if quiet else click.echo
+    codes = [exit_code(follow(job, backend, watch.Watcher(job, backend, say))) for job in jobs]
+    sys.exit(max(codes, default=0))
 
 
 def carry_out(
@@ -89,7 +109,7 @@ def carry_out(
 
     recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
     job = apply.execute(prepared, backend, submitter(), force=force, before_nodes=before_nodes, uploaded=bar.update)
-    recover.settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
+    settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
     return job
 
 

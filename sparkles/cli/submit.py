@@ -10,18 +10,19 @@ from typing import Any
 
 import click
 
-from sparkles import authoring, names, recover, resolve, watch
+from sparkles import authoring, names, resolve, watch
 from sparkles import manifest as manifests
 from sparkles.authoring import Flags
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
-from sparkles.cli.submission import carry_out, confirm, exit_code, follow, require_owner, show, warn
+from sparkles.cli.submission import carry_out, confirm, exit_code, follow, require_owner, show_all, warn
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest, describe
 from sparkles.model import Job
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
 from sparkles.prepare import find_job, prepare
+from sparkles.settle import settle
 
 #: Flags of other schedulers → ours.
 _FOREIGN = {
@@ -108,7 +109,7 @@ def sub_cmd(
     if dry_run:
         prepared = prepare(manifest, backend, rerun=chosen_rerun)
         warn(prepared)
-        show(prepared)
+        show_all([prepared])
         return
     sys.exit(
         _submit(
@@ -155,7 +156,7 @@ def _submit(
 ) -> int:
     job = find_job(backend, manifest.name)
     if job:
-        recover.settle(job.name, backend)
+        settle(job.name, backend)
         _require_ended(job, backend, explicit=explicit, yes=yes)
     prepared = prepare(manifest, backend, rerun=rerun)
     warn(prepared)
@@ -176,7 +177,7 @@ def _submit(
 def _require_ended(job: Job, backend: Backend, *, explicit: bool, yes: bool) -> None:
     """Refuse to submit over a job that still runs, unless told what to do with its tasks."""
     require_owner(job, yes=yes)
-    if not explicit and backend.state.is_open(job.name):
+    if not explicit and (job.waiting or backend.state.is_open(job.name)):
         raise RequestError(
             f"job {job.name} has tasks that have not ended; follow it with 'sparkles watch {job.name}', stop it with "
             f"'sparkles kill {job.name}', choose another name with -n, or say --rerun all to start it anew"

@@ -31,6 +31,12 @@ class Manifest:
         """The name in its metadata."""
         return str(self.document["metadata"]["name"])
 
+    @property
+    def needs(self) -> list[str]:
+        """The jobs that must succeed before this one."""
+        found: list[str] = self.document["spec"].get("needs", [])
+        return found
+
 
 def read(text: str, *, source: str, base: Path) -> list[Manifest]:
     """Return the manifests of a YAML text, none if it is empty; all that is wrong is one ProblemsError."""

@@ -18,7 +18,7 @@ from typing import Any
 from sparkles.errors import LaunchError, SparklesError
 from sparkles.lifecycle import Attempt
 from sparkles.model import Reason, Sample, Task
-from sparkles.ports import Backend, Ending, Launch, Result, Running, Runtime
+from sparkles.ports import Backend, Ending, Launch, Output, Result, Running, Runtime
 from sparkles.timing import Timing
 from sparkles.worker import outputs
 from sparkles.worker.definitions import Assignment
@@ -291,9 +291,15 @@ class Execution:
             "peakMemory": ending.peak_memory,
             "node": self._node,
             "host": os.uname().nodename,
-            "files": [{"name": output.name, "size": output.size} for output in found.outputs],
+            "files": [_listed(output) for output in found.outputs],
         }
         return {**document, "notes": list(found.notes)} if found.notes else document
+
+
+def _listed(output: Output) -> dict[str, Any]:
+    """Return what result.json says of a file."""
+    listed: dict[str, Any] = {"name": output.name, "size": output.size}
+    return {**listed, "executable": True} if os.access(output.path, os.X_OK) else listed
 
 
 def _append(log: Path, text: str) -> None:

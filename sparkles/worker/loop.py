@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from sparkles import lifecycle, recover
+from sparkles import lifecycle
 from sparkles.errors import SparklesError
 from sparkles.lifecycle import Attempt, FencedError, RetryPolicy
 from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Stop, Task, TaskState, Writes
@@ -25,6 +25,7 @@ from sparkles.prepare import find_job
 from sparkles.timing import Timing
 from sparkles.worker.attempt import Ended, Execution
 from sparkles.worker.definitions import Definitions
+from sparkles.worker.settler import Settler
 from sparkles.worker.slots import Slots, report
 from sparkles.worker.speech import say
 from sparkles.worker.turn import Turn
@@ -54,7 +55,11 @@ class Worker:
         self._measured: set[tuple[str, int]] = set()
         #: Whether tasks of another job come next: then nothing is claimed ahead.
         self._careful = False
+        self._settler = Settler(reopen=backend.reopen, call=place.call)
+        #: Jobs of which a task has ended here, to be settled.
         self._touched: set[str] = set()
+        #: Whether all that this node might have to settle has been, since it last had work.
+        self._settled_all = False
         self._may_find = True
         self._terminated = False
 
@@ -77,6 +82,7 @@ class Worker:
             raise
         finally:
             self._slots.close()
+            self._settler.close()
         self._slots.join()
 
     def _adopt(self) -> None:
@@ -139,7 +145,7 @@ class Worker:
             return
         now = self._place.clock()
         moments = [self._beat_due, self._next_look(), self._lease_end - self._timing.kill_margin]
-        if not self._slots.held:
+        if not self._slots.held and not self._settler.is_busy:
             moments.append(self._idle_since + self._linger)
         monotonic = time.monotonic()
         timeout = min([moment - now for moment in moments] + [tick - monotonic for tick in self._slots.next_ticks()])
@@ -268,6 +274,7 @@ class Worker:
         for task in written.values():
             if not isinstance(task, Task) or task.claim not in tokens:
                 continue
+            self._settled_all = False
             try:
                 assignment = self._definitions.assignment(task)
             except Exception as error:  # noqa: BLE001 - one unreadable task must not take the worker down
@@ -301,30 +308,43 @@ class Worker:
     def _settle(self, now: float) -> None:
         """End the jobs whose last task this node may have ended."""
         self._settled = now
-        for job in list(self._touched):
-            try:
-                recover.settle(job, self._backend)
-            except SparklesError as error:
-                say(f"node {self._node.name}: {error}")
-                return  # the next step tries again
-            self._touched.discard(job)
+        self._settler.put(self._touched)
+        self._touched.clear()
 
     def _is_done(self) -> bool:
         """Say whether the node may go; if so, it has announced that and found nothing new since."""
         if self._slots.held or self._slots.have_ended:
             return False
-        idle = self._place.clock() - self._idle_since
-        if not self._terminated and (self._may_find or idle < self._linger):
+        if not self._terminated and not self._may_leave():
             return False
-        self._move_node(lifecycle.leave)
+        try:
+            return self._leaves()
+        except SparklesError as error:
+            say(f"node {self._node.name}: {error}")
+            time.sleep(_RETRY)
+            return False
+
+    def _leaves(self) -> bool:
+        """Announce that the node goes, and go if nothing new has come by then."""
+        if self._node.state is NodeState.ALIVE:
+            self._move_node(lifecycle.leave)
         if not self._terminated and self._backend.state.pending(self._node.cluster, limit=1):
             self._move_node(lifecycle.stay)
             self._may_find = True
             return False
-        for job in self._backend.state.jobs():
-            if job.cluster == self._node.cluster:
-                recover.settle(job.name, self._backend)
         self._move_node(lifecycle.go)
+        return True
+
+    def _may_leave(self) -> bool:
+        """Say whether there is nothing left to wait for or to settle, which may bring new work."""
+        idle = self._place.clock() - self._idle_since
+        if self._may_find or idle < self._linger or self._settler.is_busy:
+            return False
+        if not self._settled_all:
+            self._settled_all = self._may_find = True
+            jobs = self._backend.state.jobs()
+            self._settler.put(job.name for job in jobs if job.waiting or job.cluster == self._node.cluster)
+            return False
         return True
 
     def _still_mine(self, records: Records) -> Node:

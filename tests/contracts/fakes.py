@@ -163,7 +163,11 @@ def a_backend(root: Path, **parts: Any) -> Backend:
         "host": ScriptedRuntime(),
         "default_linger": 0.0,
     }
-    return Backend(name="local", worker="w", **{**known, **parts})
+
+    def reopen() -> Backend:
+        return a_backend(root, **{**parts, "state": SqliteState(home.state)})
+
+    return Backend(name="local", worker="w", reopen=reopen, **{**known, **parts})
 
 
 def a_manifest(base: Path, command: Any = ("true",), *, name: str = "j", **spec: Any) -> Manifest:

@@ -29,16 +29,19 @@ def local_backend(home: Home, *, write: bool, slots: int | None = None, host: Ru
     """Return the backend of this machine. Nothing is made before the first write; without `write` nothing at all."""
     if write:
         require_folder(home.root)
+    hashes = HashCache(home.hashes, write=write)
     return Backend(
         name="local",
         state=SqliteState(home.state if write or home.state.exists() else None, lazy=True),
-        objects=DirectoryObjects(home),
+        objects=DirectoryObjects(home, hashes),
         compute=LocalCompute(home, timing()),
-        hashes=HashCache(home.hashes, write=write),
+        hashes=hashes,
+        reopen=lambda: local_backend(home, write=write, slots=slots, host=host),
         worker=_program_digest(),
         host=host or HostRuntime(home.root),
         default_slots=slots or os.cpu_count() or 1,
         default_linger=_LINGER,
+        most_nodes=1,  # more slots do what more processes would
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from sparkles.backends.local.filesystem import make_folder
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
-from sparkles.ports import LOG_PIECE, Output, Result
+from sparkles.ports import LOG_PIECE, Hashes, Output, Result
 
 _CHUNK = 1 << 20
 
@@ -28,8 +28,10 @@ _CHUNK = 1 << 20
 class DirectoryObjects:
     """ObjectStore in a directory."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, hashes: Hashes | None = None) -> None:
+        """Use the folder of `home`; `hashes` spare reading the same output again and again."""
         self._home = home
+        self._hashes = hashes
         self._layout = Layout(home.objects)
 
     def url(self, job: str) -> str:
@@ -156,6 +158,22 @@ class DirectoryObjects:
         document: dict[str, Any] = json.loads(text)
         return document["claim"], document
 
+    def read_output(self, job: str, index: int, name: str) -> bytes:
+        """See ObjectStore."""
+        with _named(job, index, name):
+            return (self._layout.result(job, index) / name).read_bytes()
+
+    def output_sha256(self, job: str, index: int, name: str) -> str:
+        """See ObjectStore."""
+        path = self._layout.result(job, index) / name
+        with _named(job, index, name):
+            return self._hashes.sha256(path) if self._hashes else hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def keep_output(self, job: str, index: int, name: str, digest: str) -> None:
+        """See ObjectStore."""
+        with _named(job, index, name):
+            self.put_blob(self._layout.result(job, index) / name, digest)
+
     def fetch(self, job: str, index: int, destination: Path) -> int:
         """See ObjectStore."""
         total = 0
@@ -225,6 +243,15 @@ class DirectoryObjects:
     def _empty(self, doomed: Path | None) -> None:
         if doomed:
             shutil.rmtree(doomed, ignore_errors=True)
+
+
+@contextmanager
+def _named(job: str, index: int, name: str) -> Iterator[None]:
+    """Say of which result a file is that is not there."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise BackendError(f"the result of {job}.{index} has no file {name!r} any more") from None
 
 
 def _read_from(path: Path, start: int, limit: int) -> bytes:

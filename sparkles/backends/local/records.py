@@ -21,16 +21,21 @@ from sparkles.model import (
     Stop,
     Task,
     TaskState,
+    Waiting,
 )
 
 #: Raised by one with each change of `SCHEMA`; an older file is migrated, a newer one refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+#: What makes a file of each version one of the next.
+MIGRATIONS = {1: ["ALTER TABLE job ADD COLUMN scaled INTEGER", "ALTER TABLE job ADD COLUMN waiting TEXT"]}
 
 SCHEMA = """
 CREATE TABLE job (
   name TEXT PRIMARY KEY, state TEXT NOT NULL, generation INTEGER NOT NULL, cluster TEXT NOT NULL,
   owner TEXT NOT NULL, submitted REAL NOT NULL, ended REAL, last_index INTEGER NOT NULL,
-  max_nodes INTEGER NOT NULL, applying TEXT, environment TEXT, version INTEGER NOT NULL);
+  max_nodes INTEGER NOT NULL, scaled INTEGER, waiting TEXT, applying TEXT, environment TEXT,
+  version INTEGER NOT NULL);
 CREATE TABLE task (
   job TEXT NOT NULL, "index" INTEGER NOT NULL, row TEXT NOT NULL, digest BLOB NOT NULL,
   generation INTEGER NOT NULL, cluster TEXT NOT NULL, state TEXT NOT NULL, node TEXT, claim TEXT, stop TEXT,
@@ -74,6 +79,7 @@ def encode(record: Record) -> tuple[Any, ...]:
             return (
                 record.name, record.state.value, record.generation, record.cluster, record.owner,
                 record.submitted, record.ended, record.last_index, record.max_nodes,
+                record.scaled, json.dumps(asdict(record.waiting)) if record.waiting else None,
                 json.dumps(asdict(record.applying)) if record.applying else None,
                 record.environment, record.version,
             )  # fmt: skip
@@ -102,7 +108,15 @@ def job_from(row: Sequence[Any]) -> Job:
     """Read a job back."""
     values = dict(zip(COLUMNS["job"], row, strict=True))
     applying = Applying(**json.loads(values["applying"])) if values["applying"] else None
-    return Job(**{**values, "state": JobState(values["state"]), "applying": applying})
+    waiting = json.loads(values["waiting"]) if values["waiting"] else None
+    return Job(
+        **{
+            **values,
+            "state": JobState(values["state"]),
+            "waiting": Waiting(**{**waiting, "needs": tuple(waiting["needs"])}) if waiting else None,
+            "applying": applying,
+        }
+    )
 
 
 def node_from(row: Sequence[Any]) -> Node:

@@ -64,8 +64,19 @@ class SqliteState:
 
     def _prepare(self, path: Path | None) -> None:
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        if self._version(path) == 0:
+        version = self._version(path)
+        if version == 0:
             _fill(self._connection)
+        elif version < records.SCHEMA_VERSION:
+            self._migrate(path)
+
+    def _migrate(self, path: Path | None) -> None:
+        """Bring an older file up to date. Programs that were started before and know it as it was can go on."""
+        with self._transaction():
+            for version in range(self._version(path), records.SCHEMA_VERSION):  # read again: another may have done it
+                for statement in records.MIGRATIONS[version]:
+                    self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version = {records.SCHEMA_VERSION}")
 
     def _version(self, path: Path | None) -> int:
         version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]

@@ -1,0 +1,107 @@
+"""Changes: in which fields two pinned documents differ, in words, and what a change of each field does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sparkles.errors import RequestError
+from sparkles.manifest import update_policy
+
+#: The most characters of a value, and the most files, that are shown.
+_LENGTH, _FILES = 40, 3
+
+Document = Mapping[str, Any]
+
+
+class Change(NamedTuple):
+    """One difference between two documents."""
+
+    #: The field of `spec`, or `labels`.
+    field: str
+    #: For example "image a → b".
+    text: str
+    #: What it does: `live`, `next-attempt` or `rerun`.
+    policy: str
+
+
+def between(old: Document, new: Document) -> list[Change]:
+    """Return all that differs between two documents, by field."""
+    before, after = _fields(old), _fields(new)
+    return [
+        Change(field, text, _policy(field))
+        for field in sorted({*before, *after})
+        if before.get(field) != after.get(field)
+        for text in _texts(field, before.get(field), after.get(field))
+    ]
+
+
+def arrow(name: str, before: Any, after: Any) -> str:
+    """Return what a value was and is.
+
+    >>> arrow("nodes.max", 1, None)
+    'nodes.max 1 → unset'
+    """
+    return f"{name} {_short(before)} → {_short(after)}"
+
+
+def _policy(field: str) -> str:
+    """Return what a change of the field does. One that only a newer sparkles knows is taken to be harmless."""
+    try:
+        return update_policy(field)
+    except RequestError:
+        return "live"
+
+
+def _fields(document: Document) -> dict[str, Any]:
+    return {"labels": document["metadata"].get("labels"), **document["spec"]}
+
+
+def _texts(field: str, before: Any, after: Any) -> list[str]:
+    match field, before, after:
+        case "uploads", _, _:
+            return [_uploads(before or [], after or [])]
+        case "parameters", _, _:
+            return [field]  # what became of the rows is said of each task
+        case "env", _, _:  # the values may be nobody's business
+            return [f"env.{name}" for name in _differing(before or {}, after or {})]
+        case _, dict(), dict():
+            names = _differing(before, after)
+            return [arrow(f"{field}.{name}", before.get(name), after.get(name)) for name in names]
+        case "command", list(), list() if len(before) == len(after):
+            words = zip(before, after, strict=True)
+            return [arrow(f"command[{n}]", a, b) for n, (a, b) in enumerate(words) if a != b]
+        case _, list() | dict(), _:
+            return [field]
+        case _, _, list() | dict():
+            return [field]
+    return [arrow(field, before, after)]
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+
+
+def _uploads(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> str:
+    """Return which uploaded files differ, e.g. "uploads: a.txt changed, b.txt new"."""
+    old, new = dict(_files(before)), dict(_files(after))
+    words = [
+        f"{name} {'new' if name not in old else 'gone' if name not in new else 'changed'}"
+        for name in _differing(old, new)
+    ]
+    more = [f"{len(words) - _FILES} more"] if len(words) > _FILES else []
+    return f"uploads: {', '.join([*words[:_FILES], *more]) or 'their order'}"
+
+
+def _files(uploads: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the name of each uploaded file, and all that a task sees of it."""
+    return [
+        (file["src"], (entry.get("dest"), file.get("sha256"), file.get("executable")))
+        for entry in uploads
+        for file in entry.get("files", [entry])
+    ]
+
+
+def _short(value: Any) -> str:
+    text = "unset" if value is None else str(value)
+    return text if len(text) <= _LENGTH else text[: _LENGTH - 1] + "…"

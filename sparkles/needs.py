@@ -1,0 +1,98 @@
+"""Needs: how the jobs stand that another one needs. Looks; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sparkles import lifecycle
+from sparkles.errors import RequestError, nearest
+from sparkles.lifecycle import Need
+from sparkles.model import Job, JobState, Key
+from sparkles.ports import Backend
+from sparkles.references import reference
+
+
+def standing(names: Sequence[str], backend: Backend) -> dict[str, Need]:
+    """Return how each of these jobs stands."""
+    jobs = _jobs(names, backend)
+    return {name: lifecycle.need_of(jobs.get(name), backend.state.counts(name)) for name in names}
+
+
+def unmet(document: Mapping[str, Any], backend: Backend, *, changing: Collection[str]) -> list[str]:
+    """Return the needs of a manifest that are not met; those of jobs that are `changing` never are.
+
+    Raises RequestError for a need that nothing can meet: a job that does not exist, or that waits for this one.
+    """
+    name, needs = document["metadata"]["name"], document["spec"].get("needs", [])
+    if not needs:
+        return []
+    found = standing(needs, backend)
+    missing = [n for n in needs if found[n] is Need.MISSING and n not in changing and not _is_pinned(document, n)]
+    if missing:
+        known = [job.name for job in backend.state.jobs()]
+        raise RequestError(
+            f"spec.needs: there is no job {missing[0]!r}{nearest(missing[0], known)}; apply it first, or together "
+            "with this one"
+        )
+    _refuse_circle(name, needs, backend)
+    return [n for n in needs if n in changing or found[n] in (Need.OPEN, Need.FAILED)]
+
+
+def waited_for(job: Job, backend: Backend) -> list[str]:
+    """Return the jobs that a job waits for, at any remove, itself first; nothing if it does not wait."""
+    found: list[str] = []
+    names = [job.name] if job.waiting else []
+    while names:
+        name = names.pop()
+        if name not in found:
+            found.append(name)
+            needed = _jobs([name], backend).get(name)
+            names += needed.waiting.needs if needed and needed.waiting else ()
+    return found
+
+
+def problem(job: Job, backend: Backend) -> str | None:
+    """Return why a waiting job cannot begin, if that still holds."""
+    waiting = job.waiting
+    holds = waiting and waiting.tried in ("", fingerprint(waiting.needs, backend))
+    return waiting.problem if waiting and holds else None
+
+
+def fingerprint(names: Sequence[str], backend: Backend) -> str:
+    """Return a text that changes when one of these jobs is applied, runs or ends again."""
+    jobs = _jobs(names, backend)
+    return " ".join(f"{name}:{job.generation}:{job.submitted}:{job.ended}" for name, job in sorted(jobs.items()))
+
+
+def _jobs(names: Sequence[str], backend: Backend) -> dict[str, Job]:
+    records = backend.state.read([Key.job(name) for name in names])
+    return {job.name: job for job in records.values() if isinstance(job, Job)}
+
+
+def _is_pinned(document: Mapping[str, Any], need: str) -> bool:
+    """Say whether all that a manifest refers to of a job is fixed already, and it refers to something."""
+    spec = document["spec"]
+    table = spec.get("parameters", {})
+    found = [(table.get("csv", ""), "sha256" in table)]
+    for entry in spec.get("uploads", []):
+        src = entry if isinstance(entry, str) else entry["src"]
+        found.append((src, not isinstance(entry, str) and ("sha256" in entry or "files" in entry)))
+    fixed = [is_fixed for src, is_fixed in found if (refers := reference(src)) and refers.job == need]
+    return bool(fixed) and all(fixed)
+
+
+def _refuse_circle(name: str, needs: Sequence[str], backend: Backend) -> None:
+    """Refuse needs that wait, at some remove, for the job itself."""
+    paths = [[name, need] for need in needs]
+    seen: set[str] = set()
+    while paths:
+        path = paths.pop()
+        if path[-1] == name:
+            raise RequestError(f"spec.needs: these jobs need each other in a circle: {' → '.join(path)}")
+        if path[-1] in seen:
+            continue
+        seen.add(path[-1])
+        job = _jobs([path[-1]], backend).get(path[-1])
+        if job and job.waiting and job.state is JobState.WAITING:
+            paths += [[*path, need] for need in job.waiting.needs]

@@ -1,0 +1,165 @@
+"""Draft: the decision for each row, and for each task that has none any more; and why."""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from enum import Enum
+from itertools import compress
+from typing import NamedTuple
+
+from sparkles.changes import Change
+from sparkles.indices import from_runs
+from sparkles.model import OPEN, TaskState
+from sparkles.plan import matching
+from sparkles.plan.causes import DETAILED, Causes, common
+from sparkles.plan.nouns import BYTES, Action, Desired, Loss, Observed, Rerun, Verb
+
+P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
+
+
+class Relation(str, Enum):
+    """How an observed task relates to the manifest."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+class Decision(NamedTuple):
+    """What to do with a task, and what is lost by it."""
+
+    verb: Verb
+    loss: Loss | None = None
+
+
+DECISIONS: Mapping[tuple[Relation, TaskState], Decision] = {
+    (Relation.SAME, P): Decision(Verb.KEEP),
+    (Relation.SAME, C): Decision(Verb.KEEP),
+    (Relation.SAME, S): Decision(Verb.KEEP),
+    (Relation.SAME, F): Decision(Verb.KEEP),
+    (Relation.SAME, K): Decision(Verb.KEEP),
+    (Relation.CHANGED, P): Decision(Verb.CHANGE),
+    (Relation.CHANGED, C): Decision(Verb.CHANGE, Loss.RUN),
+    (Relation.CHANGED, S): Decision(Verb.CHANGE),
+    (Relation.CHANGED, F): Decision(Verb.CHANGE),
+    (Relation.CHANGED, K): Decision(Verb.CHANGE),
+    (Relation.GONE, P): Decision(Verb.REMOVE),
+    (Relation.GONE, C): Decision(Verb.REMOVE, Loss.RUN),
+    (Relation.GONE, S): Decision(Verb.REMOVE, Loss.RESULT),
+    (Relation.GONE, F): Decision(Verb.REMOVE),
+    (Relation.GONE, K): Decision(Verb.REMOVE),
+}
+
+
+class Draft:
+    """What becomes of each row and of each task that has none: the numbers of a plan, before its words."""
+
+    def __init__(self, desired: Desired, observed: Observed, *, rerun: Rerun, retry: Collection[int]) -> None:
+        self._desired, self._observed = desired, observed
+        self._rerun, self._retry = rerun, retry
+        self._moves = bool(observed.cluster) and observed.cluster != desired.cluster
+        self._groups: defaultdict[tuple[Verb, str, Loss | None], array[int]] = defaultdict(lambda: array("q"))
+        #: Places in the sweep of rows whose task has another digest.
+        self._changed = array("q")
+        self.assigned = self._assign()
+        self.verbs = bytearray(len(self.assigned))
+        #: Tasks that stay as they are, and have yet to end.
+        self.still_open = 0
+        self._left = bytearray(b"\1") * len(observed.tasks)
+        self._decide_rows()
+
+    @property
+    def highest(self) -> int:
+        """The highest index of any row."""
+        return max(self.assigned)
+
+    @property
+    def to_run(self) -> int:
+        """How many tasks run, or run again."""
+        return len(self.verbs) - self.verbs.count(BYTES[Verb.KEEP])
+
+    def _assign(self) -> Sequence[int]:
+        """Return the index of each row."""
+        if self._desired.seq or self._rerun is Rerun.ALL:
+            return range(1, len(self._desired) + 1)
+        status = (self._observed.document or {}).get("status", {})
+        return matching.assign(
+            self._desired.digests,
+            self._observed.tasks,
+            order=from_runs(status.get("indices", "")),
+            last_index=self._observed.last_index,
+        )
+
+    def _decide_rows(self) -> None:
+        place = matching.places(self._observed.tasks.indices)
+        for row, index in enumerate(self.assigned):
+            position = place(index)
+            verb = Verb.ADD if position == matching.NOWHERE else self._decide_row(row, index, position)
+            self.verbs[row] = BYTES[verb]
+            if verb is Verb.ADD:
+                self._add(Decision(verb), "", index)
+
+    def _decide_row(self, row: int, index: int, position: int) -> Verb:
+        """Decide about a row that has a task. If that has changed, the cause is found later, for all at once."""
+        tasks = self._observed.tasks
+        state = tasks.states[position]
+        self._left[position] = 0
+        if matching.digest_at(tasks.digests, position) != matching.digest_at(self._desired.digests, row):
+            self._changed.append(row)
+            return DECISIONS[Relation.CHANGED, state].verb
+        decision, cause = self._decide_same(index, state)
+        self.still_open += decision.verb is Verb.KEEP and state in OPEN
+        self._add(decision, cause, index)
+        return decision.verb
+
+    def _decide_same(self, index: int, state: TaskState) -> tuple[Decision, str]:
+        if index in self._retry:
+            return Decision(Verb.RERUN), "retry"
+        if self._rerun is Rerun.ALL or (self._rerun is Rerun.FAILED and state in (F, K)):
+            return Decision(Verb.RERUN, DECISIONS[Relation.CHANGED, state].loss), f"--rerun {self._rerun.value}"
+        if state is P and self._moves:
+            return Decision(Verb.CHANGE), "resources"
+        return DECISIONS[Relation.SAME, state], ""
+
+    def _add(self, decision: Decision, cause: str, index: int) -> None:
+        self._groups[decision.verb, cause, decision.loss].append(index)
+
+    def actions(self, differences: Sequence[Change]) -> Sequence[Action]:
+        """Return as few actions as there are different (verb, cause, loss), those that keep first."""
+        self._decide_changed(differences)
+        self._decide_gone()
+        order = list(Verb)
+        groups = sorted(self._groups.items(), key=lambda group: (order.index(group[0][0]), group[0][2] or ""))
+        return [Action(verb=verb, indices=indices, cause=cause, loss=loss) for (verb, cause, loss), indices in groups]
+
+    def _decide_changed(self, differences: Sequence[Change]) -> None:
+        tasks, place = self._observed.tasks, matching.places(self._observed.tasks.indices)
+        for row, cause in zip(self._changed, self._causes(differences), strict=True):
+            index = self.assigned[row]
+            decision = DECISIONS[Relation.CHANGED, tasks.states[place(index)]]
+            self._add(decision, cause, index)
+
+    def _causes(self, differences: Sequence[Change]) -> Iterator[str]:
+        """Yield why each changed task is not what it was."""
+        if len(self._changed) > DETAILED:
+            yield from [common(differences)] * len(self._changed)
+            return
+        causes = Causes(differences, self._observed.document)
+        indices = [self.assigned[row] for row in self._changed]
+        before = self._observed.rows(indices)
+        after = self._desired.rows(self._changed)
+        for row, index, values in zip(self._changed, indices, after, strict=True):
+            digest = matching.digest_at(self._desired.digests, row)
+            yield causes.of(before.get(index, values), values, index=index, digest=digest)
+
+    def _decide_gone(self) -> None:
+        tasks = self._observed.tasks
+        source = self._desired.document["spec"].get("parameters", {}).get("csv", "the manifest")
+        for index, state in compress(zip(tasks.indices, tasks.states, strict=True), self._left):
+            decision = DECISIONS[Relation.GONE, state]
+            # Replacing a finished job as a whole is what `--rerun all` says: only running tasks are asked about.
+            if self._rerun is Rerun.ALL and state is not C:
+                decision = Decision(decision.verb)
+            self._add(decision, f"no longer in {source}", index)

@@ -1,0 +1,98 @@
+"""Make: desired and observed in, a plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from sparkles import changes, lifecycle
+from sparkles.changes import Change
+from sparkles.indices import to_runs
+from sparkles.model import NodeState, TaskState
+from sparkles.plan.draft import Draft
+from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff
+
+_COMPLETES = "completes an apply that was cut off"
+
+
+def make(
+    job: str, desired: Desired, observed: Observed, *, rerun: Rerun = Rerun.NONE, retry: Collection[int] = ()
+) -> Plan:
+    """Decide what makes the observed job what the manifest wants.
+
+    `rerun` says which unchanged tasks run again; `retry` holds the indices of others that do.
+    """
+    differences = changes.between(observed.document, desired.document) if observed.document else []
+    scaled = observed.scaled if not _concerns(differences, "nodes.max") else None
+    if desired.waits:
+        return _waiting(job, desired, observed, differences, scaled)
+    draft = Draft(desired, observed, rerun=rerun, retry=retry)
+    made = Plan(
+        job=job,
+        generation=observed.generation,
+        actions=draft.actions(differences),
+        assigned=draft.assigned,
+        verbs=bytes(draft.verbs),
+        last_index=max(observed.last_index, draft.highest),
+        scaled=scaled,
+        staff=_staff(draft, desired, observed, most=scaled or desired.max_nodes),
+        hints=_hints(observed, rerun, retry),
+    )
+    return replace(made, settings=_settings(differences, observed, made))
+
+
+def _waiting(job: str, desired: Desired, observed: Observed, differences: Sequence[Change], scaled: int | None) -> Plan:
+    """Plan for a job whose tasks are not known yet: those that are there stay as they are until then."""
+    settings = [change.text for change in differences]
+    if not observed.waiting and observed.document is not None:
+        settings.append(f"waits for {', '.join(desired.waits)}")
+    return Plan(
+        job=job,
+        generation=observed.generation,
+        settings=[*settings, *_completes(observed)],
+        last_index=observed.last_index,
+        scaled=scaled,
+        waits=desired.waits,
+    )
+
+
+def _concerns(differences: Sequence[Change], field: str) -> bool:
+    return any(change.text.startswith(f"{field} ") for change in differences)
+
+
+def _completes(observed: Observed) -> list[str]:
+    return [_COMPLETES] if observed.cut_off else []
+
+
+def _settings(differences: Sequence[Change], observed: Observed, made: Plan) -> list[str]:
+    """Return the changes that the tasks' own actions do not carry."""
+    if observed.document is None:
+        return _completes(observed)
+    settings = [change.text for change in differences if change.policy != "rerun"]
+    if observed.scaled is not None and made.scaled is None:
+        settings.append(f"no longer scaled to {observed.scaled} nodes")
+    if observed.waiting:
+        settings.append("what it needs is done")
+    if not made.touches_tasks:
+        if to_runs(made.assigned) != observed.document.get("status", {}).get("indices"):
+            settings.append("order of the rows")
+        else:
+            settings += [change.text for change in differences if change.policy == "rerun"]
+    return [*settings, *_completes(observed)]
+
+
+def _staff(draft: Draft, desired: Desired, observed: Observed, *, most: int) -> Staff | None:
+    """Return the nodes that have to be started for what is to run; None if there are enough."""
+    tasks = draft.still_open + draft.to_run
+    limit = most if desired.most_nodes is None else min(most, desired.most_nodes)
+    wanted = lifecycle.wanted_nodes(open_tasks=tasks, slots=desired.slots, most=limit)
+    start = lifecycle.missing_nodes(observed.nodes, wanted=wanted)
+    running = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in observed.nodes)
+    return Staff(start=start, running=running, tasks=tasks, most=most) if start else None
+
+
+def _hints(observed: Observed, rerun: Rerun, retry: Collection[int]) -> list[str]:
+    failed = sum(state in (TaskState.FAILED, TaskState.KILLED) for state in observed.tasks.states)
+    if failed and rerun is Rerun.NONE and not retry:
+        return [f"{failed} tasks failed or were killed before; --rerun failed runs them again"]
+    return []

@@ -1,0 +1,176 @@
+"""The nouns of planning: what is wanted, what there is, and the plan that leads from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sparkles.compile import DIGEST_SIZE, Row
+from sparkles.model import Node, TaskColumns
+
+
+class Verb(str, Enum):
+    """What is done with a task."""
+
+    KEEP = "keep"
+    #: It gets a new definition, and runs (again).
+    CHANGE = "change"
+    #: It runs again as it is.
+    RERUN = "rerun"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+#: A verb as a byte: its place among them.
+BYTES = {verb: number for number, verb in enumerate(Verb)}
+
+
+class Loss(str, Enum):
+    """What an action takes away, so that the user is asked."""
+
+    #: What a task has computed.
+    RESULT = "result"
+    #: What a task is computing.
+    RUN = "run"
+
+
+class Rerun(str, Enum):
+    """Which unchanged tasks run again."""
+
+    NONE = "none"
+    FAILED = "failed"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What the manifest wants."""
+
+    #: 32 bytes a row, in the order of the sweep.
+    digests: bytes
+    #: In a `seq` sweep a row's number is its index.
+    seq: bool = False
+    #: The pinned document, without `status`.
+    document: Mapping[str, Any]
+    cluster: str
+    #: Tasks that a node of the cluster runs at once.
+    slots: int = 1
+    #: Nodes that the backend can have for the job at all; None if the manifest decides.
+    most_nodes: int | None = None
+    #: Returns the rows at these places of the sweep, which ascend.
+    rows: Callable[[Collection[int]], Iterable[Row]]
+    #: The jobs that must succeed first: until then nobody knows the tasks.
+    waits: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.digests) // DIGEST_SIZE
+
+    @property
+    def max_nodes(self) -> int:
+        """What the manifest says of `nodes.max`."""
+        most: int = self.document["spec"]["nodes"]["max"]
+        return most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the stores hold of a job."""
+
+    tasks: TaskColumns
+    #: The pinned document of the current generation, with `status`; None for a new job.
+    document: Mapping[str, Any] | None = None
+    generation: int = 0
+    last_index: int = 0
+    cluster: str = ""
+    #: Whether an apply of the job has begun and not ended.
+    cut_off: bool = False
+    #: Whether the job waits for others.
+    waiting: bool = False
+    #: What `scale` has put in the place of the manifest's `nodes.max`.
+    scaled: int | None = None
+    #: Those of the desired cluster.
+    nodes: Sequence[Node] = ()
+    #: Returns the rows of these tasks, by index.
+    rows: Callable[[Collection[int]], Mapping[int, Row]] = lambda _: {}
+
+
+#: What is observed of a job that does not exist.
+NOTHING = Observed(tasks=TaskColumns([], b"", []))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """Some tasks, what is done with them, and why."""
+
+    verb: Verb
+    indices: Sequence[int]
+    cause: str
+    loss: Loss | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staff:
+    """The nodes that an apply starts."""
+
+    start: int
+    #: Nodes that are there already.
+    running: int
+    #: Tasks that are to run.
+    tasks: int
+    #: The most nodes that the job may have.
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that an apply will do."""
+
+    job: str
+    #: The one that is observed.
+    generation: int
+    actions: Sequence[Action] = ()
+    #: Changes that run nothing, e.g. "nodes.max 1 → 4".
+    settings: Sequence[str] = ()
+    #: The index of each row, in the order of the sweep.
+    assigned: Sequence[int] = ()
+    #: What is done with the task of each row: a byte each.
+    verbs: bytes = b""
+    last_index: int = 0
+    #: What `scale` has set and this apply leaves; None if the manifest's `nodes.max` holds.
+    scaled: int | None = None
+    staff: Staff | None = None
+    #: The jobs that must succeed before the tasks are known; nothing is done with tasks before.
+    waits: Sequence[str] = ()
+    hints: Sequence[str] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether the world is as the manifest wants it."""
+        return self.generation > 0 and not self.settings and not self.touches_tasks
+
+    @property
+    def touches_tasks(self) -> bool:
+        """Say whether any task runs, runs again or goes."""
+        return any(action.verb is not Verb.KEEP for action in self.actions)
+
+    @property
+    def asks(self) -> Sequence[Action]:
+        """The actions that lose something."""
+        return [action for action in self.actions if action.loss]
+
+    def count(self, *verbs: Verb) -> int:
+        """Return how many tasks these verbs concern."""
+        return sum(len(action.indices) for action in self.actions if action.verb in verbs)
+
+    def indices(self, *verbs: Verb) -> Iterator[int]:
+        """Yield the indices that these verbs concern."""
+        for action in self.actions:
+            if action.verb in verbs:
+                yield from action.indices
+
+    def rows(self, *verbs: Verb) -> Iterator[bool]:
+        """Say for each row, in the order of the sweep, whether one of these verbs is what happens to its task."""
+        wanted = {BYTES[verb] for verb in verbs}
+        return (verb in wanted for verb in self.verbs)

@@ -1,0 +1,93 @@
+"""Settle: end jobs whose tasks have all ended, and begin jobs that waited for them.
+
+Level-based: every step may be cut off, repeated, or done by several at once. Workers settle, so that no client has
+to be there; so do clients, in case no worker is.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from sparkles import lifecycle, needs, results
+from sparkles.apply import execute
+from sparkles.errors import BackendError, RequestError, SparklesError
+from sparkles.lifecycle import Need
+from sparkles.model import Job, JobState, Key, Records, Writes
+from sparkles.plan import Rerun
+from sparkles.ports import Backend
+from sparkles.prepare import Prepared, find_job, prepare_stored
+
+
+def settle(name: str, backend: Backend) -> None:
+    """Do what is due for a job: end it if no task of it is open, begin it if its wait is over."""
+    job = find_job(backend, name)
+    if job is None:
+        return
+    if job.state is JobState.WAITING:
+        _begin(job, backend)
+    elif _finish(job, backend):
+        begin_waiting(backend, needing=name)
+
+
+def begin_waiting(backend: Backend, *, needing: str | None = None) -> None:
+    """Begin the waiting jobs whose needs are met, all or those that need a certain one."""
+    for job in backend.state.jobs():
+        if job.state is JobState.WAITING and job.waiting and needing in (None, *job.waiting.needs):
+            _begin(job, backend)
+
+
+def _finish(job: Job, backend: Backend) -> bool:
+    """End a job that has no open task. Nothing happens if there is one, or if an apply adds some meanwhile."""
+    if not lifecycle.may_finish(job) or backend.state.is_open(job.name):
+        return False
+
+    def move(records: Records) -> Writes:
+        current = records.get(job.key)
+        if not isinstance(current, Job) or current.version != job.version:
+            return Writes()
+        return Writes(put=[lifecycle.finish_job(current, now=time.time())])
+
+    return job.key in backend.state.change([job.key], move)
+
+
+def _begin(job: Job, backend: Backend) -> None:
+    """Give a waiting job its tasks if what it needs is done. Many may try at once; one carries it out."""
+    assert job.waiting is not None
+    now = needs.fingerprint(job.waiting.needs, backend)
+    standing = needs.standing(job.waiting.needs, backend).values()
+    if set(standing) != {Need.MET} or job.waiting.tried == now or _is_being_applied(job):
+        return
+    for need in job.waiting.needs:
+        results.tidy(need, backend)
+    if prepared := _prepared(job, backend, tried=now):
+        with suppress(BackendError):  # somebody else was quicker, or the stores are out of reach: it is tried again
+            execute(prepared, backend, None)
+            settle(job.name, backend)  # perhaps nothing of it had to run again
+
+
+def _is_being_applied(job: Job) -> bool:
+    return job.applying is not None and time.time() - job.applying.progress < lifecycle.APPLY_PATIENCE
+
+
+def _prepared(job: Job, backend: Backend, *, tried: str) -> Prepared | None:
+    """Prepare a waiting job; if that cannot be done, say why where `watch` looks for it."""
+    assert job.waiting is not None
+    try:
+        prepared = prepare_stored(job, backend, rerun=Rerun(job.waiting.rerun))
+    except SparklesError as error:
+        # What is wrong with the request stays wrong until what it needs runs again; other trouble may pass.
+        _note(job, str(error), tried if isinstance(error, RequestError) else "", backend)
+        return None
+    return None if prepared.plan.waits else prepared
+
+
+def _note(job: Job, problem: str, tried: str, backend: Backend) -> None:
+    def move(records: Records) -> Writes:
+        current = records.get(Key.job(job.name))
+        if not isinstance(current, Job) or current.version != job.version:
+            return Writes()
+        return Writes(put=[lifecycle.blocked(current, problem=problem, tried=tried)])
+
+    with suppress(BackendError):
+        backend.state.change([job.key], move)
