@@ -286,6 +286,13 @@ def is_final(state: TaskState) -> bool:
     return state not in OPEN
 
 
+def seconds(task: Task) -> float | None:
+    """Return how long the last attempt of a task took; None while it has not ended."""
+    if task.started is None or task.ended is None or not is_final(task.state):
+        return None
+    return round(task.ended - task.started, 3)
+
+
 def _move(task: Task, move: str) -> Task:
     try:
         return replace(task, state=TASK_MOVES[move][task.state])

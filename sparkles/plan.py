@@ -14,10 +14,9 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from sparkles import matching
+from sparkles.changes import differences
 from sparkles.compile import DIGEST_SIZE
-from sparkles.errors import RequestError
 from sparkles.indices import from_runs, to_runs
-from sparkles.manifest import update_policy
 from sparkles.model import TaskColumns, TaskState
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
@@ -166,7 +165,7 @@ def make(job: str, desired: Desired, observed: Observed, *, rerun: Rerun = Rerun
     found = _Grouping()
     states = dict(zip(observed.tasks.indices, observed.tasks.states, strict=True))
     digest_of = matching.digests_by_index(observed.tasks)
-    changes = _differences(observed.document, desired.document)
+    changes = differences(observed.document, desired.document)
     definition = ", ".join(text for text, policy in changes if policy == "rerun") or "its definition"
     moves = bool(observed.cluster) and observed.cluster != desired.cluster
     for position, index in enumerate(assigned):
@@ -233,48 +232,6 @@ class _Grouping:
         order = list(Verb)
         groups = sorted(self._groups.items(), key=lambda group: order.index(group[0][0]))
         return [Action(verb=verb, indices=indices, cause=cause, asks=asks) for (verb, cause, asks), indices in groups]
-
-
-def _differences(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (what differs, its update policy) of two documents, e.g. ("image a → b", "rerun")."""
-    if old is None:
-        return []
-    differences = []
-    before, after = _fields(old), _fields(new)
-    for field in sorted({*before, *after}):
-        if before.get(field) != after.get(field):
-            texts = _texts(field, before.get(field), after.get(field))
-            differences += [(text, _policy(field)) for text in texts]
-    return differences
-
-
-def _policy(field: str) -> str:
-    """Return what a change of the field does. One that only a newer sparkles knows is taken to be harmless."""
-    try:
-        return update_policy(field)
-    except RequestError:
-        return "live"
-
-
-def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {"labels": document["metadata"].get("labels"), **document["spec"]}
-
-
-def _texts(field: str, before: Any, after: Any) -> list[str]:
-    if isinstance(before, dict) and isinstance(after, dict) and field not in ("parameters", "env"):
-        return [
-            f"{field}.{name} {_short(before.get(name))} → {_short(after.get(name))}"
-            for name in sorted({*before, *after})
-            if before.get(name) != after.get(name)
-        ]
-    if isinstance(before, str) and isinstance(after, str):
-        return [f"{field} {_short(before)} → {_short(after)}"]
-    return [field]
-
-
-def _short(value: Any) -> str:
-    text = "unset" if value is None else str(value)
-    return text if len(text) <= 40 else text[:37] + "…"
 
 
 def _settings(changes: Sequence[tuple[str, str]], observed: Observed, assigned: Sequence[int]) -> list[str]:

@@ -1,0 +1,244 @@
+"""Filters: `FIELD OP VALUE` in, a test of tasks out. Pure.
+
+The value is read once, as what the field holds; what is left for each of a million tasks is a comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from sparkles import lifecycle, spec
+from sparkles.errors import RequestError, nearest
+from sparkles.model import Reason, Task, TaskState
+
+#: Is given a value that is set.
+Test = Callable[[Any], bool]
+#: Makes a test of an operator and what stands after it.
+Kind = Callable[[str, str], Test]
+
+_PARAMETER = "params."
+_SYNTAX = re.compile(r"\s*(?P<field>.+?)\s*(?P<op>==|!=|<=|>=|=|<|>|~)\s*(?P<value>.*)", re.DOTALL)
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
+_SIZE = re.compile(rf"(?P<number>{_NUMBER.pattern})\s*(?P<unit>[a-z]*)", re.IGNORECASE)
+_BYTES = {"": 1, "b": 1, "bytes": 1}
+_BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", start=1)}
+_BYTES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", start=1)}
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:(?P<minute>\d\d)(?P<second>:\d\d)?(?P<part>\.\d{3})?(?:Z|[-+]\d\d:\d\d)?)?",
+    re.ASCII,
+)
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge,
+}  # fmt: skip
+
+#: A value as the user wrote it may stand for a span, as a day does: its first and its last instant.
+_COMPARE_SPAN: Mapping[str, Callable[[float, float], Test]] = {
+    "=": lambda low, high: lambda value: low <= value <= high,
+    "!=": lambda low, high: lambda value: not low <= value <= high,
+    "<": lambda low, _: lambda value: value < low,
+    ">": lambda _, high: lambda value: value > high,
+    "<=": lambda _, high: lambda value: value <= high,
+    ">=": lambda low, _: lambda value: value >= low,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """A test that a task passes or not."""
+
+    #: As the user wrote it.
+    text: str
+    #: The parameter that is looked at; None for a field of the record, which costs less to look at.
+    parameter: str | None = None
+    _value: Callable[[Task], Any] = field(repr=False, compare=False)
+    _test: Test = field(repr=False, compare=False)
+    #: What holds for a task that has no such value.
+    _unset: bool = field(repr=False, compare=False)
+
+    def matches(self, task: Task) -> bool:
+        """Say whether the task passes."""
+        value = self._value(task)
+        return self._unset if value is None else self._test(value)
+
+
+def parse(text: str) -> Filter:
+    """Read a filter.
+
+    >>> parse("exit != 0").matches(Task(job="j", index=1, row="{}", digest=b"", generation=1, cluster="c", exit=3))
+    True
+    """
+    match = _SYNTAX.fullmatch(text)
+    if not match:
+        raise RequestError(
+            f"filter {text!r}: expected FIELD OP VALUE, such as state=failed or 'params.x > 0.5'; "
+            "OP is one of = != < > <= >= ~"
+        )
+    name, op, value = match["field"], match["op"], match["value"]
+    try:
+        return _filter(text, name, op, value)
+    except _UnexpectedError as error:
+        raise RequestError(f"filter {text!r}: {name}: expected {error}") from None
+
+
+def check(filters: Sequence[Filter], tasks: Iterable[Task]) -> None:
+    """Raise RequestError for a parameter that none of the tasks has. Reads only as many as that takes."""
+    missing = {one.parameter: one.text for one in filters if one.parameter is not None}
+    known: set[str] | None = None
+    for task in tasks if missing else ():
+        row = _row(task.row)
+        known = {*(known or ()), *row}
+        missing = {name: text for name, text in missing.items() if name not in row}
+        if not missing:
+            return
+    if missing and known is not None:
+        name, text = next(iter(missing.items()))
+        there = f"there is: {', '.join(sorted(known))}" if known else "they have none"
+        raise RequestError(f"filter {text!r}: no task has a parameter {name!r}; {there}{nearest(name, known)}")
+
+
+def select(filters: Sequence[Filter], tasks: Iterable[Task]) -> Iterator[Task]:
+    """Yield the tasks that pass all filters; those that cost less go first."""
+    ordered = sorted(filters, key=lambda one: one.parameter is not None)
+    return (task for task in tasks if all(one.matches(task) for one in ordered))
+
+
+class _UnexpectedError(Exception):
+    """What was expected, and what was found."""
+
+
+def _filter(text: str, name: str, op: str, value: str) -> Filter:
+    if op == "==":
+        raise _UnexpectedError("one of = != < > <= >= ~, found '=='")
+    if name.startswith(_PARAMETER) and name != _PARAMETER:
+        parameter = name.removeprefix(_PARAMETER)
+        test = _parameter(op, value)
+        return Filter(
+            text=text, parameter=parameter, _value=lambda task: _row(task.row).get(parameter), _test=test,
+            _unset=op == "!=",
+        )  # fmt: skip
+    if name not in _FIELDS:
+        known = [*_FIELDS, f"{_PARAMETER}NAME"]
+        raise RequestError(f"filter {text!r}: no field {name!r}; there is: {', '.join(known)}{nearest(name, known)}")
+    read, kind = _FIELDS[name]
+    return Filter(text=text, _value=read, _test=kind(op, value), _unset=op == "!=")
+
+
+def _spans(read: Callable[[str], tuple[float, float] | None], expected: str) -> Kind:
+    def kind(op: str, text: str) -> Test:
+        if op not in _COMPARE_SPAN:
+            raise _UnexpectedError(f"one of {' '.join(_COMPARE_SPAN)}, found {op!r}")
+        if (span := read(text.strip())) is None:
+            raise _UnexpectedError(f"{expected}, found {text!r}")
+        return _COMPARE_SPAN[op](*span)
+
+    return kind
+
+
+def _words(*choices: str) -> Kind:
+    def kind(op: str, text: str) -> Test:
+        if op == "~":
+            return _pattern(text)
+        if op not in ("=", "!="):
+            raise _UnexpectedError(f"one of = != ~, found {op!r}")
+        word = text.strip()
+        if choices and word not in choices:
+            raise _UnexpectedError(f"one of {', '.join(choices)}; found {word!r}{nearest(word, choices)}")
+        compare = _COMPARE[op]
+        return lambda value: compare(value, word)
+
+    return kind
+
+
+def _parameter(op: str, text: str) -> Test:
+    """Compare as numbers if both sides are, else as text."""
+    if op == "~":
+        return _pattern(text)
+    compare, wanted = _COMPARE[op], _decimal(text)
+    if wanted is None:
+        return lambda value: compare(value, text)
+
+    def test(value: str) -> bool:
+        number = _decimal(value)
+        return compare(value, text) if number is None else compare(number, wanted)
+
+    return test
+
+
+def _pattern(text: str) -> Test:
+    try:
+        search = re.compile(text).search
+    except (re.error, OverflowError, RecursionError) as error:
+        raise _UnexpectedError(f"a regular expression, found {text!r}: {error}") from None
+    return lambda value: search(value) is not None
+
+
+@lru_cache(maxsize=1)
+def _row(text: str) -> Mapping[str, str]:
+    """Read a row; once for all the filters that look at it."""
+    row: dict[str, str] = json.loads(text)
+    return row
+
+
+def _decimal(text: str) -> Decimal | None:
+    """Return a number exactly, so that long ones that differ are not equal; None for other text."""
+    return Decimal(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
+
+
+def _number(text: str) -> tuple[float, float] | None:
+    return (float(text), float(text)) if _NUMBER.fullmatch(text) else None
+
+
+def _seconds(text: str) -> tuple[float, float] | None:
+    return (spec.seconds(text),) * 2 if spec.is_duration(text) else _number(text)
+
+
+def _size(text: str) -> tuple[float, float] | None:
+    """Return bytes.
+
+    >>> _size("1.5GiB")
+    (1610612736.0, 1610612736.0)
+    """
+    match = _SIZE.fullmatch(text)
+    factor = _BYTES.get(match["unit"].lower()) if match else None
+    return (float(match["number"]) * factor,) * 2 if match and factor else None
+
+
+def _time(text: str) -> tuple[float, float] | None:
+    """Return the first and the last instant of a day, a minute, a second or a fraction of one."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        return None
+    lengths = {"part": timedelta(milliseconds=1), "second": timedelta(seconds=1), "minute": timedelta(minutes=1)}
+    length = next((length for group, length in lengths.items() if match[group]), timedelta(days=1))
+    try:
+        first = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return first.timestamp(), math.nextafter((first + length).timestamp(), -math.inf)
+    except (ValueError, OverflowError, OSError):  # no such day, or one that no clock counts
+        return None
+
+
+_NUMBERS = _spans(_number, "a number")
+_TIMES = _spans(_time, "a time such as 2026-03-01 or 2026-03-01T14:30")
+
+_FIELDS: Mapping[str, tuple[Callable[[Task], Any], Kind]] = {
+    "index": (lambda task: task.index, _NUMBERS),
+    "state": (lambda task: task.state.value, _words(*(state.value for state in TaskState))),
+    "exit": (lambda task: task.exit, _NUMBERS),
+    "reason": (lambda task: task.reason and task.reason.value, _words(*(reason.value for reason in Reason))),
+    "attempts": (lambda task: task.attempts, _NUMBERS),
+    "seconds": (lifecycle.seconds, _spans(_seconds, "seconds or a duration such as 90s, 10m or 1h30m")),
+    "started": (lambda task: task.started, _TIMES),
+    "ended": (lambda task: task.ended, _TIMES),
+    "memory": (lambda task: task.peak_memory, _spans(_size, "bytes or a size such as 500MB, 2GB or 1.5GiB")),
+    "node": (lambda task: task.node, _words()),
+}
