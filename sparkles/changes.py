@@ -45,6 +45,15 @@ def arrow(name: str, before: Any, after: Any) -> str:
     return f"{name} {_short(before)} → {_short(after)}"
 
 
+def members(field: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return how two mappings differ that are values of a field.
+
+    >>> members("nodes", {"max": 1, "linger": "0s"}, {"max": 4, "linger": "0s"})
+    ['nodes.max 1 → 4']
+    """
+    return [arrow(f"{field}.{name}", before.get(name), after.get(name)) for name in _differing(before, after)]
+
+
 def _policy(field: str) -> str:
     """Return what a change of the field does. One that only a newer sparkles knows is taken to be harmless."""
     try:
@@ -63,11 +72,8 @@ def _texts(field: str, before: Any, after: Any) -> list[str]:
             return [_uploads(before or [], after or [])]
         case "parameters", _, _:
             return [field]  # what became of the rows is said of each task
-        case "env", _, _:  # the values may be nobody's business
-            return [f"env.{name}" for name in _differing(before or {}, after or {})]
         case _, dict(), dict():
-            names = _differing(before, after)
-            return [arrow(f"{field}.{name}", before.get(name), after.get(name)) for name in names]
+            return members(field, before, after)
         case "command", list(), list() if len(before) == len(after):
             words = zip(before, after, strict=True)
             return [arrow(f"command[{n}]", a, b) for n, (a, b) in enumerate(words) if a != b]

@@ -1,4 +1,4 @@
-"""Results: read what tasks wrote, trusting only results that were committed."""
+"""Results: read what a job is and what its tasks wrote, trusting only results that were committed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from sparkles.ports import LOG_PIECE, Backend
 
 #: Times that a result may be replaced while it is copied.
 _TRIES = 3
+
+
+def manifest(job: Job, backend: Backend) -> dict[str, Any]:
+    """Return the pinned manifest of a job. Raises RequestError if it has none yet."""
+    if not job.generation:
+        raise RequestError(f"job {job.name} is still being applied for the first time")
+    from sparkles.manifest import load  # most of those who look at results do not need it
+
+    return load(backend.objects.read_manifest(job.name, job.generation))
 
 
 def find_task(job: Job, index: int, backend: Backend) -> Task:

@@ -31,6 +31,10 @@ def an_attempt(**fields) -> Attempt:
     return Attempt(**{**known, "started": 1.0, "ended": 3.0, "result_generation": "claim-1", **fields})
 
 
+def applying(**fields) -> Applying:
+    return Applying(**{"token": "t", "digest": "mine", "generation": 5, "progress": 100.0, **fields})
+
+
 # The tables
 
 
@@ -299,8 +303,7 @@ def test_the_kill_of_a_waiting_job_ends_its_wait() -> None:
         pytest.param({"state": JobState.ACTIVE}, {S: 3, P: 1}, Need.OPEN, id="active"),
         pytest.param({"state": JobState.WAITING, "waiting": Waiting(needs=("x",))}, {S: 3}, Need.OPEN, id="waiting"),
         pytest.param(
-            {"state": JobState.FINISHED, "ended": 5.0, "applying": Applying(token="t", digest="d", generation=2, progress=0)},
-            {S: 3}, Need.OPEN, id="being applied",
+            {"state": JobState.FINISHED, "ended": 5.0, "applying": applying()}, {S: 3}, Need.OPEN, id="being applied",
         ),
     ],
 )  # fmt: skip
@@ -321,10 +324,6 @@ def test_a_scaled_job_has_as_many_nodes_as_it_was_scaled_to() -> None:
 
 
 # Applies
-
-
-def applying(**fields) -> Applying:
-    return Applying(**{"token": "t", "digest": "mine", "generation": 5, "progress": 100.0, **fields})
 
 
 @pytest.mark.parametrize(

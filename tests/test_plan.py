@@ -250,7 +250,9 @@ def test_failed_tasks_are_kept_with_a_hint() -> None:
     made = a_world("abc").end(F, 1).end(K, 2).plan("abc")
 
     assert made.is_empty
-    assert list(made.hints) == ["2 tasks failed or were killed before; --rerun failed runs them again"]
+    assert list(made.hints) == [
+        "2 tasks failed or were killed before; --rerun failed runs such tasks again, and so does 'sparkles retry j'"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -283,9 +285,9 @@ def test_the_cause_of_a_change_is_what_was_changed() -> None:
     made = world.plan("xyz", document=a_document(image="r:2", env={"A": "1"}))
 
     assert [action.cause for action in made.actions] == [
-        "env.A, image r:1 → r:2, parameters.x a → x",
-        "env.A, image r:1 → r:2, parameters.x b → y",
-        "env.A, image r:1 → r:2, parameters.x c → z",
+        "env.A unset → 1, image r:1 → r:2, parameters.x a → x",
+        "env.A unset → 1, image r:1 → r:2, parameters.x b → y",
+        "env.A unset → 1, image r:1 → r:2, parameters.x c → z",
     ]
 
 

@@ -1,4 +1,4 @@
-"""`sparkles apply` and `sparkles diff`: manifests from files."""
+"""`sparkles apply` and `sparkles diff`: manifests from files. (Two jobs are compared in `compare`.)"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from sparkles import manifest as manifests
+from sparkles.cli import compare
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.submission import carry_out_or_heal, confirm, follow_all, show_all, warn
 from sparkles.errors import BackendError, RequestError, SparklesError
@@ -27,7 +28,9 @@ _RERUN = click.option(
 )  # fmt: skip
 _FILES = click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help="A manifest, a folder, or -.")
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out of the plan.")
-_OUTPUT = click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="Print the plan as this.")
+_OUTPUT = click.option(
+    "-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="How to print: for people, if not given."
+)
 
 
 @click.command("apply")
@@ -80,22 +83,46 @@ def apply_cmd(
 @_RERUN
 @_OUTPUT
 @_VERBOSE
-@click.argument("paths", nargs=-1)
+@click.argument("paths", nargs=-1, metavar="FILE... | JOB1 JOB2")
 @with_backend
 def diff_cmd(
     chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: str, form: str | None, verbose: bool
 ) -> None:
     """Show what apply would do, and do nothing.
 
-    Exits with 0 if there is nothing to do, with 1 if there are changes.
+    The names of two jobs, instead of files, compare these: what they are, row by row, and how their tasks ended.
+    Exits with 0 if there is nothing to do, or no difference, with 1 if there is.
 
     \b
-    Example:
+    Examples:
       sparkles diff job.yaml
+      sparkles diff fit-monday LAST
     """
+    if not files and _are_jobs(paths):
+        if rerun != Rerun.NONE.value:
+            raise RequestError("--rerun goes with a manifest, not with two jobs")
+        compared = compare.compare(*paths, backend=chosen.open(write=False))
+        compare.show(compared, form, verbose=verbose)
+        sys.exit(int(not compared.is_empty))
     prepared = _prepare_all(_read([*paths, *files]), chosen.open(write=False), Rerun(rerun))
     show_all(prepared, form, verbose=verbose)
     sys.exit(int(any(not one.plan.is_empty for one in prepared)))
+
+
+def _are_jobs(words: Sequence[str]) -> bool:
+    """Say whether these are the names of two jobs to compare. Raises RequestError for a file and a name."""
+    names = [word for word in words if not _is_path(word) and not Path(word).exists()]
+    there = [word for word in words if Path(word).exists()]
+    if len(words) == 2 and len(names) == len(there) == 1:
+        raise RequestError(
+            f"{there[0]!r} is here as a file or folder, and {names[0]!r} is not; write 'sparkles diff {there[0]}' to "
+            "compare manifests with the jobs that they describe, or the names of two jobs"
+        )
+    return len(words) == len(names) == 2
+
+
+def _is_path(word: str) -> bool:
+    return word == "-" or "/" in word or Path(word).suffix in (*_SUFFIXES, ".j2", ".json")
 
 
 def _read(names: Sequence[str]) -> list[Manifest]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sparkles import lifecycle, names, results
+from sparkles import filters, lifecycle, names, results
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.output import moment, print_document, print_rows, with_output
 from sparkles.errors import RequestError
@@ -53,31 +53,42 @@ def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
 
 @click.command("list")
 @with_output
+@click.option(
+    "--filter", "expressions", multiple=True, metavar="EXPR",
+    help="Only the tasks for which this holds, FIELD OP VALUE; given several times, all must.",
+)  # fmt: skip
 @click.argument("job", default=names.LAST)
 @with_backend
-def list_cmd(chosen: Chosen, job: str, form: str) -> None:
+def list_cmd(chosen: Chosen, job: str, form: str, expressions: Sequence[str]) -> None:
     """List the tasks of a job.
 
+    In a filter, OP is one of = != < > <= >= and ~ (a regular expression is found). FIELD is index, state, exit,
+    reason, attempts, seconds, started, ended, memory, node, or params.NAME for a parameter. A date stands for the
+    whole day. What is not set passes only !=.
+
     \b
-    Example:
+    Examples:
       sparkles list LAST -o csv
+      sparkles list fit --filter state=failed --filter 'memory > 1.5GB'
+      sparkles list fit --filter 'params.sample ~ ^control' --filter 'seconds > 10m'
     """
+    wanted = [filters.parse(text) for text in expressions]
     backend = chosen.open(write=False)
     found = names.one(job, backend.state.jobs())
-    rows = [_task_row(task) for task in backend.state.tasks(found.name)]
+    filters.check(wanted, backend.state.tasks(found.name))
+    rows = (_task_row(task) for task in filters.select(wanted, backend.state.tasks(found.name)))
     columns = ["task", "state", "exit", "reason", "attempts", "seconds", "started", "memory", "parameters"]
     print_rows(rows, columns, form)
 
 
 def _task_row(task: Task) -> dict[str, Any]:
-    ran = task.started is not None and task.ended is not None and lifecycle.is_final(task.state)
     return {
         "task": task.id,
         "state": task.state.value,
         "exit": task.exit,
         "reason": task.reason.value if task.reason else None,
         "attempts": task.attempts,
-        "seconds": round((task.ended or 0) - (task.started or 0), 3) if ran else None,
+        "seconds": lifecycle.seconds(task),
         "started": moment(task.started),
         "memory": task.peak_memory,
         "parameters": json.loads(task.row),
@@ -159,11 +170,7 @@ def get_cmd(chosen: Chosen, target: str, form: str) -> None:
     if index:
         print_document(_record(results.find_task(job, index, backend), backend), form)
         return
-    if not job.generation:
-        raise RequestError(f"job {job.name} is still being applied for the first time")
-    from sparkles import manifest as manifests  # the other commands here do not need it
-
-    print_document(manifests.load(backend.objects.read_manifest(job.name, job.generation)), form)
+    print_document(results.manifest(job, backend), form)
 
 
 def _record(task: Task, backend: Backend) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,8 +34,8 @@ def print_document(document: Mapping[str, Any], form: str) -> None:
     click.echo(manifests.dump(dict(document)), nl=False)
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:
-    """Print rows; `columns` name their keys, in order."""
+def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:
+    """Print rows as they come, where the form allows it; `columns` name their keys, in order."""
     if form == "table":
         _print_table(rows, columns)
     elif form == "csv":
@@ -50,7 +50,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: 
             print_document(row, form)
 
 
-def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def _print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     cells = [[column.upper() for column in columns]]
     cells += [[_cell(column, row[column]) for column in columns] for row in rows]
     widths = [max(len(line[position]) for line in cells) for position in range(len(columns))]

@@ -42,7 +42,7 @@ class Causes:
         )
         if not row:
             return self._common
-        shared = self._shared if self._digest and self._digest(after, index) not in (digest, None) else ""
+        shared = self._shared if self._digest and self._digest(after, index) != digest else ""
         return ", ".join(filter(None, [shared, row]))
 
     @staticmethod

@@ -36,7 +36,7 @@ def make(
         last_index=max(observed.last_index, draft.highest),
         scaled=scaled,
         staff=_staff(draft, desired, observed, most=scaled or desired.max_nodes),
-        hints=_hints(observed, rerun, retry),
+        hints=_hints(job, observed, rerun, retry),
     )
     return replace(made, settings=_settings(differences, observed, made))
 
@@ -91,8 +91,9 @@ def _staff(draft: Draft, desired: Desired, observed: Observed, *, most: int) -> 
     return Staff(start=start, running=running, tasks=tasks, most=most) if start else None
 
 
-def _hints(observed: Observed, rerun: Rerun, retry: Collection[int]) -> list[str]:
+def _hints(job: str, observed: Observed, rerun: Rerun, retry: Collection[int]) -> list[str]:
     failed = sum(state in (TaskState.FAILED, TaskState.KILLED) for state in observed.tasks.states)
     if failed and rerun is Rerun.NONE and not retry:
-        return [f"{failed} tasks failed or were killed before; --rerun failed runs them again"]
+        text = "1 task failed or was" if failed == 1 else f"{failed} tasks failed or were"
+        return [f"{text} killed before; --rerun failed runs such tasks again, and so does 'sparkles retry {job}'"]
     return []

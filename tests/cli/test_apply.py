@@ -44,7 +44,7 @@ def test_a_second_identical_apply_does_nothing_and_says_so(warm: User) -> None:
 
     again = warm.ok("apply", "--wait", "same.yaml")
 
-    assert "upload 1 files (7 bytes) of 2" in first
+    assert "upload 1 file (7 bytes) of 2" in first
     assert "Plan: 3 to run, 0 kept, 0 removed." in first
     assert again.splitlines()[0] == "job same   generation 1: nothing to do, all is as the manifest says"
     assert "upload" not in again
@@ -106,7 +106,7 @@ def test_a_dry_run_writes_nothing_in_a_home(user: User) -> None:
 
     assert all(one.returncode == int(name == "diff") for name, one in done.items())
     assert "3 tasks run again" in done["apply --dry-run over a job"].stdout
-    assert "1 tasks run again" in done["sub --dry-run over a job"].stdout
+    assert "1 task change " in done["sub --dry-run over a job"].stdout
     assert listing(user.home) == home
     assert listing(user.folder) == folder
     assert [job["job"] for job in user.rows("status")] == ["there"]
@@ -165,7 +165,7 @@ def test_rows_are_added_edited_and_removed(warm: User) -> None:
     edited = plan(warm, "diff", "edit.yaml")
     warm.ok("apply", "--wait", "edit.yaml")
 
-    assert edited == {"keep": "1,3", "rerun": "2", "add": "4"}
+    assert edited == {"keep": "1,3", "change": "2", "add": "4"}
     assert tasks(warm, "edit") == {"edit.1": ("a", 1), "edit.2": ("B", 1), "edit.3": ("c", 1), "edit.4": ("d", 1)}
     assert warm.rows("list", "edit")[0]["started"] == kept
     assert warm.ok("logs", "edit.2") == "B\n"
@@ -176,7 +176,7 @@ def test_rows_are_added_edited_and_removed(warm: User) -> None:
     warm.ok("fetch", "edit", "results")
 
     assert refused.returncode == 2
-    assert "1 tasks lose their result" in refused.stderr
+    assert "its result is removed" in refused.stderr
     assert "--yes" in refused.stderr
     assert set(tasks(warm, "edit")) == {"edit.1", "edit.2", "edit.4"}
     assert sorted(path.name for path in (warm.folder / "results").iterdir()) == ["1", "2", "4"]
@@ -204,7 +204,7 @@ def test_rerun_failed_and_rerun_all(warm: User) -> None:
 
     assert (first.returncode, none.returncode, second.returncode) == (1, 1, 0)
     assert "again.2 failed (exit, exit code 1): see 'sparkles logs again.2'" in first.stderr
-    assert "hint: 1 tasks failed or were killed before; --rerun failed runs them again" in none.stdout
+    assert "hint: 1 task failed or was killed before; --rerun failed runs such tasks again" in none.stdout
     assert failed == {"keep": "1,3", "rerun": "2"}
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
     assert everything == {"rerun": "1-3"}
@@ -250,9 +250,9 @@ def test_a_change_of_running_tasks_needs_yes(warm: User) -> None:
     changed = warm.ok("apply", "--yes", "--wait", "busy.yaml")
 
     assert refused.returncode == 2
-    assert "1 tasks are stopped and run anew" in refused.stderr
+    assert "it is stopped and runs anew" in refused.stderr
     assert still == 1
-    assert "! 1 tasks change" in changed
+    assert "! 1 task change" in changed
     assert warm.ok("logs", "busy.1") == "new\n"
 
 

@@ -163,7 +163,7 @@ MANIFESTS = [
     Case("a job twice", "apply job.yaml job.yaml", ["job new is described twice"], files={"job.yaml": PLAIN}),
     Case("a manifest from a pipe", "apply -f -", ["<stdin>:5:3: spec.comand"],
          input=PLAIN.replace("command", "comand")),
-    Case("a job that needs a job", **manifest(document(needs=["fit"]), "spec.needs", "not built yet"), code=3),
+    Case("a need that is not there", **manifest(document(needs=["fitt"]), "spec.needs: there is no job 'fitt'; did")),
 ]  # fmt: skip
 
 CONFIGS = [

@@ -64,6 +64,34 @@ def test_the_rows_of_tasks_are_for_programs(looker: User) -> None:
     assert json.loads(from_csv["parameters"]) == second["parameters"]
 
 
+def test_a_list_is_filtered(looker: User) -> None:
+    def listed(*expressions: str) -> list[str]:
+        return [row["task"] for row in looker.rows("list", "bad", *(f"--filter={text}" for text in expressions))]
+
+    assert listed("state=failed") == listed("params.code > 0") == listed("exit != 0", "params.x ~ ä") == ["bad.2"]
+    assert listed("seconds < 1m", "started > 2020-01-01") == ["bad.1", "bad.2"]
+    assert listed("state=failed", "exit=0") == []
+    assert looker.ok("list", "bad", "--filter", "index = 1", "-o", "csv").count("bad.") == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("failed", "expected FIELD OP VALUE"),
+        ("stat=failed", "no field 'stat'; there is: index, state, "),
+        ("state=faild", "did you mean 'failed'?"),
+        ("memory > lots", "expected bytes or a size such as 500MB"),
+        ("params.cod = 3", "no task has a parameter 'cod'; there is: code, x; did you mean 'code'?"),
+    ],
+)
+def test_a_wrong_filter_is_a_wrong_request(looker: User, expression: str, says: str) -> None:
+    done = looker("list", "bad", "--filter", expression)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: filter {expression!r}: ")
+    assert says in done.stderr
+
+
 def test_the_record_of_a_task_is_a_document(looker: User) -> None:
     from_json = json.loads(looker.ok("get", "bad.2", "-o", "json"))
     from_yaml = looker.ok("get", "bad.2", "-o", "yaml")
@@ -100,7 +128,7 @@ def test_an_unknown_name_leads_to_the_nearest(looker: User) -> None:
 def test_looking_writes_nothing(looker: User) -> None:
     before = listing(looker.home)
 
-    for words in ("status", "list", "logs bad.2", "get bad", "get bad.1", "explain spec", "version"):
+    for words in ("status", "list", "logs bad.2", "get bad", "get bad.1", "diff fit-a fit-a", "explain", "version"):
         looker.ok(*words.split())
 
     assert listing(looker.home) == before
