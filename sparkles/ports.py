@@ -142,8 +142,8 @@ class ObjectStore(Protocol):
         """Keep the pinned manifest of one generation of a job."""
         ...
 
-    def read_manifest(self, job: str, generation: int) -> str:
-        """Return the pinned manifest of one generation of a job."""
+    def read_manifest(self, job: str, generation: int) -> str | None:
+        """Return the pinned manifest of one generation of a job; None if it is not there (any more)."""
         ...
 
     def open_log(self, job: str, index: int, claim: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from sparkles import manifest as manifests
-from sparkles import needs, plan
+from sparkles import needs, plan, results
 from sparkles.compile import Row
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
@@ -84,7 +84,7 @@ def prepare(
 
 def prepare_stored(job: Job, backend: Backend, *, rerun: Rerun = Rerun.NONE, retry: Collection[int] = ()) -> Prepared:
     """Decide what an apply of a job's own stored manifest would do now, on the nodes that it was meant for."""
-    document = manifests.load(backend.objects.read_manifest(job.name, job.generation))
+    document = results.manifest(job, backend)
     manifest = Manifest(document=document, source=f"job {job.name}", base=Path("/"))
     waits = needs.unmet(document, backend, changing=())
     cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))

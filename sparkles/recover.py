@@ -123,16 +123,19 @@ def rescale(job: Job, nodes: int, backend: Backend) -> None:
 
 
 def delete(job: Job, backend: Backend, *, results: bool) -> None:
-    """Remove a job: its tasks, then its record, then what was kept for it; its results if asked to."""
+    """Remove a job: its tasks, its results if asked to, what was kept for it, and at last its record.
+
+    As long as there is a record, a removal that was cut off can be completed by doing it again.
+    """
     clusters = clusters_of(job, backend)
     _change(job, backend, lifecycle.kill_job)
     indices = backend.state.columns(job.name).indices
     for some in chunks((Key.task(job.name, index) for index in indices), backend.state.commit_limit):
         backend.state.change(some, lambda records: Writes(remove=list(records)))
-    _change(job, backend, lambda _: None)
-    backend.objects.remove_records(job.name)
     if results:
         backend.objects.remove_results(job.name)
+    backend.objects.remove_records(job.name)
+    _change(job, backend, lambda _: None)
     look(clusters, backend)
 
 

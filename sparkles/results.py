@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sparkles.errors import RequestError
+from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, Key, Task
 from sparkles.ports import LOG_PIECE, Backend
 
@@ -20,7 +20,10 @@ def manifest(job: Job, backend: Backend) -> dict[str, Any]:
         raise RequestError(f"job {job.name} is still being applied for the first time")
     from sparkles.manifest import load  # most of those who look at results do not need it
 
-    return load(backend.objects.read_manifest(job.name, job.generation))
+    text = backend.objects.read_manifest(job.name, job.generation)
+    if text is None:
+        raise BackendError(f"job {job.name}: its manifest is gone; was a 'sparkles delete' cut off? Then run it again")
+    return load(text)
 
 
 def find_task(job: Job, index: int, backend: Backend) -> Task:

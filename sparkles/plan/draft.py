@@ -67,6 +67,8 @@ class Draft:
         self.verbs = bytearray(len(self.assigned))
         #: Tasks that stay as they are, and have yet to end.
         self.still_open = 0
+        #: Tasks that stay as they are, and have failed or were killed.
+        self.still_failed = 0
         self._left = bytearray(b"\1") * len(observed.tasks)
         self._decide_rows()
 
@@ -111,6 +113,7 @@ class Draft:
             return DECISIONS[Relation.CHANGED, state].verb
         decision, cause = self._decide_same(index, state)
         self.still_open += decision.verb is Verb.KEEP and state in OPEN
+        self.still_failed += decision.verb is Verb.KEEP and state in (F, K)
         self._add(decision, cause, index)
         return decision.verb
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sparkles import changes, lifecycle
 from sparkles.changes import Change
 from sparkles.indices import to_runs
-from sparkles.model import NodeState, TaskState
+from sparkles.model import NodeState
 from sparkles.plan.draft import Draft
 from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff
 
@@ -36,7 +36,7 @@ def make(
         last_index=max(observed.last_index, draft.highest),
         scaled=scaled,
         staff=_staff(draft, desired, observed, most=scaled or desired.max_nodes),
-        hints=_hints(job, observed, rerun, retry),
+        hints=_hints(job, draft.still_failed),
     )
     return replace(made, settings=_settings(differences, observed, made))
 
@@ -91,9 +91,8 @@ def _staff(draft: Draft, desired: Desired, observed: Observed, *, most: int) -> 
     return Staff(start=start, running=running, tasks=tasks, most=most) if start else None
 
 
-def _hints(job: str, observed: Observed, rerun: Rerun, retry: Collection[int]) -> list[str]:
-    failed = sum(state in (TaskState.FAILED, TaskState.KILLED) for state in observed.tasks.states)
-    if failed and rerun is Rerun.NONE and not retry:
-        text = "1 task failed or was" if failed == 1 else f"{failed} tasks failed or were"
-        return [f"{text} killed before; --rerun failed runs such tasks again, and so does 'sparkles retry {job}'"]
-    return []
+def _hints(job: str, failed: int) -> list[str]:
+    if not failed:
+        return []
+    text = "1 task failed or was" if failed == 1 else f"{failed} tasks failed or were"
+    return [f"{text} killed before; --rerun failed runs such tasks again, and so does 'sparkles retry {job}'"]

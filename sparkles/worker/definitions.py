@@ -83,5 +83,8 @@ class Definitions:
     def _spec(self, job: str, generation: int) -> JobSpec:
         key = job, generation
         if key not in self._specs:
-            self._specs[key] = spec_of(manifests.load(self._backend.objects.read_manifest(job, generation)))
+            text = self._backend.objects.read_manifest(job, generation)
+            if text is None:
+                raise BackendError(f"job {job}: the manifest of generation {generation} is not there any more")
+            self._specs[key] = spec_of(manifests.load(text))
         return self._specs[key]

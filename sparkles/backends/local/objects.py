@@ -76,9 +76,12 @@ class DirectoryObjects:
         with _replacing(self._layout.manifest(job, generation)) as partial:
             partial.write_text(text, encoding="utf-8")
 
-    def read_manifest(self, job: str, generation: int) -> str:
+    def read_manifest(self, job: str, generation: int) -> str | None:
         """See ObjectStore."""
-        return self._layout.manifest(job, generation).read_text(encoding="utf-8")
+        try:
+            return self._layout.manifest(job, generation).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
     def open_log(self, job: str, index: int, claim: str) -> Path:
         """See ObjectStore."""
