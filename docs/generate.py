@@ -49,6 +49,9 @@ Where a field wants text, what you write is what you get: `0.10` stays 0.10 and 
 `{` needs quotes, because YAML would read it as a mapping: `"{name}"`. More examples, all of them tested, are in
 [examples/jobs](../examples/jobs/README.md).
 
+A file that ends in `.j2` is a template: values, loops and conditions are filled in first. See
+[templates](templates.md).
+
 On the machine you are on, the fields about other machines are accepted and not used: all of `resources` but `slots`,
 all of `nodes` but `linger`. `image`, `needs` and `gs://` uploads are refused: running images, waiting for other jobs
 and reading buckets are not built yet.

@@ -21,6 +21,9 @@ from sparkles.manifest import describe
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
 
+#: Pages with sessions.
+SESSIONS = ["README.md", "docs/getting-started.md", "docs/templates.md"]
+
 #: A marked block of a page: its mark, and what is in it.
 BLOCK = re.compile(r"^<!-- (?P<mark>run|file: (?P<file>\S+)) -->\n```\w*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -119,7 +122,7 @@ def test_the_architecture_has_a_word_on_every_module():
         *(path.parent.name for path in package.glob("*/__init__.py")),
         *(
             path.stem
-            for folder in ("worker", "backends/local", "manifest")
+            for folder in ("worker", "backends/local", "manifest", "templating")
             for path in package.glob(f"{folder}/[a-z]*.py")
         ),
     ]
@@ -172,7 +175,7 @@ def steps(session):
         yield command, printed
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/getting-started.md"])
+@pytest.mark.parametrize("name", SESSIONS)
 def test_a_session_of_a_page_is_what_happens(user, name):
     script = user.home / "bin" / "sparkles"
     script.parent.mkdir()
@@ -197,7 +200,7 @@ def test_a_session_of_a_page_is_what_happens(user, name):
 
 
 def test_the_sessions_are_found():
-    for name in ("README.md", "docs/getting-started.md"):
+    for name in SESSIONS:
         page = (ROOT / name).read_text()
         assert len(BLOCK.findall(page)) == page.count("```console") + page.count("<!-- file: ")
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "jobs"
-NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/job.yaml"))
+MANIFESTS = {path.parent.name: path for path in sorted(EXAMPLES.glob("*/job.yaml*"))}
+NAMES = list(MANIFESTS)
+
+
+def words(name):
+    """Return what names an example on the command line; a template comes with its values."""
+    values = EXAMPLES / name / "values.yaml"
+    return [str(MANIFESTS[name]), *(["--values", str(values)] if values.exists() else [])]
 
 
 def contents(folder):
@@ -21,14 +28,12 @@ def contents(folder):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_gives_what_is_expected_and_then_there_is_nothing_to_do(user, name):
-    manifest = str(EXAMPLES / name / "job.yaml")
-
-    user.ok("apply", "--wait", manifest)
+    user.ok("apply", "--wait", *words(name))
 
     user.ok("fetch", name, "results")
     assert contents(user.folder / "results") == contents(EXAMPLES / name / "expected")
-    assert "nothing to do" in user.ok("apply", manifest)
-    assert user("diff", manifest).returncode == 0
+    assert "nothing to do" in user.ok("apply", *words(name))
+    assert user("diff", *words(name)).returncode == 0
 
 
 def test_the_example_of_retries_fails_at_first(user):
@@ -41,9 +46,9 @@ def test_every_example_has_its_line_in_the_readme():
     lines = (EXAMPLES / "README.md").read_text().splitlines()
 
     for name in NAMES:
-        assert sum(line.startswith(f"| [{name}]({name}/job.yaml) | ") for line in lines) == 1
+        assert sum(line.startswith(f"| [{name}]({name}/{MANIFESTS[name].name}) | ") for line in lines) == 1
 
 
 def test_an_example_is_called_as_its_folder():
     for name in NAMES:
-        assert f"\n  name: {name}\n" in (EXAMPLES / name / "job.yaml").read_text()
+        assert f"\n  name: {name}\n" in MANIFESTS[name].read_text()

@@ -35,7 +35,9 @@ def loaded(*words, user):
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
 
-@pytest.mark.parametrize("words", [["--help"], ["version"], ["status"], ["sub", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--help"], ["version"], ["status"], ["sub", "--help"], ["apply", "--help"]], ids=" ".join
+)
 def test_starting_loads_nothing_heavy(user, words):
     found = loaded(*words, user=user)
 
@@ -45,6 +47,14 @@ def test_starting_loads_nothing_heavy(user, words):
 
 def test_a_submission_loads_nothing_heavy(user):
     assert loaded("sub", "echo", "hello world", user=user) & HEAVY == set()
+
+
+@pytest.mark.parametrize(("name", "heavy"), [("job.yaml", set()), ("job.yaml.j2", {"jinja2"})])
+@pytest.mark.parametrize("words", [["apply", "--dry-run"], ["apply"], ["apply", "--render"]], ids=" ".join)
+def test_only_a_template_loads_the_template_engine(user, words, name, heavy):
+    user.write(name, "apiVersion: sparkles/v1\nkind: Job\nmetadata: {name: j}\nspec: {command: [true]}\n")
+
+    assert loaded(*words, name, user=user) & HEAVY == heavy
 
 
 def test_status_makes_no_file(user):

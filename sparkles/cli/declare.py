@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import click
 
 from sparkles import manifest as manifests
 from sparkles.cli import compare
 from sparkles.cli.context import Chosen, with_backend
+from sparkles.cli.sources import Asked, Source, with_sources
 from sparkles.cli.submission import carry_out_or_heal, confirm, follow_all, show_all, warn
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.manifest import Manifest
@@ -20,13 +20,10 @@ from sparkles.ports import Backend
 from sparkles.prepare import Prepared, prepare
 from sparkles.settle import begin_waiting
 
-_SUFFIXES = {".yaml", ".yml"}
-
 _RERUN = click.option(
     "--rerun", type=click.Choice([r.value for r in Rerun]), default=Rerun.NONE.value,
     help="Which unchanged tasks run again (none).",
 )  # fmt: skip
-_FILES = click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help="A manifest, a folder, or -.")
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out of the plan.")
 _OUTPUT = click.option(
     "-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="How to print: for people, if not given."
@@ -34,7 +31,7 @@ _OUTPUT = click.option(
 
 
 @click.command("apply")
-@_FILES
+@with_sources("FILE...")
 @_RERUN
 @_OUTPUT
 @_VERBOSE
@@ -48,20 +45,25 @@ _OUTPUT = click.option(
     help="Refuse if the job is not at this generation (0: not there yet): somebody has changed it meanwhile.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
-@click.argument("paths", nargs=-1)
+@click.option("--render", is_flag=True, help="Print the manifests, templates as they are rendered, and do nothing.")
 @with_backend
 def apply_cmd(
-    chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: str, form: str | None, verbose: bool,
-    wait: bool, dry_run: bool, force: bool, check_generation: int | None, yes: bool,
+    chosen: Chosen, asked: Asked, rerun: str, form: str | None, verbose: bool, wait: bool, dry_run: bool,
+    force: bool, check_generation: int | None, yes: bool, render: bool,
 ) -> None:  # fmt: skip
     """Make jobs what their manifests say.
 
     \b
     Examples:
       sparkles apply job.yaml
+      sparkles apply job.yaml.j2 --values genes.yaml --set seeds=10
       sparkles sub --seq 3 --dry-run -o yaml echo '{index}' | sparkles apply --wait -f -
     """
-    documents = _read([*paths, *files])
+    sources = asked.read()
+    if render:
+        _print(sources)
+        return
+    documents = _manifests(sources)
     backend = chosen.open(write=not dry_run)
     if not dry_run:
         begin_waiting(backend)
@@ -79,15 +81,12 @@ def apply_cmd(
 
 
 @click.command("diff")
-@_FILES
+@with_sources("FILE... | JOB1 JOB2")
 @_RERUN
 @_OUTPUT
 @_VERBOSE
-@click.argument("paths", nargs=-1, metavar="FILE... | JOB1 JOB2")
 @with_backend
-def diff_cmd(
-    chosen: Chosen, files: Sequence[str], paths: Sequence[str], rerun: str, form: str | None, verbose: bool
-) -> None:
+def diff_cmd(chosen: Chosen, asked: Asked, rerun: str, form: str | None, verbose: bool) -> None:
     """Show what apply would do, and do nothing.
 
     The names of two jobs, instead of files, compare these: what they are, row by row, and how their tasks ended.
@@ -98,43 +97,32 @@ def diff_cmd(
       sparkles diff job.yaml
       sparkles diff fit-monday LAST
     """
-    if not files and _are_jobs(paths):
+    if asked.are_jobs:
         if rerun != Rerun.NONE.value:
             raise RequestError("--rerun goes with a manifest, not with two jobs")
-        compared = compare.compare(*paths, backend=chosen.open(write=False))
+        compared = compare.compare(*asked.paths, backend=chosen.open(write=False))
         compare.show(compared, form, verbose=verbose)
         sys.exit(int(not compared.is_empty))
-    prepared = _prepare_all(_read([*paths, *files]), chosen.open(write=False), Rerun(rerun))
+    prepared = _prepare_all(_manifests(asked.read()), chosen.open(write=False), Rerun(rerun))
     show_all(prepared, form, verbose=verbose)
     sys.exit(int(any(not one.plan.is_empty for one in prepared)))
 
 
-def _are_jobs(words: Sequence[str]) -> bool:
-    """Say whether these are the names of two jobs to compare. Raises RequestError for a file and a name."""
-    names = [word for word in words if not _is_path(word) and not Path(word).exists()]
-    there = [word for word in words if Path(word).exists()]
-    if len(words) == 2 and len(names) == len(there) == 1:
-        raise RequestError(
-            f"{there[0]!r} is here as a file or folder, and {names[0]!r} is not; write 'sparkles diff {there[0]}' to "
-            "compare manifests with the jobs that they describe, or the names of two jobs"
-        )
-    return len(words) == len(names) == 2
+def _print(sources: Sequence[Source]) -> None:
+    """Print the texts, one as it is, several as the documents of one YAML text."""
+    for number, source in enumerate(sources):
+        if number:
+            click.echo("---")
+        click.echo(source.text, nl=len(sources) > 1 and not source.text.endswith("\n"))
 
 
-def _is_path(word: str) -> bool:
-    return word == "-" or "/" in word or Path(word).suffix in (*_SUFFIXES, ".j2", ".json")
-
-
-def _read(names: Sequence[str]) -> list[Manifest]:
-    """Return the manifests of all files, all of them validated before anything is done with one."""
-    if not names:
-        raise RequestError("name a manifest: a file, a folder, or - for standard input")
+def _manifests(sources: Sequence[Source]) -> list[Manifest]:
+    """Return the manifests of all texts, all of them validated before anything is done with one."""
     found: list[Manifest] = []
-    for name in names:
-        for source, text, base in _texts(name):
-            found += manifests.read(text, source=source, base=base)
+    for source in sources:
+        found += manifests.read(source.text, source=source.name, base=source.base)
     if not found:
-        raise RequestError(f"{', '.join(names)}: there is no document in it")
+        raise RequestError(f"{', '.join(source.name for source in sources)}: there is no document in it")
     seen: dict[str, str] = {}
     for manifest in found:
         if manifest.name in seen:
@@ -143,38 +131,6 @@ def _read(names: Sequence[str]) -> list[Manifest]:
             )
         seen[manifest.name] = manifest.source
     return found
-
-
-def _texts(name: str) -> list[tuple[str, str, Path]]:
-    """Return (source, text, folder of its relative paths) of a file, of those in a folder, or of stdin."""
-    if name == "-":
-        return [("<stdin>", _decode(sys.stdin.buffer.read(), "<stdin>"), Path.cwd())]
-    path = Path(name)
-    if not path.is_dir():
-        return [(name, _decode(_bytes(path), name), path.absolute().parent)]
-    inside = sorted(child for child in path.iterdir() if child.suffix in (*_SUFFIXES, ".j2") and child.is_file())
-    if not inside:
-        raise RequestError(f"{name}: there is no *.yaml or *.yml in this folder")
-    return [(str(child), _decode(_bytes(child), str(child)), path.absolute()) for child in inside]
-
-
-def _bytes(path: Path) -> bytes:
-    if path.suffix == ".j2":
-        raise BackendError(f"{path}: templates are not built yet; render it and apply the result")
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise RequestError(f"no file {str(path)!r} in {Path.cwd()}") from None
-    except OSError as error:
-        raise RequestError(f"{path}: {error.strerror}") from None
-
-
-def _decode(content: bytes, source: str) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise RequestError(f"{source}:{line}: byte {error.start} is not UTF-8 text") from None
 
 
 def _prepare_all(documents: Sequence[Manifest], backend: Backend, rerun: Rerun) -> list[Prepared]:

@@ -166,6 +166,106 @@ MANIFESTS = [
     Case("a need that is not there", **manifest(document(needs=["fitt"]), "spec.needs: there is no job 'fitt'; did")),
 ]  # fmt: skip
 
+
+def template(content: str | bytes, *says: str, flags: str = "", **files: str) -> dict[str, object]:
+    """Return what makes a case of a template; a file named `values` becomes values.yaml."""
+    others = {f"{name}.yaml": text for name, text in files.items()}
+    words = ["apply", "t.yaml.j2", *flags.split()]
+    return {"words": words, "files": {"t.yaml.j2": content, **others}, "says": list(says)}
+
+
+def expression(code: str, *says: str) -> dict[str, object]:
+    """Return what makes a case of a template whose third line is this expression."""
+    return template(f"# first\n\n{{{{ {code} }}}}\n", "t.yaml.j2:3: ", *says)
+
+
+NAMED = PLAIN.replace("new", "{{ name }}")
+
+TEMPLATES = [
+    Case("a template without a value", **expression("n", "'n' is undefined; set it with --set n=VALUE or in a --val")),
+    Case("a template with a mistyped value", **template(
+        NAMED, "t.yaml.j2:3: 'name' is undefined", "did you mean 'nam'?", flags="--values v.yaml", v="nam: x\n")),
+    Case("a value that a mapping has not", **template(
+        "{{ m.rat }}", "no 'rat' in this mapping; there is: rate", flags="--values v.yaml", v="m: {rate: 1}\n")),
+    Case("a template that is not there", "apply t.yaml.j2", ["no file 't.yaml.j2' in "]),
+    Case("a template in Latin-1", **template("# é\n".encode("latin-1"), "t.yaml.j2:1", "not UTF-8")),
+    Case("an open tag", **template("a\nb\n{% if x %}\n", "t.yaml.j2:3: ", "'endif'")),
+    Case("an open expression", **template("a\n{{ x\n", "t.yaml.j2:2: ", "unexpected end")),
+    Case("an unknown tag", **template("a\n{% fro x in y %}\n", "t.yaml.j2:2: ", "unknown tag 'fro'")),
+    Case("a comment by accident", **template("a\nb: ${#x}\n", "t.yaml.j2:2: ", "end of comment")),
+    Case("an unknown filter", **expression("1 | tojsn", "no filter named 'tojsn'; did you mean 'tojson'?")),
+    Case("an unknown filter where nobody comes by", **expression("1 if true else 2 | nope", "no filter named 'nope'")),
+    Case("an unknown test", **expression("1 is evn", "no test named 'evn'; did you mean 'even'?")),
+    *(Case(f"a template with {tag}", **template(f"\n{{% {tag} %}}", "t.yaml.j2:2: ", "a template is one file"))
+      for tag in ("include 'x'", "import 'x' as y", "from 'x' import y", "extends 'x'")),
+    Case("division by zero", **expression("1 / 0", "division by zero")),
+    Case("a text and a number", **expression("'1' + 1", "str")),
+    Case("what is no value", **expression("range", "a function cannot be printed")),
+    Case("a generator", **expression("['a'] | map('upper')", "add | list")),
+    Case("no Unicode", **template("{{ '\\ud800' }}", "t.yaml.j2: U+D800")),
+    Case("a way out", **expression("''.__class__.__mro__", "'__class__'", "unsafe")),
+    Case("a way out through a format", **expression("'{0.__class__}'.format(1)", "'__class__'", "unsafe")),
+    Case("a way out through a function", **expression("range.__globals__", "'__globals__'", "unsafe")),
+    Case("a changed list", **expression("[1].append(2)", "'append'", "unsafe")),
+    Case("chance", **expression("[1, 2] | random", "no filter named 'random'")),
+    Case("a long text", **expression("'a' * 10**9", "1,000,000,000 characters")),
+    Case("a long list", **expression("10**9 * [1]", "1,000,000,000 characters or items")),
+    Case("a high power", **expression("9 ** (9 ** 9)", "too many digits")),
+    Case("a wide text", **expression("'a'.ljust(10**11)", "100,000,000,000 characters")),
+    Case("a wide format", **expression("'%999999999d' % 1", "a width in a format")),
+    Case("another wide format", **expression("'{:999999999}'.format(1)", "a width in a format")),
+    Case("a long range", **expression("range(10**9)", "Range too big")),
+    Case("a loop without end", **template(
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "t.yaml.j2:1: ", "steps")),
+    Case("a macro without end", **template("{% macro f() %}\n{{ f() }}{% endmacro %}{{ f() }}", "j2:2: ", "recursion")),
+    Case("a text that doubles", **template(
+        "{% set n = namespace(t='aaaaaaaa') %}{% for i in range(99) %}\n{% set n.t = n.t ~ n.t %}{% endfor %}",
+        "t.yaml.j2:2: ", "characters")),
+    Case("a template that nests", **template("{{ " + "(" * 9999 + ")" * 9999 + " }}", "t.yaml.j2: ", "recursion")),
+    Case("a rendered text of no YAML", **template(
+        "{% for i in [1, 2, 3] %}\na: [1\n{% endfor %}", "t.yaml.j2 (rendered):2:")),
+    Case("a rendered manifest that is wrong", **template(
+        "{% if true %}\n" + PLAIN + "{% endif %}\n  node: {max: 1}\n",
+        "t.yaml.j2 (rendered):6:3: spec.node", "did you mean 'nodes'?")),
+    Case("a rendered manifest of an unknown parameter", **template(
+        PLAIN.replace("[echo]", '[echo, "{x}"]'), "t.yaml.j2 (rendered): spec.command[1]: no parameter named 'x'")),
+    Case("a rendered text of nothing", **template("{% if false %}x{% endif %}", "(rendered)", "no document in it")),
+    Case("values for nothing", "apply job.yaml --set x=1", ["nothing to render; only *.j2 files and - are rendered"],
+         files={"job.yaml": PLAIN}),
+    Case("a file of values for nothing", "apply job.yaml --values v.yaml", ["nothing to render"],
+         files={"job.yaml": PLAIN, "v.yaml": "x: 1\n"}),
+    Case("a value that is not used", **template(NAMED, "--set nmae: no template uses 'nmae'", "did you mean 'name'?",
+                                                flags="--set name=x --set nmae=y")),
+    Case("a nested value that is not used", **template(
+        NAMED.replace("name }}", "m.name }}"), "no template uses 'm.nam'", "did you mean 'm.name'?",
+        flags="--set m.name=x --set m.nam=y")),
+    Case("a value without a name", **template(NAMED, "--set =x: expected NAME=VALUE", flags="--set =x")),
+    Case("a name without a value", **template(NAMED, "--set name: expected NAME=VALUE", flags="--set name")),
+    Case("a value with a wrong name", **template(NAMED, "--set a-b=x: expected NAME=VALUE", flags="--set a-b=x")),
+    Case("a value in a value", **template(NAMED, "--set name.x: name is not a mapping",
+                                          flags="--set name=a --set name.x=b")),
+    Case("a value in a value of a file", **template(NAMED, "--set m.a.x: m.a is not a mapping",
+                                                    flags="--values v.yaml --set m.a.x=b", v="m: {a: [1]}\n")),
+    Case("a value of deep names", **template(NAMED, "nested too deep", flags=f"--set {'a.' * 9999}a=1")),
+    Case("no file of values", **template(NAMED, "no file 'v.yaml' in ", flags="--values v.yaml")),
+    Case("values of no YAML", **template(NAMED, "v.yaml:2:1: ", "not YAML", flags="--values v.yaml", v="a: [\n")),
+    Case("duplicate values", **template(NAMED, "v.yaml:2:1: duplicate key 'a'",
+                                        flags="--values v.yaml", v="a: 1\na: 2\n")),
+    Case("a list as values", **template(NAMED, "v.yaml:2:1: expected one mapping", "found a list",
+                                        flags="--values v.yaml", v="# values\n- a\n")),
+    Case("a text as values", **template(NAMED, "v.yaml:1:1: expected one mapping", 'found "a"',
+                                        flags="--values v.yaml", v="a\n")),
+    Case("no values in a file", **template(NAMED, "v.yaml:1:1: expected one mapping", "found nothing",
+                                           flags="--values v.yaml", v="# a: 1\n")),
+    Case("two documents of values", **template(NAMED, "v.yaml:3:1: expected one mapping", "a second document",
+                                               flags="--values v.yaml", v="a: 1\n---\nb: 2\n")),
+    Case("a bad template in a folder", "apply .", ["b.yaml.j2:1: 'n' is undefined"],
+         files={"a.yaml": PLAIN, "b.yaml.j2": "{{ n }}"}),
+    Case("a bad template from a pipe", "apply - --set n=1", ["<stdin>:2: 'm' is undefined"], input="{{ n }}\n{{ m }}"),
+    Case("a bad template to look at", "diff t.yaml.j2", ["t.yaml.j2:1: 'n' is"], files={"t.yaml.j2": "{{ n }}"}),
+    Case("a bad template to render", "apply --render t.yaml.j2", ["j2:1: 'n' is"], files={"t.yaml.j2": "{{ n }}"}),
+]  # fmt: skip
+
 CONFIGS = [
     Case("a config of no YAML", "sub echo", [".sparkles.yaml"], files={".sparkles.yaml": "a: [\n"}),
     Case("an unknown key of a config", "status", [".sparkles.yaml", "did you mean 'backend'?"],
@@ -222,7 +322,7 @@ def quiet_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     "case",
     [
         pytest.param(case, id=case.id)
-        for case in (*FLAGS, *NAMES, *TABLES, *PLACEHOLDERS, *UPLOADS, *MANIFESTS, *CONFIGS, *JOBS)
+        for case in (*FLAGS, *NAMES, *TABLES, *PLACEHOLDERS, *UPLOADS, *MANIFESTS, *TEMPLATES, *CONFIGS, *JOBS)
     ],
 )
 def test_a_bad_input_is_refused_with_a_clear_message(case: Case, quiet_home: Path, tmp_path: Path) -> None:
