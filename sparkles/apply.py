@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import compress, islice
 from typing import Any, TypeVar
 
-from sparkles import canonical, lifecycle
+from sparkles import lifecycle
 from sparkles import manifest as manifests
 from sparkles.compile import row_writer
 from sparkles.errors import BackendError
@@ -73,7 +73,7 @@ def execute(
     holders = clusters_of(prepared.job, backend) if prepared.job else set()
     applying = _begin(prepared, backend, submitter, force=force)
     if prepared.job and prepared.job.applying:
-        prepared = _planned_again(prepared, prepared.job, backend)
+        prepared = _planned_again(prepared, backend)
     try:
         _store_content(prepared, backend, applying, uploaded)
     except BaseException:
@@ -99,12 +99,12 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
     environment = None
     if submitter and prepared.pinned.spec.image is None:
         environment = backend.objects.write_environment(submitter.environment)
-    digest = canonical.sha256(prepared.pinned.document)
     now = time.time()
     applying = Applying(
         token=os.urandom(8).hex(),
-        digest=digest,
-        generation=lifecycle.next_generation(prepared.job, digest=digest),
+        digest=prepared.digest,
+        generation=lifecycle.next_generation(prepared.job, digest=prepared.digest),
+        last_index=prepared.last_index,
         progress=now,
     )
 
@@ -127,7 +127,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
         if submitter:
             job = replace(job, environment=environment, submitted=now)
         # Noted before any task is added: an index is not used again even if this apply is cut off.
-        return Writes(put=[replace(job, last_index=prepared.plan.last_index)])
+        return Writes(put=[replace(job, last_index=max(job.last_index, prepared.plan.last_index))])
 
     backend.state.change([key], move)
     return applying
@@ -138,10 +138,10 @@ def _marks(job: Job | None) -> object:
     return job and (job.submitted, job.generation, bool(job.waiting), job.applying and job.applying.token)
 
 
-def _planned_again(prepared: Prepared, before: Job, backend: Backend) -> Prepared:
+def _planned_again(prepared: Prepared, backend: Backend) -> Prepared:
     """Plan once more after taking over: the other apply may have gone on until its mark was replaced."""
     _, observed = observe(prepared.name, backend, cluster=prepared.cluster.name)
-    return replace(prepared, plan=prepared.planned(replace(observed, last_index=before.last_index)))
+    return replace(prepared, plan=prepared.planned(replace(observed, last_index=prepared.last_index)))
 
 
 def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:

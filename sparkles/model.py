@@ -97,6 +97,8 @@ class Applying:
     digest: str
     #: The generation that the job will have.
     generation: int
+    #: The highest index ever given before this apply: who resumes it gives the same ones.
+    last_index: int = 0
     #: Wall clock, seconds: when this apply last committed something.
     progress: float
 

@@ -9,8 +9,8 @@ from itertools import compress
 from pathlib import Path
 from typing import TypedDict
 
+from sparkles import canonical, needs, plan, results
 from sparkles import manifest as manifests
-from sparkles import needs, plan, results
 from sparkles.compile import Row
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
@@ -42,6 +42,10 @@ class Prepared:
     #: The job as observed; None for a new one.
     job: Job | None
     cluster: Cluster
+    #: sha256 of the pinned document: an apply of the same one is resumed.
+    digest: str
+    #: The highest index ever given, before this apply gives any.
+    last_index: int
     #: sha256 of the blobs that the store lacks.
     missing: frozenset[str]
 
@@ -116,6 +120,10 @@ def _prepared(
         waits=pinned.waits,
     )
 
+    digest = canonical.sha256(pinned.document)
+    if job and job.applying and job.applying.digest == digest:
+        observed = replace(observed, last_index=job.applying.last_index)
+
     def planned(observed: Observed) -> Plan:
         return plan.make(pinned.document["metadata"]["name"], desired, observed, rerun=rerun, retry=retry)
 
@@ -127,6 +135,8 @@ def _prepared(
         desired=desired,
         job=job,
         cluster=cluster,
+        digest=digest,
+        last_index=observed.last_index,
         missing=frozenset(backend.objects.missing(sorted(pinned.digests))),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from contracts.fakes import a_backend, a_manifest, applied
+from contracts.fakes import READS, a_backend, a_manifest, applied
 from contracts.nouns import a_cluster, a_job, a_node, put
 
 from sparkles import apply, dry
@@ -15,13 +15,6 @@ from sparkles.model import Writes
 from sparkles.ports import Compute, ObjectStore, StateStore
 from sparkles.prepare import prepare
 
-#: What a dry run must not call: all of a port but what is named here.
-READS = {
-    StateStore: {"read", "is_open", "counts", "columns", "tasks", "jobs", "nodes", "tick", "close", "pending", "held"},
-    ObjectStore: {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log", "unpromoted",
-                  "read_environment", "read_output", "output_sha256"},
-    Compute: {"lapsed", "last_words"},
-}  # fmt: skip
 PARTS = {StateStore: "state", ObjectStore: "objects", Compute: "compute"}
 
 WRITES = [

@@ -57,7 +57,7 @@ def retry_cmd(
         retry = _chosen(job, states, chosen_filters, backend)
     else:
         retry = _one(job, index, backend)
-    if not retry:
+    if not retry and not job.applying:  # one that was cut off is completed
         click.echo(f"job {job.name}: no such task has failed or was killed; nothing to retry")
         return
     prepared = prepare_stored(job, backend, retry=retry)

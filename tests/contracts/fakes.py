@@ -24,8 +24,16 @@ from sparkles.manifest import Manifest
 from sparkles.model import Cluster, Job, Node, Sample
 from sparkles.paths import Home
 from sparkles.plan import Rerun
-from sparkles.ports import Backend, Ending, Launch, StateStore
+from sparkles.ports import Backend, Compute, Ending, Launch, ObjectStore, StateStore
 from sparkles.prepare import prepare
+
+#: What each port only reads with: the rest of it writes.
+READS = {
+    StateStore: {"read", "is_open", "counts", "columns", "tasks", "jobs", "nodes", "tick", "close", "pending", "held"},
+    ObjectStore: {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log", "unpromoted",
+                  "read_environment", "read_output", "output_sha256"},
+    Compute: {"lapsed", "last_words"},
+}  # fmt: skip
 
 
 @dataclass
