@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkles import shell_line
 from sparkles.errors import RequestError
+from sparkles.references import reference
 from sparkles.spec import upload_of
 
 
@@ -32,6 +33,7 @@ class Flags:
     spot: bool = False
     timeout: str | None = None
     retries: int | None = None
+    needs: Sequence[str] = ()
     results: Sequence[str] = ()
     ignore: Sequence[str] = ()
     #: What the configuration says where no flag does: image, machineType.
@@ -57,6 +59,7 @@ def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
         "nodes": _given(max=flags.nodes, provisioning="spot" if flags.spot else None),
         "retries": _given(limit=flags.retries),
         "timeout": flags.timeout,
+        "needs": list(dict.fromkeys(flags.needs)),
         "outputs": _given(include=list(flags.results), exclude=list(flags.ignore)),
     }
     return {
@@ -87,14 +90,14 @@ def _rebased_upload(entry: str | Mapping[str, Any], prefix: str) -> Any:
         # The lines of a list are relative to the manifest's folder, so it cannot simply be named from elsewhere.
         raise RequestError(f"--save: -u {entry}: save the manifest beside the list, or name its files with -u")
     upload = upload_of(entry)
-    if upload.src.startswith(("gs://", "/")):
+    if upload.src.startswith(("gs://", "/")) or reference(upload.src):
         return entry
     dest = str(PurePosixPath(upload.src)) if upload.dest is None else upload.dest
     return {"src": _below(prefix, upload.src), "dest": dest}
 
 
 def _below(prefix: str, path: str) -> str:
-    return path if path.startswith("/") else str(PurePosixPath(prefix) / path)
+    return path if path.startswith("/") or reference(path) else str(PurePosixPath(prefix) / path)
 
 
 def _given(**fields: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def unmet(document: Mapping[str, Any], backend: Backend, *, changing: Collection
     name, needs = document["metadata"]["name"], document["spec"].get("needs", [])
     if not needs:
         return []
+    _refuse_circle(name, needs, backend)
     found = standing(needs, backend)
     missing = [n for n in needs if found[n] is Need.MISSING and n not in changing and not _is_pinned(document, n)]
     if missing:
@@ -35,7 +36,6 @@ def unmet(document: Mapping[str, Any], backend: Backend, *, changing: Collection
             f"spec.needs: there is no job {missing[0]!r}{nearest(missing[0], known)}; apply it first, or together "
             "with this one"
         )
-    _refuse_circle(name, needs, backend)
     return [n for n in needs if n in changing or found[n] in (Need.OPEN, Need.FAILED)]
 
 

@@ -89,7 +89,7 @@ def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is."""
     settle(job.name, backend)
     still_open = _open_indices(job, backend) if index is None else _if_open(job, index, backend)
-    if index is None and (still_open or job.applying):
+    if index is None and (still_open or job.applying or job.waiting):
         _change(job, backend, lifecycle.kill_job)
 
     def move(records: Records) -> Writes:

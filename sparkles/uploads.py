@@ -61,7 +61,7 @@ def pinned(entry: dict[str, Any], position: int, sweep: Sweep | None, inputs: In
         raise BackendError(f"{where}: {entry['src']}: files of a bucket need the gcp backend, which is not built yet")
     if "sha256" in entry:
         files.require(entry["sha256"], entry["src"], where)
-        yield {"dest": default_dest(entry["src"]), **entry}
+        yield {"src": entry["src"], "dest": default_dest(entry["src"]), **entry}
     elif "files" in entry:
         for file in entry["files"]:
             files.require(file["sha256"], file["src"], where)

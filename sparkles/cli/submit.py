@@ -30,6 +30,7 @@ _FOREIGN = {
     "--mem": "-m MACHINE_TYPE",
     "--cpus-per-task": "-m MACHINE_TYPE",
     "--time": "--timeout 2h",
+    "--dependency": "--needs JOB",
 }
 
 
@@ -68,6 +69,7 @@ def _foreign(command: Any) -> Any:
 )
 @click.option("--timeout", metavar="TIME", help=describe("spec.timeout"))
 @click.option("--retries", type=click.IntRange(min=0), metavar="N", help=describe("spec.retries.limit"))
+@click.option("--needs", multiple=True, metavar="JOB", help=describe("spec.needs"))
 @click.option("--results", multiple=True, metavar="PATTERN", help=describe("spec.outputs.include"))
 @click.option("--ignore", multiple=True, metavar="PATTERN", help=describe("spec.outputs.exclude"))
 @click.option("--no-wait", is_flag=True, help="Return when the job is submitted.")

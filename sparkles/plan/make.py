@@ -36,7 +36,7 @@ def make(
         last_index=max(observed.last_index, draft.highest),
         scaled=scaled,
         staff=_staff(draft, desired, observed, most=scaled or desired.max_nodes),
-        hints=_hints(job, draft.still_failed),
+        hints=[*_scaled(scaled), *_hints(job, draft.still_failed)],
     )
     return replace(made, settings=_settings(differences, observed, made))
 
@@ -89,6 +89,10 @@ def _staff(draft: Draft, desired: Desired, observed: Observed, *, most: int) -> 
     start = lifecycle.missing_nodes(observed.nodes, wanted=wanted)
     running = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in observed.nodes)
     return Staff(start=start, running=running, tasks=tasks, most=most) if start else None
+
+
+def _scaled(nodes: int | None) -> list[str]:
+    return [f"it is scaled to {nodes} nodes, whatever nodes.max says until that is changed"] if nodes else []
 
 
 def _hints(job: str, failed: int) -> list[str]:

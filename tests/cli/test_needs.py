@@ -1,0 +1,244 @@
+"""Jobs that need jobs, and asking more of jobs that are there: the real commands, the real nodes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import User, eventually, until
+
+TWO = """
+apiVersion: sparkles/v1
+kind: Job
+metadata: {{name: use{n}}}
+spec:
+  needs: [make{n}]
+  command: "cat in.txt; echo {{y}}"
+  parameters: {{csv: "{{results.make{n}}}/1/rows.csv"}}
+  uploads: ["{{results.make{n}}}/1/in.txt:in.txt"]
+---
+apiVersion: sparkles/v1
+kind: Job
+metadata: {{name: make{n}}}
+spec:
+  command: "{line}"
+"""
+LINE = "printf 'y\\\\na\\\\nb\\\\n' > rows.csv; echo data > in.txt"
+
+
+def two(n: str, line: str = LINE) -> str:
+    """Return two jobs: the first in the file needs the second."""
+    return TWO.format(n=n, line=line)
+
+
+def test_two_jobs_are_applied_at_once_and_the_second_waits(warm: User) -> None:
+    warm.write("two.yaml", two("1"))
+
+    before = warm("diff", "two.yaml")
+    done = warm.ok("apply", "--wait", "two.yaml")
+
+    assert before.returncode == 1
+    assert "  ? tasks known after make1\n" in before.stdout
+    assert done.index("job make1 ") < done.index("job use1 ")
+    assert [warm.log(f"use1.{index}") for index in (1, 2)] == ["data\na\n", "data\nb\n"]
+    assert warm("diff", "two.yaml").returncode == 0
+    assert warm.ok("apply", "--wait", "two.yaml").count("nothing to do") == 2
+
+
+def test_the_second_job_begins_without_a_client(warm: User) -> None:
+    gate = warm.folder / "gate"
+    warm.write("two.yaml", two("2", f"{until(gate)}; {LINE}"))
+
+    warm.ok("apply", "two.yaml")
+    waiting = warm.job("use2")
+    gate.touch()
+
+    assert waiting["state"] == "waiting"
+    warm.wait_for("use2", state="finished", succeeded=2)
+
+
+def test_a_client_that_waits_for_a_job_says_what_that_waits_for_and_sees_it_through(warm: User) -> None:
+    gate = warm.folder / "gate"
+    warm.write("two.yaml", two("3", f"{until(gate)}; {LINE}"))
+    warm.ok("apply", "two.yaml")
+
+    watching = warm.start("watch", "use3")
+    assert watching.stdout is not None
+    first = watching.stdout.readline()
+    gate.touch()
+    rest, _ = watching.communicate(timeout=60)
+
+    assert first == b"waiting for make3\n"
+    assert watching.returncode == 0
+    assert b"Job finished. 2 tasks completed successfully, 0 tasks failed\n" in rest
+
+
+def test_a_job_whose_need_failed_waits_for_a_retry(warm: User) -> None:
+    gate = warm.folder / "gate"
+    warm.write("two.yaml", two("4", f"[ -e {gate} ] || exit 3; {LINE}"))
+
+    done = warm("apply", "--wait", "two.yaml")
+    gate.touch()
+    again = warm.ok("retry", "--wait", "make4")
+    through = warm("wait", "--timeout", "30s", "use4")
+
+    assert done.returncode == 1
+    assert "job use4 waits for job make4, which has ended, but not all of its tasks succeeded" in done.stderr
+    assert "'sparkles retry make4'" in done.stderr
+    assert "  ~ 1 task run again      1: retry\n" in again
+    assert through.returncode == 0
+    assert warm.log("use4.2") == "data\nb\n"
+
+
+def test_a_wait_can_be_killed_and_the_job_deleted(warm: User) -> None:
+    gate = warm.folder / "gate"
+    warm.write("two.yaml", two("5", f"{until(gate)}; {LINE}"))
+    warm.ok("apply", "two.yaml")
+
+    refused = warm("sub", "-n", "use5", "true")
+    warm.ok("kill", "use5")
+    gate.touch()
+    warm.wait_for("make5", state="finished")
+
+    assert refused.returncode == 2
+    assert "has tasks that have not ended" in refused.stderr
+    assert warm.job("use5")["state"] == "killed"
+    assert warm.rows("list", "use5") == []
+    warm.ok("delete", "use5")
+
+
+def test_what_is_wrong_with_rows_that_a_job_made_is_said(warm: User) -> None:
+    warm.write("two.yaml", two("6", "printf 'y,y\\\\n1,2\\\\n' > rows.csv; echo data > in.txt"))
+
+    done = warm("apply", "--wait", "two.yaml")
+
+    assert done.returncode == 1
+    assert "job use6 cannot begin: {results.make6}/1/rows.csv:1: 2 columns are named 'y'" in done.stderr
+
+
+def test_jobs_in_a_circle_are_refused(warm: User) -> None:
+    warm.write("two.yaml", two("7").replace('  command: "printf', '  needs: [use7]\n  command: "printf'))
+
+    done = warm("apply", "two.yaml")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "need each other in a circle: " in done.stderr
+    assert not any(job["job"].endswith("7") for job in warm.rows("status"))
+
+
+def test_sub_can_wait_for_a_job_too(warm: User) -> None:
+    gate = warm.folder / "gate"
+    warm.ok("sub", "-n", "make8", "--no-wait", "sh", "-c", f"{until(gate)}; echo made > out.txt")
+    waiting = warm.start(
+        "sub", "-n", "use8", "--needs", "make8", "-u", "{results.make8}/1/out.txt:in.txt", "cat", "in.txt"
+    )
+    eventually(lambda: any(job["job"] == "use8" for job in warm.rows("status")))
+    gate.touch()
+    printed, errors = waiting.communicate(timeout=60)
+
+    assert waiting.returncode == 0, errors
+    assert b"waiting for make8\n" in printed
+    assert b"] made\n" in printed
+
+
+# retry
+
+
+@pytest.fixture
+def failures(warm: User) -> User:
+    """Someone with a job of five tasks: two failed with 3, one with 4, one was killed, one succeeded."""
+    warm.write("rows.csv", "x,code\na,0\nb,3\nc,3\nd,4\n")
+    warm("sub", "-n", "bad", "--yes", "--params", "rows.csv", "sh", "-c", "exit $1", "sh", "{code}")
+    return warm
+
+
+@pytest.mark.parametrize(
+    ("words", "indices"),
+    [
+        pytest.param([], "2-4", id="all of them"),
+        pytest.param(["--failed"], "2-4", id="failed"),
+        pytest.param(["--killed"], None, id="killed"),
+        pytest.param(["--filter", "exit=3"], "2-3", id="a filter"),
+        pytest.param(["--filter", "exit=3", "--filter", "params.x!=b"], "3", id="two filters"),
+        pytest.param(["--filter", "state=succeeded"], None, id="none that failed"),
+    ],
+)
+def test_retry_runs_what_was_chosen(failures: User, words: list[str], indices: str | None) -> None:
+    done = failures("retry", "bad", "--dry-run", *words, "-o", "json")
+
+    assert done.returncode == 0
+    if indices is None:
+        assert "nothing to retry" in done.stdout
+    else:
+        actions = json.loads(done.stdout)["actions"]
+        assert [(a["indices"], a["cause"]) for a in actions if a["verb"] == "rerun"] == [(indices, "retry")]
+
+
+def test_retry_of_one_task_runs_it_however_it_ended(failures: User) -> None:
+    before = failures.rows("list", "bad")
+
+    done = failures("retry", "--wait", "bad.1")
+    after = failures.rows("list", "bad")
+
+    assert done.returncode == 1  # the others have failed
+    assert "  ~ 1 task run again" in done.stdout
+    assert [old["started"] == new["started"] for old, new in zip(before, after, strict=True)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["bad.9"], "job bad has no task 9"),
+        (["bda"], "no job 'bda' here; did you mean 'bad'?"),
+        (["bad", "--filter", "exit"], "expected FIELD OP VALUE"),
+        (["bad", "--filter", "params.y=1"], "no task has a parameter 'y'; there is: code, x"),
+    ],
+)
+def test_a_wrong_retry_is_refused(failures: User, words: list[str], says: str) -> None:
+    done = failures("retry", *words)
+
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+# scale, generations
+
+
+def test_a_scale_holds_until_the_manifest_says_something_else(warm: User) -> None:
+    warm.write(
+        "j.yaml", "apiVersion: sparkles/v1\nkind: Job\nmetadata: {name: sc}\nspec: {command: 'true', nodes: {max: 2}}\n"
+    )
+    warm.ok("apply", "--wait", "j.yaml")
+
+    said = warm.ok("scale", "sc", "5")
+    same = warm("diff", "j.yaml")
+    plan = json.loads(warm.ok("diff", "j.yaml", "-o", "json"))
+    (warm.folder / "j.yaml").write_text((warm.folder / "j.yaml").read_text().replace("max: 2", "max: 3"))
+    other = warm("apply", "j.yaml")
+
+    assert said == "job sc: at most 5 nodes; on this backend it is served by 1 node\n"
+    assert (same.returncode, plan["nodes"]["scaled"]) == (0, 5)
+    assert "hint: it is scaled to 5 nodes" in same.stdout
+    assert "  ~ nodes.max 2 → 3\n  ~ no longer scaled to 5 nodes\n" in other.stdout
+    assert json.loads(warm.ok("diff", "j.yaml", "-o", "json"))["nodes"]["scaled"] is None
+
+
+def test_an_apply_can_insist_on_the_generation_it_was_written_for(warm: User) -> None:
+    text = "apiVersion: sparkles/v1\nkind: Job\nmetadata: {name: gen}\nspec: {command: 'true', timeout: TIME}\n"
+    warm.write("a.yaml", text.replace("TIME", "1h"))
+    warm.write("b.yaml", text.replace("TIME", "2h"))
+
+    new = warm("apply", "--check-generation", "0", "a.yaml")
+    late = warm("apply", "--check-generation", "0", "b.yaml")
+    right = warm("apply", "--check-generation", "1", "b.yaml")
+    many = warm("apply", "--check-generation", "1", ".")
+
+    assert (new.returncode, late.returncode, right.returncode) == (0, 3, 0)
+    assert "somebody has changed it: it is at generation 1, not 0" in late.stderr
+    assert many.returncode == 2
+    assert warm.ok("get", "gen").splitlines()[-2] == "  generation: 2"
