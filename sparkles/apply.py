@@ -40,7 +40,7 @@ from sparkles.prepare import Prepared, observe
 
 T = TypeVar("T")
 
-#: (index, row, digest) of a task that is to run.
+#: (index, row, digest) that a task is to have.
 NewTask = tuple[int, str, bytes]
 
 #: Decides what to write, given the tasks as they are.
@@ -188,20 +188,22 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
     for indices in chunks(prepared.plan.indices(Verb.REMOVE), limit):
         keys = [Key.task(name, index) for index in indices]
         yield keys, lambda records: Writes(remove=list(records))
-    again = _tasks_to_run(prepared, Verb.CHANGE, Verb.RERUN)
+    again = _tasks_of(prepared, Verb.CHANGE, Verb.RERUN)
     for some in chunks(again, limit):
         yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying)
+    for some in chunks(_tasks_of(prepared, Verb.RELABEL), limit):
+        yield [Key.task(name, index) for index, _, _ in some], _relabelling(some, name)
     template = Task(
         job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
     )
     if prepared.job and (prepared.job.applying or prepared.job.cluster != prepared.cluster.name):
         for keys in chunks(_open_elsewhere(prepared, backend), limit):
             yield keys, _moved_to(prepared.cluster.name)
-    for some in chunks(_tasks_to_run(prepared, Verb.ADD), limit):
+    for some in chunks(_tasks_of(prepared, Verb.ADD), limit):
         yield [], _addition(NewTasks(template, some))
 
 
-def _tasks_to_run(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
+def _tasks_of(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
     """Yield the tasks that these verbs concern; nothing is read for it if there are none."""
     if not prepared.plan.count(*verbs):
         return
@@ -228,6 +230,13 @@ def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) ->
         return Writes(put=renewed)
 
     return writes
+
+
+def _relabelling(some: Sequence[NewTask], job: str) -> TaskWrites:
+    rows = {Key.task(job, index): row for index, row, _ in some}
+    return lambda records: Writes(
+        put=[lifecycle.relabel(task, row=rows[key]) for key, task in records.items() if isinstance(task, Task)]
+    )
 
 
 def _open_elsewhere(prepared: Prepared, backend: Backend) -> list[Key]:

@@ -9,7 +9,19 @@ from sparkles.ports import Backend, Compute, ObjectStore, StateStore
 
 #: What a dry run may call.
 _READS = {
-    "state": {"read", "is_open", "counts", "columns", "tasks", "jobs", "nodes", "tick", "close", "commit_limit"},
+    "state": {
+        "read",
+        "is_open",
+        "counts",
+        "columns",
+        "rows",
+        "tasks",
+        "jobs",
+        "nodes",
+        "tick",
+        "close",
+        "commit_limit",
+    },
     "objects": {
         "url",
         "missing",

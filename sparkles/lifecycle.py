@@ -179,6 +179,11 @@ def renew(task: Task, *, row: str, digest: bytes, generation: int, cluster: str)
     return _move(replace(renewed, attempts=0, claim=None, exit=None, reason=None), "rerun")
 
 
+def relabel(task: Task, *, row: str) -> Task:
+    """Record the parameters of a task anew, none of which changes what it computes."""
+    return replace(task, row=row)
+
+
 def finish_job(job: Job, *, now: float) -> Job:
     """End a job whose tasks have all ended."""
     return replace(_move_job(job, "finish"), ended=now)

@@ -9,11 +9,12 @@ from typing import Any
 from sparkles.indices import to_runs
 from sparkles.plan import Action, Loss, Plan, Verb
 
-_SIGNS = {Verb.KEEP: "=", Verb.CHANGE: "~", Verb.RERUN: "~", Verb.ADD: "+", Verb.REMOVE: "-"}
+_SIGNS = {Verb.KEEP: "=", Verb.CHANGE: "~", Verb.RERUN: "~", Verb.RELABEL: "~", Verb.ADD: "+", Verb.REMOVE: "-"}
 _WORDS = {
     Verb.KEEP: "unchanged",
     Verb.CHANGE: "change",
     Verb.RERUN: "run again",
+    Verb.RELABEL: "relabelled",
     Verb.ADD: "new",
     Verb.REMOVE: "gone",
 }
@@ -44,7 +45,7 @@ def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int, verbose: b
         shown.append(f"upload {counted(missing, 'file')} ({human_bytes(upload_bytes)}) of {files}")
     shown += _hints(plan)
     run = plan.count(Verb.ADD, Verb.CHANGE, Verb.RERUN)
-    numbers = f"{run} to run, {plan.count(Verb.KEEP)} kept, {plan.count(Verb.REMOVE)} removed"
+    numbers = f"{run} to run, {plan.count(Verb.KEEP, Verb.RELABEL)} kept, {plan.count(Verb.REMOVE)} removed"
     shown.append(f"Plan: waits for {', '.join(plan.waits)}." if plan.waits else f"Plan: {numbers}.")
     return shown
 
@@ -68,7 +69,7 @@ def document(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> Mapp
             for action in plan.actions
         ],
         "run": plan.count(Verb.ADD, Verb.CHANGE, Verb.RERUN),
-        "keep": plan.count(Verb.KEEP),
+        "keep": plan.count(Verb.KEEP, Verb.RELABEL),
         "remove": plan.count(Verb.REMOVE),
         "waits": list(plan.waits),
         "settings": list(plan.settings),

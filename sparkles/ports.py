@@ -68,6 +68,10 @@ class StateStore(Protocol):
         """Return index, digest and state of all tasks of `job`."""
         ...
 
+    def rows(self, job: str) -> Iterator[str]:
+        """Yield the row of every task of `job`, by index."""
+        ...
+
     def tasks(self, job: str, *, states: Sequence[TaskState] = ()) -> Iterator[Task]:
         """Yield the tasks of `job` by index, all or those in `states`."""
         ...

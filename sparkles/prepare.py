@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import TypedDict
 
 from sparkles import canonical, needs, plan, results
 from sparkles import manifest as manifests
-from sparkles.compile import Row
+from sparkles.compile import Row, row_writer
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
 from sparkles.model import Cluster, Job, Key, Task
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
+from sparkles.plan.matching import LABEL_SIZE
 from sparkles.ports import Backend
 from sparkles.resolve import Pinned, pin
 from sparkles.sweep import Sweep
@@ -117,6 +119,7 @@ def _prepared(
         slots=cluster.slots,
         most_nodes=backend.most_nodes,
         rows=lambda places: _rows_at(pinned.sweep, places),
+        labels=lambda: _labels(map(row_writer(pinned.sweep.columns), pinned.sweep)),
         waits=pinned.waits,
     )
 
@@ -166,7 +169,15 @@ def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, O
         scaled=job.scaled,
         nodes=nodes,
         rows=lambda indices: _stored_rows(name, indices, backend),
+        labels=lambda: _labels(backend.state.rows(name)),
     )
+
+
+def _labels(rows: Iterable[str]) -> bytes:
+    labels = bytearray()
+    for row in rows:
+        labels += hashlib.blake2b(row.encode(), digest_size=LABEL_SIZE).digest()
+    return bytes(labels)
 
 
 def _stored_rows(name: str, indices: Collection[int], backend: Backend) -> Mapping[int, Row]:

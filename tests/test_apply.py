@@ -376,3 +376,36 @@ def test_a_plan_says_nothing_is_to_run_when_only_labels_change(backend, tmp_path
 
     assert made.count(Verb.ADD, Verb.CHANGE, Verb.RERUN, Verb.REMOVE) == 0
     assert list(made.settings) == ["labels.a unset → 1"]
+
+
+def test_parameters_that_nothing_depends_on_are_recorded_anew_and_nothing_runs(backend, tmp_path) -> None:
+    def manifest(*notes: str) -> Any:
+        parameters = {"rows": [{"x": x, "note": note} for x, note in zip("abc", notes, strict=True)]}
+        return a_manifest(tmp_path, ["run", "{x}"], parameters=parameters)
+
+    applied(manifest("1", "2", "3"), backend)
+    end(backend, 1, 2)
+
+    planned = prepare(manifest("1", "new", "3"), backend).plan
+    applied(manifest("1", "new", "3"), backend)
+
+    assert [(action.verb, list(action.indices), action.cause) for action in planned.actions] == [
+        (Verb.KEEP, [1, 3], ""), (Verb.RELABEL, [2], "parameters.note 2 → new"),
+    ]  # fmt: skip
+    assert not planned.is_empty
+    assert not planned.touches_tasks
+    assert tasks(backend)[2] == ('{"x":"b","note":"new"}', S)
+    assert {task.generation for task in backend.state.tasks("j")} == {1}
+    assert prepare(manifest("1", "new", "3"), backend).plan.is_empty
+
+
+def test_of_rows_that_compute_the_same_each_keeps_its_own_task(backend, tmp_path) -> None:
+    def manifest(*names: str) -> Any:
+        return a_manifest(tmp_path, ["run"], parameters={"rows": [{"name": name} for name in names]})
+
+    applied(manifest("a", "b", "c"), backend)
+
+    planned = prepare(manifest("new", "c", "b", "a"), backend).plan
+
+    assert list(planned.assigned) == [4, 3, 2, 1]
+    assert {action.verb for action in planned.actions} == {Verb.KEEP, Verb.ADD}

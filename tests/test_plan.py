@@ -12,11 +12,14 @@ from contracts.nouns import digest_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparkles import changes, plan
 from sparkles import manifest as manifests
-from sparkles import plan
+from sparkles.compile import Definition
 from sparkles.indices import to_runs
 from sparkles.model import TaskColumns, TaskState
 from sparkles.plan import DECISIONS, NOTHING, Desired, Observed, Plan, Relation, Rerun, Verb
+from sparkles.plan.causes import Causes
+from sparkles.spec import spec_of
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -190,11 +193,11 @@ def test_sorting_runs_nothing_and_is_recorded() -> None:
     assert world.plan("cab").is_empty
 
 
-def test_equal_rows_are_matched_the_first_to_the_first() -> None:
+def test_equal_rows_are_matched_where_they_stood_and_then_the_first_to_the_first() -> None:
     world = a_world("abab")
     world.apply("babba")
 
-    assert list(world.plan("babba").assigned) == [2, 1, 4, 5, 3]
+    assert list(world.plan("babba").assigned) == [2, 1, 5, 4, 3]
     assert shown(a_world("aaa").plan("aa"))[-1] == ("remove", [3], True)
     assert shown(a_world("aa").plan("aaa"))[-1] == ("add", [3], False)
 
@@ -392,3 +395,75 @@ def test_rerun_all_leaves_nothing_as_it_was(before: list[str], after: list[str])
     assert made.count(Verb.KEEP) == 0
     assert [world.tasks[index] for index in range(1, len(after) + 1)] == [(row, P) for row in after]
     assert world.plan(after).is_empty
+
+
+# Causes
+
+
+def a_spec(**spec: Any) -> dict[str, Any]:
+    return a_document(command=["run", "{x}"], parameters={"rows": []}, **spec)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "before", "after", "cause"),
+    [
+        pytest.param({}, {}, {"x": "1"}, {"x": "2"}, "parameters.x 1 → 2", id="the row"),
+        pytest.param({}, {"env": {"A": "1"}}, {"x": "1"}, {"x": "1"}, "env.A unset → 1", id="what all share"),
+        pytest.param(
+            {}, {"env": {"A": "1"}}, {"x": "1"}, {"x": "2"}, "env.A unset → 1, parameters.x 1 → 2", id="both",
+        ),
+        pytest.param(
+            {"env": {"A": "{x}"}}, {"env": {"A": "{x}", "B": "{{x}}"}}, {"x": "1"}, {"x": "2", "y": "3"},
+            "env.B unset → {{x}}, parameters.x 1 → 2, parameters.y unset → 3", id="other columns",
+        ),
+    ],
+)  # fmt: skip
+def test_the_cause_of_a_task_s_change_is_its_row_or_what_all_share(old, new, before, after, cause) -> None:
+    def digest(spec: Any, row: Any) -> bytes:
+        return Definition(spec_of(a_spec(**spec)), columns=row, seq=False).digest(row, 1)
+
+    causes = Causes(changes.between(a_spec(**old), a_spec(**new)), a_spec(**old))
+
+    assert causes.of(before, after, index=1, digest=digest(new, after)) == cause
+
+
+def test_a_file_that_another_task_s_change_brought_is_no_cause() -> None:
+    """Task 2 has another file now; what changed for task 1 is its row alone."""
+    old = a_spec(uploads=[{"src": "{x}", "dest": "in", "files": [a_file("a", 1), a_file("b", 2), a_file("c", 3)]}])
+    new = a_spec(uploads=[{"src": "{x}", "dest": "in", "files": [a_file("a", 1), a_file("b", 9), a_file("c", 3)]}])
+    causes = Causes(changes.between(old, new), old)
+
+    def digest(x: str) -> bytes:
+        return Definition(spec_of(new), columns=["x"], seq=False).digest({"x": x}, 1)
+
+    assert causes.of({"x": "a"}, {"x": "c"}, index=1, digest=digest("c")) == "parameters.x a → c"
+    assert causes.of({"x": "b"}, {"x": "b"}, index=2, digest=digest("b")) == "uploads: b changed"
+    assert causes.of({"x": "a"}, {"x": "b"}, index=1, digest=digest("b")) == "uploads: b changed, parameters.x a → b"
+
+
+def a_file(name: str, content: int) -> dict[str, Any]:
+    return {"src": name, "sha256": f"{content:064x}", "executable": False}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "texts"),
+    [
+        pytest.param({"command": ["a", "b"]}, {"command": ["a", "c"]}, ["command[1] b → c"], id="a word"),
+        pytest.param({"command": ["a"]}, {"command": ["a", "b"]}, ["command"], id="more words"),
+        pytest.param({"command": "a"}, {"command": ["a"]}, ["command"], id="another form"),
+        pytest.param({"image": "a" * 50}, {"image": "b"}, [f"image {'a' * 39}… → b"], id="long"),
+        pytest.param({"needs": ["a"]}, {"needs": ["b"]}, ["needs"], id="a list"),
+        pytest.param(
+            {"uploads": [a_file(n, 1) for n in "abcde"]}, {"uploads": [a_file(n, 2) for n in "abcde"]},
+            ["uploads: a changed, b changed, c changed, 2 more"], id="many files",
+        ),
+        pytest.param(
+            {"uploads": [a_file("a", 1)]}, {"uploads": [a_file("b", 1)]}, ["uploads: a gone, b new"], id="other files",
+        ),
+        pytest.param({"unknown": 1}, {"unknown": 2}, ["unknown 1 → 2"], id="a field of a newer version"),
+    ],
+)  # fmt: skip
+def test_what_differs_between_two_documents(before, after, texts) -> None:
+    documents = [{"metadata": {}, "spec": spec} for spec in (before, after)]
+
+    assert [change.text for change in changes.between(*documents)] == texts

@@ -22,7 +22,7 @@ DETAILED = 10_000
 def common(changes: Sequence[Change]) -> str:
     """Return what changed for all tasks alike; of the parameters only that they did."""
     texts = [change.text for change in changes if change.policy == "rerun" and change.field != "parameters"]
-    return ", ".join(texts) or ("parameters" if changes else "its definition")
+    return ", ".join(texts) or "parameters"
 
 
 class Causes:
@@ -30,7 +30,7 @@ class Causes:
 
     def __init__(self, changes: Sequence[Change], document: Mapping[str, Any] | None) -> None:
         self._common = common(changes)
-        self._shared = self._common if self._common not in ("parameters", "its definition") else ""
+        self._shared = self._common if self._common != "parameters" else ""
         self._digest = self._old_definition(document) if document and self._shared else None
 
     def of(self, before: Row, after: Row, *, index: int, digest: bytes) -> str:

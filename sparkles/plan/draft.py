@@ -6,14 +6,15 @@ from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import Enum
-from itertools import compress
-from typing import NamedTuple
+from itertools import compress, repeat
+from typing import Any, NamedTuple
 
 from sparkles.changes import Change
 from sparkles.indices import from_runs
 from sparkles.model import OPEN, TaskState
 from sparkles.plan import matching
 from sparkles.plan.causes import DETAILED, Causes, common
+from sparkles.plan.matching import NO_LABELS, Labels
 from sparkles.plan.nouns import BYTES, Action, Desired, Loss, Observed, Rerun, Verb
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
@@ -63,6 +64,9 @@ class Draft:
         self._groups: defaultdict[tuple[Verb, str, Loss | None], array[int]] = defaultdict(lambda: array("q"))
         #: Places in the sweep of rows whose task has another digest.
         self._changed = array("q")
+        #: Places in the sweep of rows that differ from what is recorded of their task, which stays as it is.
+        self._relabelled = array("q")
+        self._labels = self._read_labels()
         self.assigned = self._assign()
         self.verbs = bytearray(len(self.assigned))
         #: Tasks that stay as they are, and have yet to end.
@@ -80,7 +84,7 @@ class Draft:
     @property
     def to_run(self) -> int:
         """How many tasks run, or run again."""
-        return len(self.verbs) - self.verbs.count(BYTES[Verb.KEEP])
+        return len(self.verbs) - self.verbs.count(BYTES[Verb.KEEP]) - self.verbs.count(BYTES[Verb.RELABEL])
 
     def _assign(self) -> Sequence[int]:
         """Return the index of each row."""
@@ -92,7 +96,15 @@ class Draft:
             self._observed.tasks,
             order=from_runs(status.get("indices", "")),
             last_index=self._observed.last_index,
+            labels=self._labels,
         )
+
+    def _read_labels(self) -> Labels:
+        """Return the labels if the sweep has changed. If not, no row has."""
+        old = self._observed.document
+        if old is None or _sweep_of(old) == _sweep_of(self._desired.document) or self._desired.seq:
+            return NO_LABELS
+        return Labels(self._desired.labels(), self._observed.labels())
 
     def _decide_rows(self) -> None:
         place = matching.places(self._observed.tasks.indices)
@@ -112,10 +124,20 @@ class Draft:
             self._changed.append(row)
             return DECISIONS[Relation.CHANGED, state].verb
         decision, cause = self._decide_same(index, state)
-        self.still_open += decision.verb is Verb.KEEP and state in OPEN
-        self.still_failed += decision.verb is Verb.KEEP and state in (F, K)
-        self._add(decision, cause, index)
+        if decision.verb is Verb.KEEP and self._is_relabelled(row, position):
+            decision = Decision(Verb.RELABEL)
+        stays = decision.verb in (Verb.KEEP, Verb.RELABEL)
+        self.still_open += stays and state in OPEN
+        self.still_failed += stays and state in (F, K)
+        if decision.verb is Verb.RELABEL:
+            self._relabelled.append(row)
+        else:
+            self._add(decision, cause, index)
         return decision.verb
+
+    def _is_relabelled(self, row: int, position: int) -> bool:
+        desired, observed = self._labels
+        return bool(desired) and matching.label_at(desired, row) != matching.label_at(observed, position)
 
     def _decide_same(self, index: int, state: TaskState) -> tuple[Decision, str]:
         if index in self._retry:
@@ -139,23 +161,22 @@ class Draft:
 
     def _decide_changed(self, differences: Sequence[Change]) -> None:
         tasks, place = self._observed.tasks, matching.places(self._observed.tasks.indices)
-        for row, cause in zip(self._changed, self._causes(differences), strict=True):
-            index = self.assigned[row]
-            decision = DECISIONS[Relation.CHANGED, tasks.states[place(index)]]
-            self._add(decision, cause, index)
+        for index, cause in self._causes(self._changed, differences):
+            self._add(DECISIONS[Relation.CHANGED, tasks.states[place(index)]], cause, index)
+        for index, cause in self._causes(self._relabelled, ()):
+            self._add(Decision(Verb.RELABEL), cause, index)
 
-    def _causes(self, differences: Sequence[Change]) -> Iterator[str]:
-        """Yield why each changed task is not what it was."""
-        if len(self._changed) > DETAILED:
-            yield from [common(differences)] * len(self._changed)
+    def _causes(self, rows: Sequence[int], differences: Sequence[Change]) -> Iterator[tuple[int, str]]:
+        """Yield the index of each of these rows, and why it is not what it was."""
+        indices = [self.assigned[row] for row in rows]
+        if len(indices) > DETAILED:
+            yield from zip(indices, repeat(common(differences)), strict=False)
             return
         causes = Causes(differences, self._observed.document)
-        indices = [self.assigned[row] for row in self._changed]
         before = self._observed.rows(indices)
-        after = self._desired.rows(self._changed)
-        for row, index, values in zip(self._changed, indices, after, strict=True):
+        for row, index, values in zip(rows, indices, self._desired.rows(rows), strict=True):
             digest = matching.digest_at(self._desired.digests, row)
-            yield causes.of(before.get(index, values), values, index=index, digest=digest)
+            yield index, causes.of(before.get(index, values), values, index=index, digest=digest)
 
     def _decide_gone(self) -> None:
         tasks = self._observed.tasks
@@ -166,3 +187,7 @@ class Draft:
             if self._rerun is Rerun.ALL and state is not C:
                 decision = Decision(decision.verb)
             self._add(decision, f"no longer in {source}", index)
+
+
+def _sweep_of(document: Mapping[str, Any]) -> Any:
+    return document["spec"].get("parameters")

@@ -10,7 +10,7 @@ from sparkles.changes import Change
 from sparkles.indices import to_runs
 from sparkles.model import NodeState
 from sparkles.plan.draft import Draft
-from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff
+from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff, Verb
 
 _COMPLETES = "completes an apply that was cut off"
 
@@ -73,7 +73,7 @@ def _settings(differences: Sequence[Change], observed: Observed, made: Plan) -> 
         settings.append(f"no longer scaled to {observed.scaled} nodes")
     if observed.waiting:
         settings.append("what it needs is done")
-    if not made.touches_tasks:
+    if not any(action.verb is not Verb.KEEP for action in made.actions):
         if to_runs(made.assigned) != observed.document.get("status", {}).get("indices"):
             settings.append("order of the rows")
         else:

@@ -1,7 +1,8 @@
 """Matching: which row of the manifest is which observed task. Pure, on columns.
 
-By digest, the k-th occurrence to the k-th; what is left over by its place among its neighbours; what is left then is
-new. So rows can be inserted, removed, edited and sorted, and every other task keeps its index and its result.
+By digest, and of equal ones those with the same parameters first, then what stands where it stood, then the k-th to the
+k-th; what is left over by its place among its neighbours; what is left then is new. So rows can be inserted, removed,
+edited and sorted, and every other task keeps its index and its result.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from sparkles.compile import DIGEST_SIZE
 from sparkles.model import TaskColumns
@@ -17,14 +19,35 @@ from sparkles.model import TaskColumns
 #: Stands for a row that is no task yet, and for an index that no task has.
 NOWHERE = -1
 
+#: Bytes of a label.
+LABEL_SIZE = 8
 
-def assign(digests: bytes, tasks: TaskColumns, *, order: Sequence[int], last_index: int) -> array[int]:
+
+class Labels(NamedTuple):
+    """Hashes of the parameters of rows and of tasks, `LABEL_SIZE` bytes each; empty if no row can have changed.
+
+    Tasks with one digest can have several: not every parameter changes what is computed.
+    """
+
+    desired: bytes
+    observed: bytes
+
+
+NO_LABELS = Labels(b"", b"")
+
+
+def assign(
+    digests: bytes, tasks: TaskColumns, *, order: Sequence[int], last_index: int, labels: Labels = NO_LABELS
+) -> array[int]:
     """Return the index of each row: that of the task it is, or one that was never used.
 
     `digests` are those of the rows, 32 bytes each; `order` the observed indices as the rows stood last time.
     """
     known = _as_they_stood(tasks, order)
-    matched = _match_digests(digests, tasks, known)
+    matched = array("q", [NOWHERE]) * (len(digests) // DIGEST_SIZE)
+    if labels.desired:
+        _match(matched, known, _joined(digests, labels.desired), _joined(tasks.digests, labels.observed))
+    _match(matched, known, digests, tasks.digests)
     _match_neighbours(matched, len(known))
     next_index = max(last_index, tasks.indices[-1] if len(tasks) else 0)
     for row, old in enumerate(matched):
@@ -39,6 +62,11 @@ def assign(digests: bytes, tasks: TaskColumns, *, order: Sequence[int], last_ind
 def digest_at(digests: bytes, position: int) -> bytes:
     """Return the digest at a position of a column of digests."""
     return digests[position * DIGEST_SIZE : (position + 1) * DIGEST_SIZE]
+
+
+def label_at(labels: bytes, position: int) -> bytes:
+    """Return the label at a position of a column of labels."""
+    return labels[position * LABEL_SIZE : (position + 1) * LABEL_SIZE]
 
 
 def places(indices: Sequence[int]) -> Callable[[int], int]:
@@ -67,28 +95,65 @@ def _as_they_stood(tasks: TaskColumns, order: Sequence[int]) -> array[int]:
     return known
 
 
-def _match_digests(digests: bytes, tasks: TaskColumns, known: Sequence[int]) -> array[int]:
-    """Return for each row which of the `known` tasks has its digest; NOWHERE if there is none left."""
-    matched = array("q", [NOWHERE]) * (len(digests) // DIGEST_SIZE)
+def _match(matched: array[int], known: Sequence[int], wanted: bytes, there: bytes) -> None:
+    """Match rows without a task to `known` tasks without a row that have the same key, of all that are `wanted`.
+
+    What stands where it stood comes first; then the k-th of equal ones is matched to the k-th.
+    """
+    size = len(wanted) // len(matched)
+    free = _free(matched, len(known))
+    for row in range(min(len(matched), len(known))):
+        if matched[row] == NOWHERE and free[row] and _same(wanted, row, there, known[row], size):
+            matched[row] = row
+            free[row] = 0
+    rows = (row for row, old in enumerate(matched) if old == NOWHERE)
+    olds = (old for old, is_free in enumerate(free) if is_free)
     parts = zip(
-        _partition(digests, range(len(matched))), _partition(tasks.digests, known), strict=True
-    )  # a part at a time, so that a million digests are never all objects at once
-    for rows, olds in parts:
+        _partition(rows, lambda row: wanted[row * size]),
+        _partition(olds, lambda old: there[known[old] * size]),
+        strict=True,
+    )  # a part at a time, so that a million keys are never all objects at once
+    for some, candidates in parts:
         waiting: defaultdict[bytes, list[int]] = defaultdict(list)
-        for old in reversed(olds):
-            waiting[digest_at(tasks.digests, known[old])].append(old)
-        for row in rows:
-            if candidates := waiting.get(digest_at(digests, row)):
-                matched[row] = candidates.pop()
-    return matched
+        for old in reversed(candidates):
+            waiting[_key(there, known[old], size)].append(old)
+        for row in some:
+            if found := waiting.get(_key(wanted, row, size)):
+                matched[row] = found.pop()
 
 
-def _partition(digests: bytes, positions: Iterable[int]) -> list[array[int]]:
-    """Return the numbers of `positions`, divided by the first byte of the digest at each."""
+def _key(keys: bytes, position: int, size: int) -> bytes:
+    return keys[position * size : (position + 1) * size]
+
+
+def _same(wanted: bytes, row: int, there: bytes, position: int, size: int) -> bool:
+    return _key(wanted, row, size) == _key(there, position, size)
+
+
+def _free(matched: Sequence[int], count: int) -> bytearray:
+    """Return for each of `count` tasks whether it has no row yet."""
+    free = bytearray(b"\1") * count
+    for old in matched:
+        if old != NOWHERE:
+            free[old] = 0
+    return free
+
+
+def _partition(numbers: Iterable[int], first_byte: Callable[[int], int]) -> list[array[int]]:
+    """Return `numbers`, divided by the first byte of the key of each."""
     parts = [array("q") for _ in range(256)]
-    for number, position in enumerate(positions):
-        parts[digests[position * DIGEST_SIZE]].append(number)
+    for number in numbers:
+        parts[first_byte(number)].append(number)
     return parts
+
+
+def _joined(digests: bytes, labels: bytes) -> bytes:
+    """Return digest and label of each row side by side."""
+    joined = bytearray()
+    for position in range(len(digests) // DIGEST_SIZE):
+        joined += digest_at(digests, position)
+        joined += label_at(labels, position)
+    return bytes(joined)
 
 
 def _match_neighbours(matched: array[int], count: int) -> None:
@@ -97,19 +162,16 @@ def _match_neighbours(matched: array[int], count: int) -> None:
     An edited row follows the row that it followed before; failing that, it stands where it stood. The first
     rule finds it although rows were inserted or removed above it.
     """
-    taken = bytearray(count)
-    for old in matched:
-        if old != NOWHERE:
-            taken[old] = 1
+    free = _free(matched, count)
     for row, old in enumerate(matched):
         if old == NOWHERE and (row == 0 or matched[row - 1] != NOWHERE):
-            _take(matched, row, matched[row - 1] + 1 if row else 0, taken)
+            _take(matched, row, matched[row - 1] + 1 if row else 0, free)
     for row, old in enumerate(matched):
         if old == NOWHERE:
-            _take(matched, row, row, taken)
+            _take(matched, row, row, free)
 
 
-def _take(matched: array[int], row: int, old: int, taken: bytearray) -> None:
-    if old < len(taken) and not taken[old]:
+def _take(matched: array[int], row: int, old: int, free: bytearray) -> None:
+    if old < len(free) and free[old]:
         matched[row] = old
-        taken[old] = 1
+        free[old] = 0

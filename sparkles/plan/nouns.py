@@ -19,6 +19,8 @@ class Verb(str, Enum):
     CHANGE = "change"
     #: It runs again as it is.
     RERUN = "rerun"
+    #: It stays as it is, but for parameters that nothing depends on.
+    RELABEL = "relabel"
     ADD = "add"
     REMOVE = "remove"
 
@@ -61,6 +63,8 @@ class Desired:
     most_nodes: int | None = None
     #: Returns the rows at these places of the sweep, which ascend.
     rows: Callable[[Collection[int]], Iterable[Row]]
+    #: Returns the labels of all rows (see `matching.Labels`).
+    labels: Callable[[], bytes] = lambda: b""
     #: The jobs that must succeed first: until then nobody knows the tasks.
     waits: Sequence[str] = ()
 
@@ -94,6 +98,8 @@ class Observed:
     nodes: Sequence[Node] = ()
     #: Returns the rows of these tasks, by index.
     rows: Callable[[Collection[int]], Mapping[int, Row]] = lambda _: {}
+    #: Returns the labels of all tasks.
+    labels: Callable[[], bytes] = lambda: b""
 
 
 #: What is observed of a job that does not exist.
@@ -148,12 +154,12 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Say whether the world is as the manifest wants it."""
-        return self.generation > 0 and not self.settings and not self.touches_tasks
+        return self.generation > 0 and not self.settings and all(action.verb is Verb.KEEP for action in self.actions)
 
     @property
     def touches_tasks(self) -> bool:
         """Say whether any task runs, runs again or goes."""
-        return any(action.verb is not Verb.KEEP for action in self.actions)
+        return any(action.verb not in (Verb.KEEP, Verb.RELABEL) for action in self.actions)
 
     @property
     def asks(self) -> Sequence[Action]:

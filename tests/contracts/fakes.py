@@ -29,7 +29,8 @@ from sparkles.prepare import prepare
 
 #: What each port only reads with: the rest of it writes.
 READS = {
-    StateStore: {"read", "is_open", "counts", "columns", "tasks", "jobs", "nodes", "tick", "close", "pending", "held"},
+    StateStore: {"read", "is_open", "counts", "columns", "rows", "tasks", "jobs", "nodes", "tick", "close", "pending",
+                 "held"},
     ObjectStore: {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log", "unpromoted",
                   "read_environment", "read_output", "output_sha256"},
     Compute: {"lapsed", "last_words"},

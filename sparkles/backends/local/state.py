@@ -195,6 +195,11 @@ class SqliteState:
             states.append(known[state])
         return TaskColumns(indices=indices, digests=bytes(digests), states=states)
 
+    def rows(self, job: str) -> Iterator[str]:
+        """See StateStore."""
+        query = 'SELECT row FROM task WHERE job = ? ORDER BY "index"'
+        return (row for (row,) in self._connection.execute(query, (job,)))
+
     def tasks(self, job: str, *, states: Sequence[TaskState] = ()) -> Iterator[Task]:
         """See StateStore."""
         condition = "job = ?"

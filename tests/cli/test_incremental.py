@@ -1,0 +1,172 @@
+"""What changes runs, and nothing else: the habits of people who keep manifests in git and edit spreadsheets."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import User
+
+JOB = """\
+apiVersion: sparkles/v1
+kind: Job
+metadata: {name: sweep}
+spec:
+  command: [cat, in.txt]
+  parameters: {csv: ../data/rows.csv}
+  uploads: [{src: "../data/{file}", dest: in.txt}]
+  env: {SIZE: "{size}"}
+"""
+ROWS = 1000
+
+
+def table(rows: list[list[str]]) -> str:
+    return "".join(",".join(row) + "\n" for row in [["number", "size", "file"], *rows])
+
+
+@pytest.fixture(scope="module")
+def project(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
+    """Someone with a job of a thousand rows, which has run; tasks 3 and 4 have a file of their own."""
+    user = User(folder=tmp_path_factory.mktemp("project"), home=shared_home)
+    rows = [[str(n), "small", "own.txt" if n in (3, 4) else "all.txt"] for n in range(1, ROWS + 1)]
+    user.write("data/rows.csv", table(rows))
+    user.write("data/all.txt", "all")
+    user.write("data/own.txt", "own")
+    user.write("jobs/sweep.yaml", JOB)
+    user.ok("apply", "--wait", "jobs/sweep.yaml", timeout=120)
+    return user
+
+
+@pytest.fixture
+def sweep(project: User, tmp_path: Path) -> User:
+    """The same project, in a home of its own: a copy, so that each test begins with what has run."""
+    folder, home = tmp_path / "project", tmp_path / "home"
+    shutil.copytree(project.folder, folder)
+    project.wait_for_nodes_to_leave() if project.nodes() and False else None
+    shutil.copytree(project.sparkles_home, home / "sparkles", ignore=shutil.ignore_patterns("nodes", "work"))
+    return User(folder=folder, home=home)
+
+
+def rows_of(user: User) -> list[list[str]]:
+    lines = (user.folder / "data" / "rows.csv").read_text().splitlines()[1:]
+    return [line.split(",") for line in lines]
+
+
+def runs(user: User) -> dict[str, str]:
+    """Apply, wait, and return which tasks ran: their parameters by index."""
+    before = {row["task"]: row["started"] for row in user.rows("list", "sweep")}
+    user.ok("apply", "--wait", "jobs/sweep.yaml")
+    after = user.rows("list", "sweep")
+    assert all(row["state"] == "succeeded" for row in after)
+    return {
+        row["task"].removeprefix("sweep."): row["parameters"]["number"]
+        for row in after
+        if before.get(row["task"]) != row["started"]
+    }
+
+
+def test_editing_a_row_runs_its_task_in_its_folder(sweep: User) -> None:
+    rows = rows_of(sweep)
+    rows[499] = ["500", "large", "all.txt"]
+    sweep.write("data/rows.csv", table(rows))
+
+    shown = sweep("diff", "jobs/sweep.yaml")
+
+    assert shown.stdout.splitlines()[1:3] == [
+        "  = 999 tasks unchanged",
+        "  ~   1 task change       500: parameters.size small → large",
+    ]
+    assert runs(sweep) == {"500": "500"}
+    assert sweep.result("sweep", 500) == b"all"
+
+
+def test_a_row_inserted_on_top_is_the_only_one_to_run_and_gets_the_next_index(sweep: User) -> None:
+    sweep.write("data/rows.csv", table([["0", "small", "own.txt"], *rows_of(sweep)]))
+
+    assert runs(sweep) == {"1001": "0"}
+    assert sweep.result("sweep", 1001) == b"own"
+    assert sweep.result("sweep", 1) == b"all"
+
+
+def test_sorting_the_file_runs_nothing(sweep: User) -> None:
+    rows = rows_of(sweep)
+    random.Random(1).shuffle(rows)
+    sweep.write("data/rows.csv", table(rows))
+
+    assert runs(sweep) == {}
+    assert sweep("diff", "jobs/sweep.yaml").returncode == 0
+
+
+def test_touching_a_file_runs_nothing(sweep: User) -> None:
+    (sweep.folder / "data" / "all.txt").write_text("all")
+    os.utime(sweep.folder / "data" / "own.txt", (1, 1))
+
+    assert sweep("diff", "jobs/sweep.yaml").returncode == 0
+    assert runs(sweep) == {}
+
+
+def test_a_byte_of_a_file_that_two_tasks_use_runs_these_two(sweep: User) -> None:
+    sweep.write("data/own.txt", "oWn")
+
+    shown = sweep("diff", "jobs/sweep.yaml")
+
+    assert "  ~   2 tasks change      3\u20134: uploads: ../data/own.txt changed\n" in shown.stdout
+    assert runs(sweep) == {"3": "3", "4": "4"}
+    assert [sweep.result("sweep", index) for index in (2, 3, 4, 5)] == [b"all", b"oWn", b"oWn", b"all"]
+
+
+def test_a_manifest_in_git_is_applied_from_any_folder(sweep: User) -> None:
+    elsewhere = User(folder=sweep.folder / "data", home=sweep.home)
+
+    assert elsewhere("diff", "../jobs/sweep.yaml").returncode == 0
+    assert elsewhere("diff", str(sweep.folder / "jobs")).returncode == 0
+    assert elsewhere("apply", "-f", "../jobs/sweep.yaml").stdout.endswith("all is as the manifest says\n")
+
+
+def test_what_get_prints_can_be_applied_and_changes_nothing(sweep: User) -> None:
+    pinned = sweep.ok("get", "sweep", "-o", "yaml")
+    document = sweep.ok("get", "sweep", "-o", "json")
+
+    assert sweep("diff", "-f", "-", input=pinned).returncode == 0
+    assert sweep("apply", "-f", "-", input=document).stdout.endswith("all is as the manifest says\n")
+
+
+def test_a_script_can_tell_nothing_to_do_from_changes_from_trouble(sweep: User) -> None:
+    codes = [sweep("diff", "jobs/sweep.yaml").returncode]
+    sweep.write("data/rows.csv", table(rows_of(sweep)[:-1]))
+    codes += [sweep("diff", "jobs/sweep.yaml").returncode, sweep("apply", "jobs/sweep.yaml").returncode]
+    plan = json.loads(sweep("diff", "jobs/sweep.yaml", "-o", "json").stdout)
+    codes += [sweep("apply", "--yes", "jobs/sweep.yaml").returncode, sweep("diff", "jobs/sweep.yaml").returncode]
+
+    assert codes == [0, 1, 2, 0, 0]
+    assert plan["actions"][-1] == {
+        "verb": "remove", "count": 1, "indices": "1000", "cause": "no longer in ../data/rows.csv", "loses": "result",
+    }  # fmt: skip
+
+
+def test_a_pinned_manifest_runs_again_elsewhere_when_the_files_are_gone(sweep: User, tmp_path: Path) -> None:
+    """On another store all that it takes is the content: the CAS."""
+    pinned = sweep.ok("get", "sweep")
+    other = User(folder=tmp_path / "empty", home=tmp_path / "other")
+    other.folder.mkdir()
+    cas = Path("objects", ".sparkles", "cas")
+    shutil.copytree(sweep.sparkles_home / cas, other.sparkles_home / cas)
+    shutil.rmtree(sweep.folder)
+
+    missing = User(folder=other.folder, home=tmp_path / "third")("apply", "-f", "-", input=pinned)
+    done = other("apply", "--wait", "-f", "-", input=pinned, timeout=120)
+
+    assert missing.returncode == 2
+    assert "is neither stored nor at" in missing.stderr
+    assert done.returncode == 0, done.stderr
+    again = other.ok("get", "sweep")
+    assert again == pinned
+    digests = [[json.loads(user.ok("get", f"sweep.{n}", "-o", "json"))["digest"] for n in (1, 3)] for user in (other,)]
+    assert digests[0][0] != digests[0][1]
+    for index in (1, 3, 1000):
+        assert other.result("sweep", index) == (b"own" if index == 3 else b"all")
+    other.stop_nodes()
