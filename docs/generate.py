@@ -53,12 +53,16 @@ A file that ends in `.j2` is a template: values, loops and conditions are filled
 [templates](templates.md).
 
 On the machine you are on, the fields about other machines are accepted and not used: all of `resources` but `slots`,
-all of `nodes` but `linger`. `image`, `needs` and `gs://` uploads are refused: running images, waiting for other jobs
-and reading buckets are not built yet.
+all of `nodes` but `linger`. `image` and `gs://` uploads are refused: running images and reading buckets are not built
+yet.
+
+How one job takes what another left, `needs` and `{results.JOB}`, is on a page of its own: [jobs that need
+jobs](pipelines.md).
 
 ## What a change does
 
-A manifest can be changed and applied again. What is affected depends on the field:
+A manifest can be changed and applied again; [changing a job](changing-jobs.md) shows that. What is affected depends on
+the field:
 
 """
 

@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
 
 #: Pages with sessions.
-SESSIONS = ["README.md", "docs/getting-started.md", "docs/templates.md"]
+SESSIONS = [
+    "README.md",
+    *(f"docs/{page}.md" for page in ("changing-jobs", "getting-started", "pipelines", "templates")),
+]
 
 #: A marked block of a page: its mark, and what is in it.
 BLOCK = re.compile(r"^<!-- (?P<mark>run|file: (?P<file>\S+)) -->\n```\w*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -51,6 +54,7 @@ FIELDS = {
     "--nodes": "spec.nodes.max",
     "--spot": "spec.nodes.provisioning",
     "--timeout": "spec.timeout",
+    "--needs": "spec.needs",
     "--retries": "spec.retries.limit",
     "--results": "spec.outputs.include",
     "--ignore": "spec.outputs.exclude",
@@ -122,7 +126,7 @@ def test_the_architecture_has_a_word_on_every_module():
         *(path.parent.name for path in package.glob("*/__init__.py")),
         *(
             path.stem
-            for folder in ("worker", "backends/local", "manifest", "templating")
+            for folder in ("worker", "backends/local", "manifest", "plan", "templating")
             for path in package.glob(f"{folder}/[a-z]*.py")
         ),
     ]
