@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -76,13 +76,23 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
     found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)}
     for job in found.values():
         require_owner(job, yes=yes)
-    busy = [name for name in found if backend.state.is_open(name)]
-    if busy and not yes:
-        ask(f"{', '.join(busy)}: tasks have not ended; they would be stopped")
+    if not yes:
+        _ask_for(found, there, backend)
     for job in found.values():
         recover.delete(job, backend, results=with_results)
         kept = "" if with_results else "; its results are kept"
         click.echo(f"{job.name}: removed{kept}")
+
+
+def _ask_for(doomed: Mapping[str, Job], there: Sequence[Job], backend: Backend) -> None:
+    """Ask before jobs are removed that still run, or that others wait for."""
+    busy = [name for name in doomed if backend.state.is_open(name)]
+    if busy:
+        ask(f"{', '.join(busy)}: tasks have not ended; they would be stopped")
+    for job in there:
+        needed = [name for name in (job.waiting.needs if job.waiting else ()) if name in doomed]
+        if needed and job.name not in doomed:
+            ask(f"job {job.name} waits for {', '.join(needed)}; it would wait for ever")
 
 
 def _is_leftover(name: str, jobs: Sequence[Job], backend: Backend) -> bool:

@@ -90,8 +90,16 @@ def carry_out_or_heal(prepared: Prepared, backend: Backend, *, force: bool = Fal
 def follow_all(jobs: Sequence[str], backend: Backend, *, quiet: bool) -> NoReturn:
     """Watch jobs to their ends and exit; if `quiet`, what is on stdout stays the only thing there."""
     say = hint if quiet else click.echo
-    codes = [exit_code(follow(job, backend, watch.Watcher(job, backend, say))) for job in jobs]
-    sys.exit(max(codes, default=0))
+    sys.exit(max([_followed(job, backend, say) for job in jobs], default=0))
+
+
+def _followed(job: str, backend: Backend, say: watch.Say) -> int:
+    """Return the exit code of a job that is watched beside others, which may go on although it cannot."""
+    try:
+        return exit_code(follow(job, backend, watch.Watcher(job, backend, say)))
+    except watch.BlockedError as error:
+        hint(f"error: {error}")
+        return error.exit_code
 
 
 def carry_out(

@@ -107,6 +107,29 @@ def test_a_wait_can_be_killed_and_the_job_deleted(warm: User) -> None:
     warm.ok("delete", "use5")
 
 
+def test_a_job_that_others_wait_for_is_not_deleted_without_a_question(warm: User) -> None:
+    warm.write("two.yaml", two("9", "exit 1"))
+    warm("apply", "--wait", "two.yaml")
+
+    refused = warm("delete", "make9")
+    both = warm.ok("delete", "make9", "use9")
+
+    assert refused.returncode == 2
+    assert "job use9 waits for make9; it would wait for ever" in refused.stderr
+    assert both.count("removed") == 2
+
+
+def test_apply_follows_the_other_jobs_when_one_is_blocked(warm: User) -> None:
+    other = "---\napiVersion: sparkles/v1\nkind: Job\nmetadata: {name: other10}\nspec: {command: echo other}\n"
+    warm.write("two.yaml", two("10", "exit 1") + other)
+
+    done = warm("apply", "--wait", "two.yaml")
+
+    assert done.returncode == 1
+    assert "error: job use10 waits for job make10" in done.stderr
+    assert "] other\n" in done.stdout
+
+
 def test_what_is_wrong_with_rows_that_a_job_made_is_said(warm: User) -> None:
     warm.write("two.yaml", two("6", "printf 'y,y\\\\n1,2\\\\n' > rows.csv; echo data > in.txt"))
 
