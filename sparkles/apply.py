@@ -8,43 +8,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import compress, islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sparkles import lifecycle
 from sparkles import manifest as manifests
-from sparkles.compile import row_writer
 from sparkles.errors import BackendError
 from sparkles.indices import to_runs
 from sparkles.model import (
-    OPEN,
     Applying,
     Cluster,
     Job,
     JobState,
     Key,
-    NewTasks,
     Records,
-    Task,
     Waiting,
     Writes,
 )
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.plan import Verb
-from sparkles.plan.matching import digest_at
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, observe
-
-T = TypeVar("T")
-
-#: (index, row, digest) that a task is to have.
-NewTask = tuple[int, str, bytes]
-
-#: Decides what to write, given the tasks as they are.
-TaskWrites = Callable[[Records], Writes]
+from sparkles.task_writes import TaskWrites, task_commits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +67,7 @@ def execute(
         _withdraw(prepared, backend, applying)
         raise
     try:
-        for commit in _task_commits(prepared, backend, applying):
+        for commit in task_commits(prepared, backend, applying):
             _guarded(prepared.name, applying, backend, commit)
         _remove_stale_results(prepared, backend)
         job = _complete(prepared, backend, applying)
@@ -182,80 +169,6 @@ def _give_way(name: str, applying: Applying, backend: Backend) -> None:
         backend.state.change([key], move)
 
 
-def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> Iterator[tuple[list[Key], TaskWrites]]:
-    """Yield (keys to read, what to write given their records), in chunks that the store takes."""
-    name, limit = prepared.name, backend.state.commit_limit - 1
-    for indices in chunks(prepared.plan.indices(Verb.REMOVE), limit):
-        keys = [Key.task(name, index) for index in indices]
-        yield keys, lambda records: Writes(remove=list(records))
-    again = _tasks_of(prepared, Verb.CHANGE, Verb.RERUN)
-    for some in chunks(again, limit):
-        yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying)
-    for some in chunks(_tasks_of(prepared, Verb.RELABEL), limit):
-        yield [Key.task(name, index) for index, _, _ in some], _relabelling(some, name)
-    template = Task(
-        job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
-    )
-    if prepared.job and (prepared.job.applying or prepared.job.cluster != prepared.cluster.name):
-        for keys in chunks(_open_elsewhere(prepared, backend), limit):
-            yield keys, _moved_to(prepared.cluster.name)
-    for some in chunks(_tasks_of(prepared, Verb.ADD), limit):
-        yield [], _addition(NewTasks(template, some))
-
-
-def _tasks_of(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
-    """Yield the tasks that these verbs concern; nothing is read for it if there are none."""
-    if not prepared.plan.count(*verbs):
-        return
-    sweep, digests = prepared.pinned.sweep, prepared.desired.digests
-    row = row_writer(sweep.columns)
-    rows = enumerate(zip(prepared.plan.assigned, sweep, strict=True))
-    for position, (index, values) in compress(rows, prepared.plan.rows(*verbs)):
-        yield index, row(values), digest_at(digests, position)
-
-
-def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) -> TaskWrites:
-    wanted = {Key.task(prepared.name, index): (row, digest) for index, row, digest in some}
-
-    def writes(records: Records) -> Writes:
-        renewed = []
-        for key, task in records.items():
-            assert isinstance(task, Task)
-            row, digest = wanted[key]
-            renewed.append(
-                lifecycle.renew(
-                    task, row=row, digest=digest, generation=applying.generation, cluster=prepared.cluster.name
-                )
-            )
-        return Writes(put=renewed)
-
-    return writes
-
-
-def _relabelling(some: Sequence[NewTask], job: str) -> TaskWrites:
-    rows = {Key.task(job, index): row for index, row, _ in some}
-    return lambda records: Writes(
-        put=[lifecycle.relabel(task, row=rows[key]) for key, task in records.items() if isinstance(task, Task)]
-    )
-
-
-def _open_elsewhere(prepared: Prepared, backend: Backend) -> list[Key]:
-    """Return the open tasks that the nodes of the job's earlier clusters would take."""
-    tasks = backend.state.tasks(prepared.name, states=sorted(OPEN))
-    return [task.key for task in tasks if task.cluster != prepared.cluster.name]
-
-
-def _moved_to(cluster: str) -> TaskWrites:
-    """Let tasks be taken by other nodes; those that run go on where they are, unless they have to run again."""
-    return lambda records: Writes(
-        put=[replace(task, cluster=cluster) for task in records.values() if isinstance(task, Task)]
-    )
-
-
-def _addition(tasks: NewTasks) -> TaskWrites:
-    return lambda _: Writes(add=tasks)
-
-
 def _guarded(name: str, applying: Applying, backend: Backend, commit: tuple[list[Key], TaskWrites]) -> None:
     """Commit a chunk if the job still carries this apply's mark; renew the mark."""
     key = Key.job(name)
@@ -309,10 +222,3 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying) -> Job:
     job = backend.state.change([key, cluster_key], move)[key]
     assert isinstance(job, Job)
     return job
-
-
-def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of at most `size`."""
-    iterator = iter(items)
-    while some := list(islice(iterator, size)):
-        yield some

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 
 from sparkles import lifecycle
-from sparkles.apply import chunks
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look, start_nodes
@@ -17,6 +16,7 @@ from sparkles.ports import Backend
 from sparkles.prepare import find_job
 from sparkles.results import tidy
 from sparkles.settle import settle
+from sparkles.task_writes import chunks
 
 #: Tasks given back in one commit.
 _BATCH = 100

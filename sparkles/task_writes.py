@@ -1,0 +1,105 @@
+"""Task writes: what an apply writes of tasks, in chunks that the store takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import compress, islice
+from typing import TypeVar
+
+from sparkles import lifecycle
+from sparkles.compile import row_writer
+from sparkles.model import OPEN, Applying, Key, NewTasks, Records, Task, Writes
+from sparkles.plan import Verb
+from sparkles.plan.matching import digest_at
+from sparkles.ports import Backend
+from sparkles.prepare import Prepared
+
+T = TypeVar("T")
+
+#: (index, row, digest) that a task is to have.
+NewTask = tuple[int, str, bytes]
+
+#: Decides what to write, given the tasks as they are.
+TaskWrites = Callable[[Records], Writes]
+
+
+def task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> Iterator[tuple[list[Key], TaskWrites]]:
+    """Yield (keys to read, what to write given their records), in chunks that the store takes."""
+    name, limit = prepared.name, backend.state.commit_limit - 1
+    for indices in chunks(prepared.plan.indices(Verb.REMOVE), limit):
+        keys = [Key.task(name, index) for index in indices]
+        yield keys, lambda records: Writes(remove=list(records))
+    again = _tasks_of(prepared, Verb.CHANGE, Verb.RERUN)
+    for some in chunks(again, limit):
+        yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying)
+    for some in chunks(_tasks_of(prepared, Verb.RELABEL), limit):
+        yield [Key.task(name, index) for index, _, _ in some], _relabelling(some, name)
+    template = Task(
+        job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
+    )
+    if prepared.job and (prepared.job.applying or prepared.job.cluster != prepared.cluster.name):
+        for keys in chunks(_open_elsewhere(prepared, backend), limit):
+            yield keys, _moved_to(prepared.cluster.name)
+    for some in chunks(_tasks_of(prepared, Verb.ADD), limit):
+        yield [], _addition(NewTasks(template, some))
+
+
+def _tasks_of(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
+    """Yield the tasks that these verbs concern; nothing is read for it if there are none."""
+    if not prepared.plan.count(*verbs):
+        return
+    sweep, digests = prepared.pinned.sweep, prepared.desired.digests
+    row = row_writer(sweep.columns)
+    rows = enumerate(zip(prepared.plan.assigned, sweep, strict=True))
+    for position, (index, values) in compress(rows, prepared.plan.rows(*verbs)):
+        yield index, row(values), digest_at(digests, position)
+
+
+def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) -> TaskWrites:
+    wanted = {Key.task(prepared.name, index): (row, digest) for index, row, digest in some}
+
+    def writes(records: Records) -> Writes:
+        renewed = []
+        for key, task in records.items():
+            assert isinstance(task, Task)
+            row, digest = wanted[key]
+            renewed.append(
+                lifecycle.renew(
+                    task, row=row, digest=digest, generation=applying.generation, cluster=prepared.cluster.name
+                )
+            )
+        return Writes(put=renewed)
+
+    return writes
+
+
+def _relabelling(some: Sequence[NewTask], job: str) -> TaskWrites:
+    rows = {Key.task(job, index): row for index, row, _ in some}
+    return lambda records: Writes(
+        put=[lifecycle.relabel(task, row=rows[key]) for key, task in records.items() if isinstance(task, Task)]
+    )
+
+
+def _open_elsewhere(prepared: Prepared, backend: Backend) -> list[Key]:
+    """Return the open tasks that the nodes of the job's earlier clusters would take."""
+    tasks = backend.state.tasks(prepared.name, states=sorted(OPEN))
+    return [task.key for task in tasks if task.cluster != prepared.cluster.name]
+
+
+def _moved_to(cluster: str) -> TaskWrites:
+    """Let tasks be taken by other nodes; those that run go on where they are, unless they have to run again."""
+    return lambda records: Writes(
+        put=[replace(task, cluster=cluster) for task in records.values() if isinstance(task, Task)]
+    )
+
+
+def _addition(tasks: NewTasks) -> TaskWrites:
+    return lambda _: Writes(add=tasks)
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of at most `size`."""
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some
