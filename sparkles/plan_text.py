@@ -8,6 +8,7 @@ from typing import Any
 
 from sparkles.indices import to_runs
 from sparkles.plan import Action, Loss, Plan, Verb
+from sparkles.quantities import counted, human_bytes
 
 _SIGNS = {Verb.KEEP: "=", Verb.CHANGE: "~", Verb.RERUN: "~", Verb.RELABEL: "~", Verb.ADD: "+", Verb.REMOVE: "-"}
 _WORDS = {
@@ -86,29 +87,6 @@ def question(actions: Sequence[Action]) -> str:
         f"({_some(action, verbose=False)}: {action.cause}): {_loss(action)}"
         for action in actions
     )
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things.
-
-    >>> counted(1, "task"), counted(2, "task")
-    ('1 task', '2 tasks')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def human_bytes(size: int) -> str:
-    """Return a size for people.
-
-    >>> human_bytes(2100)
-    '2.1 kB'
-    """
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def _actions(actions: Sequence[Action], *, verbose: bool) -> Iterator[str]:

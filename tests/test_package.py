@@ -21,7 +21,7 @@ HEAVY = {"docker", "google", "jinja2", "jsonschema"}
 
 PURE = [
     "authoring", "canonical", "changes", "compile", "errors", "filters", "indices", "lifecycle", "manifest", "model",
-    "names", "placeholders", "plan", "plan_text", "references", "shell_line", "spec", "sweep",
+    "names", "placeholders", "plan", "plan_text", "quantities", "references", "shell_line", "spec", "sweep",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkles import plan_text
+from sparkles import plan_text, quantities
 from sparkles.plan import Action, Loss, Plan, Staff, Verb
 
 KEEP = Action(verb=Verb.KEEP, indices=range(1, 998), cause="")
@@ -136,4 +136,4 @@ def test_the_question_says_what_is_lost() -> None:
      (5_600_000_000, "5.6 GB"), (7_800_000_000_000, "7.8 TB"), (9_000_000_000_000_000, "9000.0 TB")],
 )  # fmt: skip
 def test_sizes_are_for_people(size, text) -> None:
-    assert plan_text.human_bytes(size) == text
+    assert quantities.human_bytes(size) == text

@@ -11,9 +11,9 @@ from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.submission import carry_out_or_heal, confirm, follow_all, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, TaskState
-from sparkles.plan_text import counted
 from sparkles.ports import Backend
 from sparkles.prepare import prepare_stored
+from sparkles.quantities import counted
 from sparkles.recover import rescale
 from sparkles.settle import settle
 

@@ -12,8 +12,8 @@ from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.submission import ask, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import Job
-from sparkles.plan_text import human_bytes
 from sparkles.ports import Backend
+from sparkles.quantities import human_bytes
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; also for jobs of others.")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from sparkles.plan_text import human_bytes
+from sparkles.quantities import human_bytes
 
 FORMS = ("table", "json", "yaml", "csv")
 
