@@ -29,6 +29,7 @@ from sparkles.model import (
     NewTasks,
     Records,
     Task,
+    TaskState,
     Waiting,
     Writes,
 )
@@ -188,9 +189,9 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
     for indices in chunks(prepared.plan.indices(Verb.REMOVE), limit):
         keys = [Key.task(name, index) for index in indices]
         yield keys, lambda records: Writes(remove=list(records))
-    again = _tasks_to_run(prepared, Verb.CHANGE, Verb.RERUN)
-    for some in chunks(again, limit):
-        yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying)
+    for verb in (Verb.CHANGE, Verb.RERUN):
+        for some in chunks(_tasks_to_run(prepared, verb), limit):
+            yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying, verb)
     template = Task(
         job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
     )
@@ -201,18 +202,18 @@ def _task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> I
         yield [], _addition(NewTasks(template, some))
 
 
-def _tasks_to_run(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
-    """Yield the tasks that these verbs concern; nothing is read for it if there are none."""
-    if not prepared.plan.count(*verbs):
+def _tasks_to_run(prepared: Prepared, verb: Verb) -> Iterator[NewTask]:
+    """Yield the tasks that a verb concerns; nothing is read for it if there are none."""
+    if not prepared.plan.count(verb):
         return
     sweep, digests = prepared.pinned.sweep, prepared.desired.digests
     row = row_writer(sweep.columns)
     rows = enumerate(zip(prepared.plan.assigned, sweep, strict=True))
-    for position, (index, values) in compress(rows, prepared.plan.rows(*verbs)):
+    for position, (index, values) in compress(rows, prepared.plan.rows(verb)):
         yield index, row(values), digest_at(digests, position)
 
 
-def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) -> TaskWrites:
+def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying, verb: Verb) -> TaskWrites:
     wanted = {Key.task(prepared.name, index): (row, digest) for index, row, digest in some}
 
     def writes(records: Records) -> Writes:
@@ -220,6 +221,8 @@ def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) ->
         for key, task in records.items():
             assert isinstance(task, Task)
             row, digest = wanted[key]
+            if verb is Verb.CHANGE and task.digest == digest and task.state is not TaskState.PENDING:
+                continue  # it was only to be moved to other nodes, and has been taken or has ended since it was planned
             renewed.append(
                 lifecycle.renew(
                     task, row=row, digest=digest, generation=applying.generation, cluster=prepared.cluster.name
@@ -270,8 +273,10 @@ def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
     """Remove results that would look current: of rows that are gone, now or in an apply that was cut off."""
     if prepared.plan.waits:
         return
-    resumed = prepared.job is not None and prepared.job.applying is not None
-    if prepared.plan.count(Verb.REMOVE) or resumed:
+    before = prepared.job
+    # The kill of a job cuts off an apply of it, too, and takes its mark away.
+    may_be_cut_off = before is not None and (before.applying is not None or before.state is JobState.KILLED)
+    if prepared.plan.count(Verb.REMOVE) or may_be_cut_off:
         stale = set(backend.objects.results(prepared.name)).difference(prepared.plan.assigned)
         backend.objects.remove_results(prepared.name, sorted(stale))
 
