@@ -192,8 +192,10 @@ def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
     """Remove results that would look current: of rows that are gone, now or in an apply that was cut off."""
     if prepared.plan.waits:
         return
-    resumed = prepared.job is not None and prepared.job.applying is not None
-    if prepared.plan.count(Verb.REMOVE) or resumed:
+    before = prepared.job
+    # The kill of a job cuts off an apply of it, too, and takes its mark away.
+    may_be_cut_off = before is not None and (before.applying is not None or before.state is JobState.KILLED)
+    if prepared.plan.count(Verb.REMOVE) or may_be_cut_off:
         stale = set(backend.objects.results(prepared.name)).difference(prepared.plan.assigned)
         backend.objects.remove_results(prepared.name, sorted(stale))
 

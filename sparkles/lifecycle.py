@@ -196,6 +196,8 @@ def may_finish(job: Job) -> bool:
 
 def kill_job(job: Job) -> Job:
     """Mark a job as killed; it ends when its tasks have. An apply that is under way may add no more of them."""
+    if job.applying:  # it has begun anew, although it may still say that it has ended
+        job = replace(_move_job(job, "activate"), ended=None)
     job = replace(job, applying=None, waiting=None)
     return _move_job(job, "kill") if job.state in JOB_MOVES["kill"] else job
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from sparkles import lifecycle
 from sparkles.compile import row_writer
-from sparkles.model import OPEN, Applying, Key, NewTasks, Records, Task, Writes
-from sparkles.plan import Verb
+from sparkles.model import OPEN, Applying, Key, NewTasks, Records, Task, TaskState, Writes
+from sparkles.plan import DECISIONS, Action, Relation, Rerun, Verb
 from sparkles.plan.matching import digest_at
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared
@@ -27,12 +27,12 @@ TaskWrites = Callable[[Records], Writes]
 def task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> Iterator[tuple[list[Key], TaskWrites]]:
     """Yield (keys to read, what to write given their records), in chunks that the store takes."""
     name, limit = prepared.name, backend.state.commit_limit - 1
-    for indices in chunks(prepared.plan.indices(Verb.REMOVE), limit):
-        keys = [Key.task(name, index) for index in indices]
-        yield keys, lambda records: Writes(remove=list(records))
-    again = _tasks_of(prepared, Verb.CHANGE, Verb.RERUN)
-    for some in chunks(again, limit):
-        yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying)
+    for action in prepared.plan.actions:
+        for indices in chunks(action.indices, limit) if action.verb is Verb.REMOVE else ():
+            yield [Key.task(name, index) for index in indices], _removal(action, prepared)
+    for verb in (Verb.CHANGE, Verb.RERUN):
+        for some in chunks(_tasks_of(prepared, verb), limit):
+            yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying, verb)
     for some in chunks(_tasks_of(prepared, Verb.RELABEL), limit):
         yield [Key.task(name, index) for index, _, _ in some], _relabelling(some, name)
     template = Task(
@@ -56,7 +56,19 @@ def _tasks_of(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
         yield index, row(values), digest_at(digests, position)
 
 
-def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) -> TaskWrites:
+def _removal(action: Action, prepared: Prepared) -> TaskWrites:
+    """Remove tasks; but none whose loss nobody was asked about, because it came to be since that was planned."""
+    may_be_lost = action.loss or prepared.rerun is Rerun.ALL
+    return lambda records: Writes(
+        remove=[
+            key
+            for key, task in records.items()
+            if may_be_lost or (isinstance(task, Task) and not DECISIONS[Relation.GONE, task.state].loss)
+        ]
+    )
+
+
+def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying, verb: Verb) -> TaskWrites:
     wanted = {Key.task(prepared.name, index): (row, digest) for index, row, digest in some}
 
     def writes(records: Records) -> Writes:
@@ -64,6 +76,8 @@ def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying) ->
         for key, task in records.items():
             assert isinstance(task, Task)
             row, digest = wanted[key]
+            if verb is Verb.CHANGE and task.digest == digest and task.state is not TaskState.PENDING:
+                continue  # it was only to be moved to other nodes, and has been taken or has ended since it was planned
             renewed.append(
                 lifecycle.renew(
                     task, row=row, digest=digest, generation=applying.generation, cluster=prepared.cluster.name

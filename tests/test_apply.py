@@ -13,14 +13,15 @@ from contracts.fakes import FakeCompute, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_node, put
 from contracts.objects import a_document
 
-from sparkles import apply, lifecycle
+from sparkles import apply, lifecycle, recover
 from sparkles import manifest as manifests
 from sparkles.apply import Submitter, execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, JobState, Key, Stop, Task, TaskState
 from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend, Result
-from sparkles.prepare import find_job, prepare
+from sparkles.prepare import find_job, prepare, prepare_stored
+from sparkles.settle import settle
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 ME = Submitter(owner="me", environment={"FROM": "shell"})
@@ -409,3 +410,65 @@ def test_of_rows_that_compute_the_same_each_keeps_its_own_task(backend, tmp_path
 
     assert list(planned.assigned) == [4, 3, 2, 1]
     assert {action.verb for action in planned.actions} == {Verb.KEEP, Verb.ADD}
+
+
+def test_tasks_that_ended_since_they_were_to_move_to_other_machines_are_not_run_again(backend, a_job_of) -> None:
+    applied(a_job_of("abc"), backend)
+    planned = prepare(a_job_of("abc", resources={"slots": 1}), backend)
+    end(backend, 1)
+    put(backend.state, replace(backend.state.read([Key.task("j", 2)])[Key.task("j", 2)], state=C, node="n", claim="c"))
+
+    execute(planned, backend, ME)
+
+    assert [(task.state, task.stop) for task in backend.state.tasks("j")] == [(S, None), (C, None), (P, None)]
+    assert [task.cluster for task in backend.state.tasks("j", states=[P, C])] == ["local-1-w"] * 2
+
+
+def test_results_of_rows_that_are_gone_go_although_that_apply_was_killed(backend, a_job_of, monkeypatch) -> None:
+    applied(a_job_of("abc"), backend)
+    end(backend, 1, 2, 3)
+    cut_off(backend, a_job_of("ab"), monkeypatch, at=5)
+    assert (list(tasks(backend)), backend.objects.results("j")) == ([1, 2], [1, 2, 3])
+    recover.stop(job(backend), backend)
+
+    applied(a_job_of("ab"), backend)
+
+    assert backend.objects.results("j") == [1, 2]
+
+
+def test_a_finished_job_that_is_killed_while_it_is_applied_again_has_not_ended_while_a_task_runs(
+    backend, a_job_of, monkeypatch
+) -> None:
+    applied(a_job_of("a"), backend)
+    end(backend, 1)
+    settle("j", backend)
+    cut_off(backend, a_job_of("ab"), monkeypatch, at=5)
+    put(backend.state, replace(backend.state.read([Key.task("j", 2)])[Key.task("j", 2)], state=C, node="n", claim="c"))
+
+    recover.stop(job(backend), backend)
+
+    assert tasks(backend)[2][1] is C
+    assert (job(backend).state, job(backend).ended) == (JobState.KILLED, None)
+
+
+@pytest.mark.xfail(reason="the plan of a job that waits does not carry which tasks are to be tried again")
+def test_a_retry_of_a_job_whose_need_runs_again_is_not_forgotten(backend, tmp_path) -> None:
+    applied(a_manifest(tmp_path, ["run", "1"], name="first"), backend)
+    end_of(backend, "first")
+    applied(a_manifest(tmp_path, needs=["first"]), backend)
+    end(backend, 1, state=TaskState.FAILED)
+    settle("j", backend)
+    applied(a_manifest(tmp_path, ["run", "2"], name="first"), backend)
+
+    execute(prepare_stored(job(backend), backend, retry={1}), backend, ME)
+    end_of(backend, "first")
+
+    assert job(backend).waiting is None
+    assert tasks(backend)[1][1] is P
+
+
+def end_of(backend: Backend, name: str) -> None:
+    """Let the one task of a job succeed."""
+    task = backend.state.read([Key.task(name, 1)])[Key.task(name, 1)]
+    put(backend.state, replace(task, state=S))
+    settle(name, backend)

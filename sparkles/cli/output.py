@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -15,6 +16,9 @@ from sparkles.quantities import human_bytes
 
 FORMS = ("table", "json", "yaml", "csv")
 
+#: What JSON lets stand as it is and YAML does not, or takes for white space.
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
 
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command that lists the option -o."""
@@ -25,9 +29,10 @@ def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def print_document(document: Mapping[str, Any], form: str) -> None:
-    """Print one document as YAML or JSON."""
+    """Print one document as YAML or JSON; the JSON, too, can be read as YAML."""
     if form == "json":
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        click.echo(_NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
         return
     from sparkles import manifest as manifests  # a table, which is printed more often, does not need it
 
