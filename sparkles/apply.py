@@ -196,7 +196,7 @@ def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
     # The kill of a job cuts off an apply of it, too, and takes its mark away.
     may_be_cut_off = before is not None and (before.applying is not None or before.state is JobState.KILLED)
     if prepared.plan.count(Verb.REMOVE) or may_be_cut_off:
-        stale = set(backend.objects.results(prepared.name)).difference(prepared.plan.assigned)
+        stale = set(backend.objects.results(prepared.name)).difference(backend.state.columns(prepared.name).indices)
         backend.objects.remove_results(prepared.name, sorted(stale))
 
 

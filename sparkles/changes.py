@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sparkles.errors import RequestError
 from sparkles.manifest import update_policy
+from sparkles.references import reference
 
 #: The most characters of a value, and the most files, that are shown.
 _LENGTH, _FILES = 40, 3
@@ -34,6 +35,20 @@ def between(old: Document, new: Document) -> list[Change]:
         if before.get(field) != after.get(field)
         for text in _texts(field, before.get(field), after.get(field))
     ]
+
+
+def without_results(document: Document) -> Document:
+    """Return the document without what is known of other jobs' results: what its author wrote of them."""
+    spec = dict(document["spec"])
+    if reference(spec.get("parameters", {}).get("csv", "")):
+        spec["parameters"] = {"csv": spec["parameters"]["csv"]}
+    if "uploads" in spec:
+        spec["uploads"] = [_as_written(entry) for entry in spec["uploads"]]
+    return {**document, "spec": spec}
+
+
+def _as_written(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"src": entry["src"], "dest": entry["dest"]} if reference(entry["src"]) else entry
 
 
 def arrow(name: str, before: Any, after: Any) -> str:
@@ -77,11 +92,16 @@ def _texts(field: str, before: Any, after: Any) -> list[str]:
         case "command", list(), list() if len(before) == len(after):
             words = zip(before, after, strict=True)
             return [arrow(f"command[{n}]", a, b) for n, (a, b) in enumerate(words) if a != b]
-        case _, list() | dict(), _:
+        case _, dict(), _:
             return [field]
-        case _, _, list() | dict():
+        case _, _, dict():
             return [field]
-    return [arrow(field, before, after)]
+    texts = _joined(before), _joined(after)
+    return [arrow(field, *texts) if texts[0] != texts[1] else field]
+
+
+def _joined(value: Any) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -91,15 +111,21 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]
 def _uploads(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> str:
     """Return which uploaded files differ, e.g. "uploads: a.txt changed, b.txt new"."""
     old, new = dict(_files(before)), dict(_files(after))
-    words = [
-        f"{name} {'new' if name not in old else 'gone' if name not in new else 'changed'}"
-        for name in _differing(old, new)
-    ]
+    words = [f"{name} {_fate(old.get(name), new.get(name))}" for name in _differing(old, new)]
     more = [f"{len(words) - _FILES} more"] if len(words) > _FILES else []
     return f"uploads: {', '.join([*words[:_FILES], *more]) or 'their order'}"
 
 
-def _files(uploads: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+def _fate(before: tuple[Any, ...] | None, after: tuple[Any, ...] | None) -> str:
+    """Return what became of a file."""
+    if before is None or after is None:
+        return "new" if before is None else "gone"
+    if before[:2] == after[:2]:
+        return "is a program now" if after[2] else "is no program any more"
+    return "changed"
+
+
+def _files(uploads: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[Any, ...]]]:
     """Return the name of each uploaded file, and all that a task sees of it."""
     return [
         (file["src"], (entry.get("dest"), file.get("sha256"), file.get("executable")))

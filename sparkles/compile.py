@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from sparkles import canonical, placeholders, shell_line
+from sparkles import canonical, patterns, placeholders, shell_line
 from sparkles.errors import BackendError, RequestError
 from sparkles.paths import is_inside
 from sparkles.placeholders import Template
-from sparkles.references import reference
+from sparkles.references import Reference, reference
 from sparkles.spec import JobSpec, PinnedFile, Upload
 from sparkles.sweep import Sweep
 
@@ -202,11 +202,22 @@ def below(src: str, files: Mapping[str, PinnedFile]) -> Iterator[tuple[str, Pinn
     if src in files:
         yield "", files[src]
         return
-    folder = src.rstrip("/") + "/"
-    found = [(path[len(folder) :], file) for path, file in files.items() if path.startswith(folder)]
+    refers = reference(src)
+    found = _referred(refers, files) if refers else _inside(src.rstrip("/") + "/", files)
     if not found:
         raise BackendError(f"the pinned manifest does not say what {src!r} is")
     yield from found
+
+
+def _inside(folder: str, files: Mapping[str, PinnedFile]) -> list[tuple[str, PinnedFile]]:
+    return [(path[len(folder) :], file) for path, file in files.items() if path.startswith(folder)]
+
+
+def _referred(refers: Reference, files: Mapping[str, PinnedFile]) -> list[tuple[str, PinnedFile]]:
+    """Return the files that a reference with a folder or wildcards chooses, named from its root."""
+    wanted = patterns.any_of((refers.pattern,))
+    named = [(found.name, file) for path, file in files.items() if (found := reference(path))]
+    return [(name[len(refers.root) + 1 :], file) for name, file in named if wanted(name)]
 
 
 def default_dest(src: str) -> str:

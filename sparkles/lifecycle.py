@@ -274,7 +274,8 @@ def need_of(job: Job | None, counts: Mapping[TaskState, int]) -> Need:
         return Need.MISSING
     if job.applying or job.state in (JobState.WAITING, JobState.ACTIVE) or job.ended is None:
         return Need.OPEN
-    return Need.MET if set(counts) <= {TaskState.SUCCEEDED} else Need.FAILED
+    succeeded = job.state is JobState.FINISHED and set(counts) == {TaskState.SUCCEEDED}
+    return Need.MET if succeeded else Need.FAILED
 
 
 def may_take_over(current: Applying | None, mine: Applying, *, force: bool, now: float) -> bool:

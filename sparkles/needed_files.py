@@ -41,16 +41,17 @@ class NeededFiles:
         found = reference(src)
         if found and found.job not in self._needs:
             raise RequestError(
-                f"{where}: {src!r} needs the results of job {found.job}: add it to spec.needs"
-                f"{nearest(found.job, self._needs)}"
+                f"{where}: {src!r} needs the results of job {found.job}: add it to spec.needs, or to sub as "
+                f"--needs {found.job}{nearest(found.job, self._needs)}"
             )
         return found
 
     def one(self, src: str, where: str) -> tuple[bytes, str]:
         """Return the content of the one small file that a src refers to, and its sha256."""
         names = list(self.below(src, where))
-        if len(names) != 1:
+        if len(names) > 1:
             self._problem(where, f"{src!r} is {len(names)} files; expected one")
+        if len(names) != 1:
             return b"", ""
         return self._backend.objects.read_output(*_file(names[0])), self.sha256(names[0], where)
 
@@ -59,14 +60,14 @@ class NeededFiles:
         refers = reference(src)
         assert refers is not None
         known = self._of(refers.job)
-        exact = f"{refers.job}/{refers.path}"
-        if exact in known:
-            yield written(exact)
+        if refers.name in known:
+            yield written(refers.name)
             return
         wanted = patterns.any_of((refers.pattern,))
         chosen = [name for name in known if wanted(name) and (refers.path.endswith(LOG_NAME) or not _is_ours(name))]
         if not chosen:
-            self._problem(where, f"no result of job {refers.job} is {src!r}{nearest(exact, known)}")
+            near = nearest(src, map(written, known))
+            self._problem(where, f"no result of job {refers.job} is {src!r}{near}")
         yield from map(written, chosen)
 
     def sha256(self, src: str, where: str) -> str:  # noqa: ARG002 - as LocalFiles has it, which may find a problem

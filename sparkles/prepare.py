@@ -15,7 +15,7 @@ from sparkles import manifest as manifests
 from sparkles.compile import Row, row_writer
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
-from sparkles.model import Cluster, Job, Key, Task
+from sparkles.model import Cluster, Job, JobState, Key, Task
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
 from sparkles.plan.matching import LABEL_SIZE
 from sparkles.ports import Backend
@@ -89,10 +89,13 @@ def prepare(
 
 
 def prepare_stored(job: Job, backend: Backend, *, rerun: Rerun = Rerun.NONE, retry: Collection[int] = ()) -> Prepared:
-    """Decide what an apply of a job's own stored manifest would do now, on the nodes that it was meant for."""
+    """Decide what an apply of a job's own stored manifest would do now, on the nodes that it was meant for.
+
+    One that has begun has all that it needed pinned, so it does not wait again.
+    """
     document = results.manifest(job, backend)
     manifest = Manifest(document=document, source=f"job {job.name}", base=Path("/"))
-    waits = needs.unmet(document, backend, changing=())
+    waits = () if "indices" in document["status"] else needs.unmet(document, backend, changing=())
     cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
     if not isinstance(cluster, Cluster):
         raise BackendError(f"job {job.name}: its cluster {job.cluster} is not on record; apply its manifest again")
@@ -165,7 +168,8 @@ def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, O
         last_index=job.last_index,
         cluster=job.cluster if job.generation else "",
         cut_off=job.applying is not None,
-        waiting=job.waiting is not None,
+        waiting=job.waiting,
+        killed=job.state is JobState.KILLED,
         scaled=job.scaled,
         nodes=nodes,
         rows=lambda indices: _stored_rows(name, indices, backend),

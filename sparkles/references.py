@@ -19,6 +19,11 @@ class Reference(NamedTuple):
     path: str
 
     @property
+    def name(self) -> str:
+        """All of it in one: `JOB/INDEX/FILE`."""
+        return f"{self.job}/{self.path}"
+
+    @property
     def pattern(self) -> str:
         """What chooses the files, among names that begin with the job's."""
         return f"{self.job}/{self.path or '**'}"

@@ -13,7 +13,7 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.local_files import LocalFiles
 from sparkles.needed_files import NeededFiles
 from sparkles.placeholders import Template
-from sparkles.references import Reference, reference
+from sparkles.references import reference
 from sparkles.spec import upload_of
 from sparkles.sweep import Sweep
 
@@ -40,7 +40,8 @@ def entries(uploads: Sequence[Any], files: LocalFiles, within: tuple[str, ...] =
         else:
             upload = upload_of(entry)
             written = {} if isinstance(entry, str) else entry
-            yield {**written, "src": upload.src, **({} if upload.dest is None else {"dest": upload.dest})}
+            dest = default_dest(upload.src) if upload.dest is None and reference(upload.src) else upload.dest
+            yield {**written, "src": upload.src, **({} if dest is None else {"dest": dest})}
 
 
 def _lines(content: bytes, name: str) -> list[str]:
@@ -74,7 +75,7 @@ def pinned(entry: dict[str, Any], position: int, sweep: Sweep | None, inputs: In
     elif _template(entry["src"], sweep).names:
         yield {**entry, "files": list(_pin_each(entry["src"], where, sweep, inputs))}
     elif refers:
-        yield from _pin_results(entry, refers, where, inputs.needed)
+        yield _pin_results(entry, where, inputs.needed)
     else:
         # A `{{name}}` in src is a file called `{name}`; without other placeholders it names one thing.
         yield from _pin_one(entry, next(_sources(entry["src"], sweep)), where, files, known=sweep.columns)
@@ -99,15 +100,9 @@ def _pin_each(src: str, where: str, sweep: Sweep, inputs: Inputs) -> Iterator[di
         yield {"src": file, **_pinned_file(file, where, files)}
 
 
-def _pin_results(
-    entry: Mapping[str, Any], refers: Reference, where: str, needed: NeededFiles
-) -> Iterator[dict[str, Any]]:
-    dest = entry.get("dest", default_dest(entry["src"]))
-    for file in needed.below(entry["src"], where):
-        found = reference(file)
-        assert found is not None
-        below = f"{found.job}/{found.path}".removeprefix(refers.root)
-        yield {"src": file, "dest": dest + below, **_pinned_file(file, where, needed)}
+def _pin_results(entry: Mapping[str, Any], where: str, needed: NeededFiles) -> dict[str, Any]:
+    files = [{"src": file, **_pinned_file(file, where, needed)} for file in needed.below(entry["src"], where)]
+    return {**entry, "files": files}
 
 
 def _pin_one(

@@ -451,8 +451,7 @@ def test_a_finished_job_that_is_killed_while_it_is_applied_again_has_not_ended_w
     assert (job(backend).state, job(backend).ended) == (JobState.KILLED, None)
 
 
-@pytest.mark.xfail(reason="the plan of a job that waits does not carry which tasks are to be tried again")
-def test_a_retry_of_a_job_whose_need_runs_again_is_not_forgotten(backend, tmp_path) -> None:
+def test_a_retry_of_a_job_whose_need_runs_again_takes_what_it_took_before(backend, tmp_path) -> None:
     applied(a_manifest(tmp_path, ["run", "1"], name="first"), backend)
     end_of(backend, "first")
     applied(a_manifest(tmp_path, needs=["first"]), backend)

@@ -449,10 +449,10 @@ def a_file(name: str, content: int) -> dict[str, Any]:
     ("before", "after", "texts"),
     [
         pytest.param({"command": ["a", "b"]}, {"command": ["a", "c"]}, ["command[1] b → c"], id="a word"),
-        pytest.param({"command": ["a"]}, {"command": ["a", "b"]}, ["command"], id="more words"),
+        pytest.param({"command": ["a"]}, {"command": ["a", "b"]}, ["command a → a b"], id="more words"),
         pytest.param({"command": "a"}, {"command": ["a"]}, ["command"], id="another form"),
         pytest.param({"image": "a" * 50}, {"image": "b"}, [f"image {'a' * 39}… → b"], id="long"),
-        pytest.param({"needs": ["a"]}, {"needs": ["b"]}, ["needs"], id="a list"),
+        pytest.param({"needs": ["a"]}, {"needs": ["b"]}, ["needs a → b"], id="a list"),
         pytest.param(
             {"uploads": [a_file(n, 1) for n in "abcde"]}, {"uploads": [a_file(n, 2) for n in "abcde"]},
             ["uploads: a changed, b changed, c changed, 2 more"], id="many files",

@@ -16,6 +16,7 @@ from contracts.objects import a_document
 from sparkles import lifecycle, needs
 from sparkles import manifest as manifests
 from sparkles.apply import Submitter, execute
+from sparkles.compile import Definition
 from sparkles.dry import read_only
 from sparkles.errors import RequestError, SparklesError
 from sparkles.manifest import Manifest
@@ -24,6 +25,7 @@ from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend, Output, Result
 from sparkles.prepare import find_job, prepare
 from sparkles.settle import begin_waiting, settle
+from sparkles.spec import spec_of
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 ME = Submitter(owner="me", environment={"FROM": "shell"})
@@ -100,10 +102,8 @@ def stored(backend: Backend, name: str = "later") -> dict[str, Any]:
 
 def uploads(backend: Backend) -> dict[str, str]:
     """Return where each upload of the later job lands, and what it holds."""
-    return {
-        entry["dest"]: backend.objects.read_blob(entry["sha256"]).decode()
-        for entry in stored(backend)["spec"]["uploads"]
-    }
+    inputs = Definition(spec_of(stored(backend)), columns=[], seq=False).define({}, 1).inputs
+    return {file.dest: backend.objects.read_blob(file.sha256).decode() for file in inputs}
 
 
 # Waiting
@@ -302,7 +302,7 @@ def test_the_plan_of_a_job_whose_needs_are_met_names_its_tasks(backend, first, l
     plan = prepare(later(**ROWS), read_only(backend)).plan
 
     assert plan.count(Verb.ADD) == 1
-    assert "what it needs is done" in plan.settings
+    assert "begins" in plan.settings
 
 
 def test_a_pinned_manifest_is_applied_without_the_job_it_needed(tmp_path, backend, first, later) -> None:
@@ -365,7 +365,7 @@ def test_a_program_that_a_task_left_can_be_run(tmp_path, backend, first, later) 
 
     applied(later("./tool", uploads=["{results.first}/1/tool:tool"]), backend)
 
-    assert stored(backend)["spec"]["uploads"][0]["executable"] is True
+    assert stored(backend)["spec"]["uploads"][0]["files"][0]["executable"] is True
 
 
 def test_nothing_is_stored_twice_and_a_dry_run_stores_nothing(backend, first, later) -> None:
@@ -400,7 +400,7 @@ def test_nothing_is_stored_twice_and_a_dry_run_stores_nothing(backend, first, la
         ),
         pytest.param(
             {"uploads": ["{results.first}/1/row.csv"]},
-            r"no result of job first is '\{results.first\}/1/row.csv'; did you mean 'first/1/rows.csv'\?",
+            r"no result of job first is '\{results.first\}/1/row.csv'; did you mean '\{results.first\}/1/rows.csv'\?",
             id="no such file",
         ),
         pytest.param({"uploads": ["{results.first}/7"]}, "no result of job first is", id="no such task"),

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sparkles import changes, lifecycle
-from sparkles.changes import Change
+from sparkles.changes import Change, without_results
 from sparkles.indices import to_runs
-from sparkles.model import NodeState
+from sparkles.model import NodeState, TaskState
 from sparkles.plan.draft import Draft
 from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff, Verb
 
@@ -25,7 +25,7 @@ def make(
     differences = changes.between(observed.document, desired.document) if observed.document else []
     scaled = observed.scaled if not _concerns(differences, "nodes.max") else None
     if desired.waits:
-        return _waiting(job, desired, observed, differences, scaled)
+        return _waiting(job, desired, observed, rerun, scaled)
     draft = Draft(desired, observed, rerun=rerun, retry=retry)
     made = Plan(
         job=job,
@@ -36,16 +36,21 @@ def make(
         last_index=max(observed.last_index, draft.highest),
         scaled=scaled,
         staff=_staff(draft, desired, observed, most=scaled or desired.max_nodes),
-        hints=[*_scaled(scaled), *_hints(job, draft.still_failed)],
+        hints=[*_scaled(scaled), *_hints(job, 0 if retry or rerun is not Rerun.NONE else draft.still_failed)],
     )
     return replace(made, settings=_settings(differences, observed, made))
 
 
-def _waiting(job: str, desired: Desired, observed: Observed, differences: Sequence[Change], scaled: int | None) -> Plan:
+def _waiting(job: str, desired: Desired, observed: Observed, rerun: Rerun, scaled: int | None) -> Plan:
     """Plan for a job whose tasks are not known yet: those that are there stay as they are until then."""
-    settings = [change.text for change in differences]
-    if not observed.waiting and observed.document is not None:
-        settings.append(f"waits for {', '.join(desired.waits)}")
+    settings = []
+    if observed.document:
+        differences = changes.between(without_results(observed.document), without_results(desired.document))
+        settings = [change.text for change in differences]
+        if not observed.waiting:
+            settings.append(f"waits for {', '.join(desired.waits)}")
+    if rerun is not Rerun.NONE and observed.document and (rerun.value != getattr(observed.waiting, "rerun", None)):
+        settings.append(f"--rerun {rerun.value} when it begins")
     return Plan(
         job=job,
         generation=observed.generation,
@@ -53,6 +58,8 @@ def _waiting(job: str, desired: Desired, observed: Observed, differences: Sequen
         last_index=observed.last_index,
         scaled=scaled,
         waits=desired.waits,
+        kept=len(observed.tasks),
+        hints=_scaled(scaled),
     )
 
 
@@ -72,7 +79,9 @@ def _settings(differences: Sequence[Change], observed: Observed, made: Plan) -> 
     if observed.scaled is not None and made.scaled is None:
         settings.append(f"no longer scaled to {observed.scaled} nodes")
     if observed.waiting:
-        settings.append("what it needs is done")
+        settings.append("begins")
+    elif observed.killed and not any(state in (TaskState.FAILED, TaskState.KILLED) for state in observed.tasks.states):
+        settings.append("was killed")
     if not any(action.verb is not Verb.KEEP for action in made.actions):
         if to_runs(made.assigned) != observed.document.get("status", {}).get("indices"):
             settings.append("order of the rows")

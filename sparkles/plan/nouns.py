@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from sparkles.compile import DIGEST_SIZE, Row
-from sparkles.model import Node, TaskColumns
+from sparkles.model import Node, TaskColumns, Waiting
 
 
 class Verb(str, Enum):
@@ -90,8 +90,10 @@ class Observed:
     cluster: str = ""
     #: Whether an apply of the job has begun and not ended.
     cut_off: bool = False
-    #: Whether the job waits for others.
-    waiting: bool = False
+    #: There if the job waits for others.
+    waiting: Waiting | None = None
+    #: Whether the job was killed, with tasks or while it waited.
+    killed: bool = False
     #: What `scale` has put in the place of the manifest's `nodes.max`.
     scaled: int | None = None
     #: Those of the desired cluster.
@@ -149,6 +151,8 @@ class Plan:
     staff: Staff | None = None
     #: The jobs that must succeed before the tasks are known; nothing is done with tasks before.
     waits: Sequence[str] = ()
+    #: How many tasks of a job that waits stay as they are until then.
+    kept: int = 0
     hints: Sequence[str] = ()
 
     @property
