@@ -48,14 +48,16 @@ def execute(
     submitter: Submitter | None,
     *,
     force: bool = False,
+    may_lose: bool = False,
     before_nodes: Callable[[], None] = lambda: None,
     uploaded: Callable[[int], None] = lambda _: None,
 ) -> Job:
     """Carry out what `prepare` decided; return the job as it is then.
 
     Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` with the
-    size of each blob that has been stored, and `before_nodes` when the tasks are queued. Raises BackendError if
-    another apply of the job is under way.
+    size of each blob that has been stored, and `before_nodes` when the tasks are queued. What is lost has been
+    agreed to; `may_lose` agrees beforehand for a job that waits. Raises BackendError if another apply of the job is
+    under way.
     """
     holders = clusters_of(prepared.job, backend) if prepared.job else set()
     applying = _begin(prepared, backend, submitter, force=force)
@@ -70,7 +72,7 @@ def execute(
         for commit in task_commits(prepared, backend, applying):
             _guarded(prepared.name, applying, backend, commit)
         _remove_stale_results(prepared, backend)
-        job = _complete(prepared, backend, applying)
+        job = _complete(prepared, backend, applying, may_lose=may_lose)
     except BaseException:
         _give_way(prepared.name, applying, backend)
         raise
@@ -200,12 +202,13 @@ def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
         backend.objects.remove_results(prepared.name, sorted(stale))
 
 
-def _complete(prepared: Prepared, backend: Backend, applying: Applying) -> Job:
+def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_lose: bool) -> Job:
     """Make the new generation the job's."""
     key, cluster_key = Key.job(prepared.name), prepared.cluster.key
     waiting = None
     if prepared.plan.waits:
-        waiting = Waiting(needs=tuple(prepared.pinned.document["spec"]["needs"]), rerun=prepared.rerun.value)
+        needs = tuple(prepared.pinned.document["spec"]["needs"])
+        waiting = Waiting(needs=needs, rerun=prepared.rerun.value, may_lose=may_lose)
 
     def move(records: Records) -> Writes:
         job = lifecycle.activate(

@@ -59,7 +59,7 @@ def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
         "nodes": _given(max=flags.nodes, provisioning="spot" if flags.spot else None),
         "retries": _given(limit=flags.retries),
         "timeout": flags.timeout,
-        "needs": list(dict.fromkeys(flags.needs)),
+        "needs": list(dict.fromkeys(need for text in flags.needs for need in text.split(","))),
         "outputs": _given(include=list(flags.results), exclude=list(flags.ignore)),
     }
     return {

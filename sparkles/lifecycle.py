@@ -36,6 +36,9 @@ RESERVATION = 30.0
 #: Seconds without progress after which another apply may take over.
 APPLY_PATIENCE = 60.0
 
+#: Seconds without progress after which the begin of a job that waited is taken for cut off, and done again.
+BEGIN_PATIENCE = 10.0
+
 TASK_MOVES: Mapping[str, Mapping[TaskState, TaskState]] = {
     "claim": {TaskState.PENDING: TaskState.CLAIMED},
     "requeue": {TaskState.CLAIMED: TaskState.PENDING},
@@ -179,7 +182,7 @@ def renew(task: Task, *, row: str, digest: bytes, generation: int, cluster: str)
     return _move(replace(renewed, attempts=0, claim=None, exit=None, reason=None), "rerun")
 
 
-def relabel(task: Task, *, row: str) -> Task:
+def record(task: Task, *, row: str) -> Task:
     """Record the parameters of a task anew, none of which changes what it computes."""
     return replace(task, row=row)
 

@@ -111,6 +111,8 @@ class Waiting:
     needs: tuple[str, ...]
     #: Which unchanged tasks run again then (see `plan.Rerun`).
     rerun: str = "none"
+    #: Whether what is lost by it may be lost: results of rows that are gone, the runs of tasks that change.
+    may_lose: bool = False
     #: Why its tasks could not be made although its needs were met; None while that was not tried.
     problem: str | None = None
     #: What its needs were when that was found out: it is tried again when they are not the same any more.

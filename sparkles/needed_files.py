@@ -63,6 +63,9 @@ class NeededFiles:
         if refers.name in known:
             yield written(refers.name)
             return
+        if flaw := patterns.flaw(refers.pattern):
+            self._problem(where, f"{src!r} is not a pattern: {flaw}")
+            return
         wanted = patterns.any_of((refers.pattern,))
         chosen = [name for name in known if wanted(name) and (refers.path.endswith(LOG_NAME) or not _is_ours(name))]
         if not chosen:

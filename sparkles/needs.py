@@ -59,6 +59,27 @@ def problem(job: Job, backend: Backend) -> str | None:
     return waiting.problem if waiting and holds else None
 
 
+def words(job: Job, backend: Backend) -> str | None:
+    """Return what a job waits for; None if it does not wait."""
+    if job.waiting is None or job.state is not JobState.WAITING:
+        return None
+    return stuck(job, backend) or f"job {job.name} waits for {', '.join(job.waiting.needs)}"
+
+
+def stuck(job: Job, backend: Backend) -> str | None:
+    """Return why a waiting job will not begin unless somebody does something; None if it will, or does not wait."""
+    for name in waited_for(job, backend):
+        needed = _jobs([name], backend).get(name)
+        if needed is None:
+            return f"job {job.name} waits for job {name}, which does not exist any more"
+        if why := problem(needed, backend):
+            return f"job {name} cannot begin: {why}"
+        if standing([name], backend)[name] is Need.FAILED:
+            fate = "was killed" if needed.state is JobState.KILLED else "has ended, but not all of its tasks succeeded"
+            return f"job {job.name} waits for job {name}, which {fate}; run it again with 'sparkles retry {name}'"
+    return None
+
+
 def fingerprint(names: Sequence[str], backend: Backend) -> str:
     """Return a text that changes when one of these jobs is applied, runs or ends again."""
     jobs = _jobs(names, backend)

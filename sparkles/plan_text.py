@@ -10,12 +10,12 @@ from sparkles.indices import to_runs
 from sparkles.plan import Action, Loss, Plan, Verb
 from sparkles.quantities import counted, human_bytes
 
-_SIGNS = {Verb.KEEP: "=", Verb.CHANGE: "~", Verb.RERUN: "~", Verb.RELABEL: "~", Verb.ADD: "+", Verb.REMOVE: "-"}
+_SIGNS = {Verb.KEEP: "=", Verb.CHANGE: "~", Verb.RERUN: "~", Verb.RECORD: "~", Verb.ADD: "+", Verb.REMOVE: "-"}
 _WORDS = {
     Verb.KEEP: "unchanged",
     Verb.CHANGE: "change",
     Verb.RERUN: "run again",
-    Verb.RELABEL: "relabelled",
+    Verb.RECORD: "recorded anew",
     Verb.ADD: "new",
     Verb.REMOVE: "gone",
 }
@@ -39,14 +39,15 @@ def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int, verbose: b
     shown = [f"job {plan.job}   generation {plan.generation} → {plan.generation + 1}"]
     shown += _actions(plan.actions, verbose=verbose)
     if plan.waits:
-        shown.append(f"  ? tasks known after {', '.join(plan.waits)}")
+        kept = f"; until then the {counted(plan.kept, 'task')} of now stay as they are" if plan.kept else ""
+        shown.append(f"  ? tasks known after {', '.join(plan.waits)}{kept}")
     shown += _staff(plan)
     shown += [f"  ~ {text}" for text in plan.settings]
     if missing:
         shown.append(f"upload {counted(missing, 'file')} ({human_bytes(upload_bytes)}) of {files}")
     shown += _hints(plan)
     run = plan.count(Verb.ADD, Verb.CHANGE, Verb.RERUN)
-    numbers = f"{run} to run, {plan.count(Verb.KEEP, Verb.RELABEL)} kept, {plan.count(Verb.REMOVE)} removed"
+    numbers = f"{run} to run, {plan.count(Verb.KEEP, Verb.RECORD)} kept, {plan.count(Verb.REMOVE)} removed"
     shown.append(f"Plan: waits for {', '.join(plan.waits)}." if plan.waits else f"Plan: {numbers}.")
     return shown
 
@@ -70,7 +71,7 @@ def document(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> Mapp
             for action in plan.actions
         ],
         "run": plan.count(Verb.ADD, Verb.CHANGE, Verb.RERUN),
-        "keep": plan.count(Verb.KEEP, Verb.RELABEL),
+        "keep": plan.count(Verb.KEEP, Verb.RECORD),
         "remove": plan.count(Verb.REMOVE),
         "waits": list(plan.waits),
         "settings": list(plan.settings),

@@ -82,8 +82,9 @@ def prepare(
     job, observed = observe(manifest.name, backend, cluster=cluster.name)
     if job is None and backend.objects.results(manifest.name):
         raise RequestError(
-            f"job {manifest.name}: results of a deleted job of this name are still there; keep them with "
-            f"'sparkles fetch {manifest.name} DEST_DIR', remove them with 'sparkles delete --results {manifest.name}'"
+            f"job {manifest.name}: results of a deleted job of this name are still there; keep a copy with "
+            f"'sparkles fetch {manifest.name} DEST_DIR', then remove them with 'sparkles delete --results "
+            f"{manifest.name}'"
         )
     return _prepared(pinned, cluster, job, observed, backend, rerun=rerun)
 

@@ -92,6 +92,7 @@ def pin(manifest: Manifest, backend: Backend, *, waits: Sequence[str] = ()) -> P
             *files.warnings,
             *_unused_files(spec, manifest.base),
             *_unused_parameters(names, sweep),
+            *_stray_references(spec),
         ],
     )
 
@@ -195,6 +196,15 @@ def _unused_parameters(names: frozenset[str], sweep: Sweep) -> Iterator[str]:
     if len(sweep) > 1 and sweep.columns and names.isdisjoint([*sweep.columns, "index"]):
         example = f"{{{sweep.columns[0]}}}"
         yield f"all {len(sweep)} tasks are the same: none uses a parameter; write {example} where its value belongs"
+
+
+def _stray_references(spec: Mapping[str, Any]) -> Iterator[str]:
+    """Warn of references where they stay text."""
+    command = spec["command"]
+    words = [command] if isinstance(command, str) else command
+    for text in (*words, *spec.get("env", {}).values()):
+        if "{results." in text:
+            yield f"{text!r}: {{results.JOB}} is only filled in in uploads and in parameters.csv; here it stays text"
 
 
 def _unused_files(spec: Mapping[str, Any], base: Path) -> Iterator[str]:

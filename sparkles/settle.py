@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from sparkles import lifecycle, needs, results
+from sparkles import lifecycle, needs, plan_text, results
 from sparkles.apply import execute
-from sparkles.errors import BackendError, RequestError, SparklesError
+from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import Need
 from sparkles.model import Job, JobState, Key, Records, Writes
-from sparkles.plan import Rerun
+from sparkles.plan import Loss, Rerun
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job, prepare_stored
 
@@ -58,34 +58,45 @@ def _begin(job: Job, backend: Backend) -> None:
     standing = needs.standing(job.waiting.needs, backend).values()
     if set(standing) != {Need.MET} or job.waiting.tried == now or _is_being_applied(job):
         return
-    for need in job.waiting.needs:
-        results.tidy(need, backend)
     if prepared := _prepared(job, backend, tried=now):
-        with suppress(BackendError):  # somebody else was quicker, or the stores are out of reach: it is tried again
+        # Somebody else was quicker, or the stores are out of reach or full: it is tried again.
+        with suppress(BackendError, OSError):
             execute(prepared, backend, None)
             settle(job.name, backend)  # perhaps nothing of it had to run again
 
 
 def _is_being_applied(job: Job) -> bool:
-    return job.applying is not None and time.time() - job.applying.progress < lifecycle.APPLY_PATIENCE
+    return job.applying is not None and time.time() - job.applying.progress < lifecycle.BEGIN_PATIENCE
 
 
 def _prepared(job: Job, backend: Backend, *, tried: str) -> Prepared | None:
     """Prepare a waiting job; if that cannot be done, say why where `watch` looks for it."""
     assert job.waiting is not None
     try:
+        for need in job.waiting.needs:
+            results.tidy(need, backend)
         prepared = prepare_stored(job, backend, rerun=Rerun(job.waiting.rerun))
-    except SparklesError as error:
+    except Exception as error:  # noqa: BLE001 - one job that cannot be read must not keep others from beginning
         # What is wrong with the request stays wrong until what it needs runs again; other trouble may pass.
-        _note(job, str(error), tried if isinstance(error, RequestError) else "", backend)
+        _note(job, str(error) or repr(error), tried if isinstance(error, RequestError) else "", backend)
         return None
-    return None if prepared.plan.waits else prepared
+    if prepared.plan.waits:
+        return None
+    if prepared.plan.asks and not job.waiting.may_lose:
+        loss = plan_text.question(prepared.plan.asks)
+        # A task that runs will end, and then there is nothing to ask any more.
+        runs = any(action.loss is Loss.RUN for action in prepared.plan.asks)
+        _note(job, f"{loss}; to go ahead apply it again with --yes", "" if runs else tried, backend)
+        return None
+    return prepared
 
 
 def _note(job: Job, problem: str, tried: str, backend: Backend) -> None:
     def move(records: Records) -> Writes:
         current = records.get(Key.job(job.name))
         if not isinstance(current, Job) or current.version != job.version:
+            return Writes()
+        if (job.waiting and job.waiting.problem, job.waiting and job.waiting.tried) == (problem, tried):
             return Writes()
         return Writes(put=[lifecycle.blocked(current, problem=problem, tried=tried)])
 

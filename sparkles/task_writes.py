@@ -33,8 +33,8 @@ def task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> It
     for verb in (Verb.CHANGE, Verb.RERUN):
         for some in chunks(_tasks_of(prepared, verb), limit):
             yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying, verb)
-    for some in chunks(_tasks_of(prepared, Verb.RELABEL), limit):
-        yield [Key.task(name, index) for index, _, _ in some], _relabelling(some, name)
+    for some in chunks(_tasks_of(prepared, Verb.RECORD), limit):
+        yield [Key.task(name, index) for index, _, _ in some], _recording(some, name)
     template = Task(
         job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
     )
@@ -88,10 +88,10 @@ def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying, ve
     return writes
 
 
-def _relabelling(some: Sequence[NewTask], job: str) -> TaskWrites:
+def _recording(some: Sequence[NewTask], job: str) -> TaskWrites:
     rows = {Key.task(job, index): row for index, row, _ in some}
     return lambda records: Writes(
-        put=[lifecycle.relabel(task, row=rows[key]) for key, task in records.items() if isinstance(task, Task)]
+        put=[lifecycle.record(task, row=rows[key]) for key, task in records.items() if isinstance(task, Task)]
     )
 
 

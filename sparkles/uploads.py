@@ -75,7 +75,7 @@ def pinned(entry: dict[str, Any], position: int, sweep: Sweep | None, inputs: In
     elif _template(entry["src"], sweep).names:
         yield {**entry, "files": list(_pin_each(entry["src"], where, sweep, inputs))}
     elif refers:
-        yield _pin_results(entry, where, inputs.needed)
+        yield _pin_results(entry, next(_sources(entry["src"], sweep)), where, inputs.needed)
     else:
         # A `{{name}}` in src is a file called `{name}`; without other placeholders it names one thing.
         yield from _pin_one(entry, next(_sources(entry["src"], sweep)), where, files, known=sweep.columns)
@@ -100,8 +100,8 @@ def _pin_each(src: str, where: str, sweep: Sweep, inputs: Inputs) -> Iterator[di
         yield {"src": file, **_pinned_file(file, where, files)}
 
 
-def _pin_results(entry: Mapping[str, Any], where: str, needed: NeededFiles) -> dict[str, Any]:
-    files = [{"src": file, **_pinned_file(file, where, needed)} for file in needed.below(entry["src"], where)]
+def _pin_results(entry: Mapping[str, Any], src: str, where: str, needed: NeededFiles) -> dict[str, Any]:
+    files = [{"src": file, **_pinned_file(file, where, needed)} for file in needed.below(src, where)]
     return {**entry, "files": files}
 
 

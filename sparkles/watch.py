@@ -12,8 +12,8 @@ from itertools import islice
 
 from sparkles import needs, recover, results
 from sparkles.errors import BackendError, RequestError
-from sparkles.lifecycle import APPLY_PATIENCE, Need, is_final
-from sparkles.model import OPEN, Job, Node, NodeState, Sample, Task, TaskState
+from sparkles.lifecycle import APPLY_PATIENCE, is_final
+from sparkles.model import OPEN, Job, JobState, Node, NodeState, Sample, Task, TaskState
 from sparkles.nodes import clusters_of, start_nodes
 from sparkles.ports import LOG_PIECE, Backend
 from sparkles.prepare import find_job
@@ -138,24 +138,19 @@ class _Healer:
 
     def _check_apply(self, job: Job) -> None:
         """Do not wait for ever for tasks that an apply, which was cut off, has not added."""
-        stuck = job.applying and time.time() - job.applying.progress > APPLY_PATIENCE
+        stuck = job.applying and not job.waiting and time.time() - job.applying.progress > APPLY_PATIENCE
         if stuck and not self._backend.state.is_open(job.name):
             raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
 
     def _check_needs(self, job: Job) -> None:
         """Heal what the job waits for; do not wait for what somebody has to mend first."""
+        if why := needs.stuck(job, self._backend):
+            raise BlockedError(why)
         for name in needs.waited_for(job, self._backend):
             needed = find_job(self._backend, name)
-            if needed is None:
-                raise BlockedError(f"job {job.name} waits for job {name}, which does not exist any more")
-            if problem := needs.problem(needed, self._backend):
-                raise BlockedError(f"job {name} cannot begin: {problem}")
-            if needs.standing([name], self._backend)[name] is Need.FAILED:
-                raise BlockedError(
-                    f"job {job.name} waits for job {name}, which has ended, but not all of its tasks succeeded; run "
-                    f"them again with 'sparkles retry {name}'"
-                )
-            if not needed.waiting:
+            if needed and needed.state is JobState.WAITING:
+                settle(name, self._backend)
+            elif needed:
                 recover.heal(needed, self._backend)
 
     def _note(self, node: Node) -> None:
@@ -193,11 +188,13 @@ class Watcher:
             self._follow(nodes)
         if not self._tailed and sum(counts.values()) == 1:
             self._print_whole()
-        self.say(finished_line(counts))
+        self.say(finished_line(counts) if counts else f"Job {self._name} was killed while it waited.")
         return counts
 
     def status(self, counts: Mapping[TaskState, int], nodes: Sequence[Node]) -> None:
         """Print the line about tasks and nodes if it has changed."""
+        if not counts:  # a job that waits has no tasks yet
+            return
         line, now = status_line(counts, nodes), time.monotonic()
         if line != self._coming:
             self._coming, self._since = line, now

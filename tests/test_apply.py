@@ -391,7 +391,7 @@ def test_parameters_that_nothing_depends_on_are_recorded_anew_and_nothing_runs(b
     applied(manifest("1", "new", "3"), backend)
 
     assert [(action.verb, list(action.indices), action.cause) for action in planned.actions] == [
-        (Verb.KEEP, [1, 3], ""), (Verb.RELABEL, [2], "parameters.note 2 → new"),
+        (Verb.KEEP, [1, 3], ""), (Verb.RECORD, [2], "parameters.note 2 → new"),
     ]  # fmt: skip
     assert not planned.is_empty
     assert not planned.touches_tasks

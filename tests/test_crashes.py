@@ -101,6 +101,7 @@ def a_world(root: Path) -> Iterator[World]:
 def small_commits_and_no_patience(monkeypatch) -> None:
     monkeypatch.setattr(SqliteState, "commit_limit", 3)
     monkeypatch.setattr(lifecycle, "APPLY_PATIENCE", -1.0)
+    monkeypatch.setattr(lifecycle, "BEGIN_PATIENCE", -1.0)
 
 
 # Scenarios: what there is before, and what is done
@@ -212,7 +213,7 @@ def begin_again(world: World) -> Act:
         uploads=["{results.first}/1/data.txt", "a.txt"],
     )  # fmt: skip
     applied(first, world.backend)
-    execute(prepare(later, world.backend, changing=["first"]), world.backend, ME)
+    execute(prepare(later, world.backend, changing=["first"]), world.backend, ME, may_lose=True)
     world.end(1, name="first", files={"rows.csv": "y\n0\n1\n3\n4\n5\n6\n", "data.txt": "data"})
     put(world.backend.state, lifecycle.finish_job(find_job(world.backend, "first"), now=2.0))
     return lambda backend: settle("j", backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -13,17 +14,17 @@ from contracts.fakes import a_backend, a_manifest, applied, rows
 from contracts.nouns import put
 from contracts.objects import a_document
 
-from sparkles import lifecycle, needs
+from sparkles import lifecycle, needs, recover, watch
 from sparkles import manifest as manifests
 from sparkles.apply import Submitter, execute
 from sparkles.compile import Definition
 from sparkles.dry import read_only
-from sparkles.errors import RequestError, SparklesError
+from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.manifest import Manifest
-from sparkles.model import Job, JobState, Key, Task, TaskState, Writes
+from sparkles.model import Applying, Job, JobState, Key, Task, TaskState, Writes
 from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend, Output, Result
-from sparkles.prepare import find_job, prepare
+from sparkles.prepare import find_job, prepare, prepare_stored
 from sparkles.settle import begin_waiting, settle
 from sparkles.spec import spec_of
 
@@ -453,3 +454,226 @@ def test_what_turns_out_wrong_is_noted_and_tried_again_when_it_can_be_right(back
     assert "no parameter named 'z'" in problem
     assert unchanged == waiting, "it was tried again although nothing had changed"
     assert (job(backend).state, tasks(backend)) == (JobState.ACTIVE, {1: ('{"z":"1"}', P)})
+
+
+# What is lost by it
+
+
+def begun_with(backend: Backend, first: Any, later: Any, *, state: TaskState = S) -> Manifest:
+    """Let a job of three rows run, the third task as far as `state`; return its manifest."""
+    manifest = later(**ROWS)
+    first({"rows.csv": "y\na\nb\nc\n"})
+    applied(manifest, backend)
+    for index in (1, 2):
+        end(backend, "later", index, {})
+    if state is S:
+        end(backend, "later", 3, {})
+    else:
+        task = backend.state.read([Key.task("later", 3)])[Key.task("later", 3)]
+        put(backend.state, replace(task, state=state, node="n", claim="c"))
+    return manifest
+
+
+def test_nothing_is_lost_that_nobody_agreed_to(backend, first, later) -> None:
+    manifest = begun_with(backend, first, later)
+
+    again(backend, first, manifest, {"rows.csv": "y\na\nb\n"})
+    problem = needs.problem(job(backend), backend)
+    agreed = prepare(manifest, backend)
+
+    assert job(backend).state is JobState.WAITING
+    assert set(tasks(backend)) == {1, 2, 3}
+    assert problem == (
+        "1 task gone (3: no longer in {results.first}/1/rows.csv): its result is removed; to go ahead apply it again "
+        "with --yes"
+    )
+    assert [list(action.indices) for action in agreed.plan.asks] == [[3]]
+    execute(agreed, backend, ME)
+    assert set(tasks(backend)) == {1, 2}
+
+
+def test_what_was_agreed_to_beforehand_is_done_without_a_question(backend, first, later) -> None:
+    manifest = begun_with(backend, first, later)
+    first(env={"N": "2"})
+    execute(prepare(manifest, backend, changing=["first"]), backend, ME, may_lose=True)
+
+    end(backend, "first", 1, {"rows.csv": "y\na\nb\n"})
+    settle("first", backend)
+
+    assert set(tasks(backend)) == {1, 2}
+    assert list(backend.objects.results("later")) == [1, 2]
+
+
+def test_a_job_begins_when_the_task_that_it_would_have_stopped_has_ended(backend, first, later) -> None:
+    manifest = begun_with(backend, first, later, state=C)
+
+    again(backend, first, manifest, {"rows.csv": "y\na\nb\nchanged\n"})
+    before = job(backend)
+    end(backend, "later", 3, {})
+    settle("later", backend)
+
+    assert before.state is JobState.WAITING
+    assert "it is stopped and runs anew" in (needs.problem(before, backend) or "")
+    assert (job(backend).state, tasks(backend)[3]) == (JobState.ACTIVE, ('{"y":"changed"}', P))
+
+
+# Trouble
+
+
+def test_a_job_that_was_killed_while_it_waited_meets_no_need(tmp_path, backend, first, later) -> None:
+    first()
+    applied(later("true"), backend)
+    applied(a_manifest(tmp_path, name="last", needs=["later"]), backend)
+    recover.stop(job(backend), backend)
+
+    end(backend, "first", 1, {})
+    settle("first", backend)
+    settle("last", backend)
+
+    assert job(backend).ended is not None
+    assert job(backend, "last").state is JobState.WAITING
+    assert "job later, which was killed; run it again with 'sparkles retry later'" in (
+        needs.stuck(job(backend, "last"), backend) or ""
+    )
+
+
+def test_old_results_of_a_job_that_was_killed_while_it_waited_again_meet_no_need(
+    tmp_path, backend, first, later
+) -> None:
+    manifest = later(**ROWS)
+    first({"rows.csv": "y\n1\n"})
+    applied(manifest, backend)
+    end(backend, "later", 1, {})
+    settle("later", backend)
+    first(env={"A": "1"})
+    execute(prepare(manifest, backend, changing=["first"]), backend, ME)
+    applied(a_manifest(tmp_path, name="last", needs=["later"]), backend)
+
+    recover.stop(job(backend), backend)
+    settle("last", backend)
+
+    assert job(backend, "last").state is JobState.WAITING
+
+
+def test_a_job_that_was_killed_while_it_waited_can_be_tried_again(backend, first, later) -> None:
+    first()
+    applied(later(**ROWS), backend)
+    recover.stop(job(backend), backend)
+
+    waiting = prepare_stored(job(backend), backend)
+    execute(waiting, backend, None)
+    between = job(backend).state
+    end(backend, "first", 1, {"rows.csv": "y\n1\n"})
+    settle("first", backend)
+
+    assert (waiting.plan.is_empty, between, job(backend).state) == (False, JobState.WAITING, JobState.ACTIVE)
+
+
+def test_a_killed_job_of_which_all_has_succeeded_is_revived_by_an_apply(backend, first, later) -> None:
+    first({"rows.csv": "y\n1\n"})
+    applied(later(**ROWS), backend)
+    end(backend, "later", 1, {})
+    put(backend.state, replace(job(backend), state=JobState.KILLED, ended=1.0))
+
+    plan = prepare(later(**ROWS), backend).plan
+
+    assert list(plan.settings) == ["was killed"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BackendError("out of reach")])
+def test_trouble_with_the_stores_passes(backend, first, later, monkeypatch, error) -> None:
+    first()
+    applied(later(**ROWS), backend)
+    end(backend, "first", 1, {"rows.csv": "y\n1\n"})
+
+    def trouble(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backend.objects, "keep_output", trouble)
+        settle("first", backend)
+    before = job(backend).state
+    begin_waiting(backend)
+
+    assert (before, job(backend).state) == (JobState.WAITING, JobState.ACTIVE)
+
+
+def test_one_job_that_cannot_be_read_keeps_no_other_from_beginning(
+    tmp_path, backend, first, later, monkeypatch
+) -> None:
+    first()
+    applied(a_manifest(tmp_path, name="bad", needs=["first"]), backend)
+    applied(later("true"), backend)
+    stored = prepare_stored
+
+    def failing(job: Job, *args: Any, **options: Any) -> Any:
+        if job.name == "bad":
+            raise ZeroDivisionError("a defect")
+        return stored(job, *args, **options)
+
+    monkeypatch.setattr("sparkles.settle.prepare_stored", failing)
+    end(backend, "first", 1, {})
+    settle("first", backend)
+
+    assert job(backend).state is JobState.ACTIVE
+    assert needs.problem(job(backend, "bad"), backend) == "a defect"
+
+
+def test_a_begin_that_was_cut_off_is_left_alone_for_a_while_and_then_done_again(
+    backend, first, later, monkeypatch
+) -> None:
+    first({"rows.csv": "y\n1\n"})
+    execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
+    now = time.time()
+    mark = Applying(token="t", digest="d", generation=2, progress=now)
+    put(backend.state, replace(job(backend), applying=mark))
+
+    settle("later", backend)
+    before = job(backend)
+    put(backend.state, replace(before, applying=replace(mark, progress=now - lifecycle.APPLY_PATIENCE - 1)))
+    settle("later", backend)
+
+    assert before.applying == mark
+    assert (job(backend).state, tasks(backend)) == (JobState.ACTIVE, {1: ('{"y":"1"}', P)})
+
+
+# Odd names
+
+
+@pytest.mark.parametrize("name", ["{y}", "{index}", "{{x}}", "a b", "[1]", "*", "ü", "a:b", "--", "sub/{y}/f"])
+def test_a_file_of_any_name_is_brought_under_its_name(backend, first, later, name) -> None:
+    first({name: "content", "other": "x"})
+
+    applied(later("true", uploads=["{results.first}/1"]), backend)
+
+    assert uploads(backend) == {f"first/1/{name}": "content", "first/1/other": "x"}
+
+
+def test_a_pattern_with_a_flaw_is_refused(backend, first, later) -> None:
+    first(FILES)
+
+    with pytest.raises(RequestError, match="is not a pattern: bad character range z-a"):
+        prepare(later("true", uploads=["{results.first}/1/[z-a]*"]), backend)
+
+
+def test_who_waits_for_the_last_of_a_chain_begins_those_in_its_middle(tmp_path, backend, first, later) -> None:
+    first({})
+    execute(prepare(later("true"), backend, changing=["first"]), backend, ME)
+    applied(a_manifest(tmp_path, name="last", needs=["later"]), backend)
+
+    with pytest.raises(TimeoutError):
+        list(watch.poll("last", backend, deadline=time.monotonic()))
+
+    assert job(backend).state is JobState.ACTIVE
+
+
+def test_a_begin_that_was_cut_off_is_no_apply_to_be_run_again(backend, first, later) -> None:
+    first({})
+    execute(prepare(later("true"), backend, changing=["first"]), backend, ME)
+    mark = Applying(token="t", digest="d", generation=2, progress=time.time() - lifecycle.APPLY_PATIENCE - 1)
+    put(backend.state, replace(job(backend), applying=mark))
+
+    with pytest.raises(TimeoutError):
+        list(watch.poll("later", backend, deadline=time.monotonic()))
+
+    assert job(backend).state is JobState.ACTIVE

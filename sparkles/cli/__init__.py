@@ -76,7 +76,10 @@ class Sparkles(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; errors that a user can act on end here, as one message and an exit code."""
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # a full disk shows here, and not when nobody can say so any more
         except SparklesError as error:
             if ctx.params.get("debug"):
                 raise

@@ -10,7 +10,7 @@ from sparkles import filters, names, results
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.submission import carry_out_or_heal, confirm, follow_all, require_owner, show_all
 from sparkles.errors import RequestError
-from sparkles.model import Job, TaskState
+from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import prepare_stored
 from sparkles.quantities import counted
@@ -50,17 +50,21 @@ def retry_cmd(
     backend = chosen.open(write=not dry_run)
     name, index = names.split_task(target)
     job = names.one(name, backend.state.jobs())
-    if job.waiting or not job.generation:
-        raise RequestError(f"job {job.name} has not begun, so there is nothing to retry; 'sparkles watch {job.name}'")
+    if job.state is JobState.WAITING:
+        raise RequestError(
+            f"job {job.name} waits for others ('sparkles watch {job.name}'); what has failed of it runs again when it "
+            "begins if its manifest is applied with --rerun failed"
+        )
     if index is None:
         states = [TaskState.FAILED] * (failed or not killed) + [TaskState.KILLED] * (killed or not failed)
         retry = _chosen(job, states, chosen_filters, backend)
     else:
         retry = _one(job, index, backend)
-    if not retry and not job.applying:  # one that was cut off is completed
-        click.echo(f"job {job.name}: no such task has failed or was killed; nothing to retry")
-        return
     prepared = prepare_stored(job, backend, retry=retry)
+    if not retry and prepared.plan.is_empty:
+        such = "such " if expressions or failed or killed else ""
+        click.echo(f"job {job.name}: no {such}task failed or was killed; there is nothing to retry")
+        return
     show_all([prepared], form)
     if dry_run:
         return

@@ -11,7 +11,7 @@ from sparkles import names, recover, results
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.submission import ask, require_owner
 from sparkles.errors import RequestError
-from sparkles.model import Job
+from sparkles.model import Job, JobState
 from sparkles.ports import Backend
 from sparkles.quantities import human_bytes
 
@@ -40,7 +40,8 @@ def kill_cmd(chosen: Chosen, targets: Sequence[str], yes: bool) -> None:
         require_owner(job, yes=yes)
     for job, index in chosen_jobs:
         number = recover.stop(job, backend, index=index)
-        click.echo(f"{job.name}: {number} tasks stopped")
+        waited = "; it waits no longer" if job.state is JobState.WAITING and index is None else ""
+        click.echo(f"{job.name}: {number} tasks stopped{waited}")
 
 
 def _target(text: str, jobs: Sequence[Job], backend: Backend) -> tuple[list[Job], int | None]:
@@ -80,7 +81,7 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
         _ask_for(found, there, backend)
     for job in found.values():
         recover.delete(job, backend, results=with_results)
-        kept = "" if with_results else "; its results are kept"
+        kept = "; its results are kept" if backend.objects.results(job.name) else ""
         click.echo(f"{job.name}: removed{kept}")
 
 
@@ -122,6 +123,7 @@ def fetch_cmd(chosen: Chosen, target: str, destination: Path) -> None:
         name = job.name
         tasks = iter([results.find_task(job, index, backend)]) if index else backend.state.tasks(job.name)
         count, size = results.fetch(job.name, tasks, destination, backend)
-    click.echo(f"{count} results ({human_bytes(size)}) of {name} are in {destination}")
-    if not count:
+    if count:
+        click.echo(f"{count} results ({human_bytes(size)}) of {name} are in {destination}")
+    else:
         hint(f"no task of {name} has a result yet; 'sparkles status {name}' says how far it is")

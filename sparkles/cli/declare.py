@@ -75,7 +75,7 @@ def apply_cmd(
     for one in prepared:
         confirm(one, yes=yes)
     for one in prepared:
-        carry_out_or_heal(one, backend, force=force)
+        carry_out_or_heal(one, backend, force=force, yes=yes)
     if wait:
         follow_all([one.name for one in prepared], backend, quiet=form is not None)
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from sparkles import lifecycle, names, results
-from sparkles.cli.context import Chosen, with_backend
+from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import moment, print_document, print_rows, with_output
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task, TaskState
@@ -39,6 +39,15 @@ def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str) -> None:
     found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)} if jobs else None
     rows = [_job_row(job, backend) for job in (found.values() if found is not None else there)]
     print_rows(rows, ["job", "state", *(state.value for state in TaskState), "submitted"], form)
+    for job in found.values() if found else ():
+        _say_what_it_waits_for(job, backend)
+
+
+def _say_what_it_waits_for(job: Job, backend: Backend) -> None:
+    if job.waiting:
+        from sparkles import needs
+
+        hint(f"hint: {needs.words(job, backend)}")
 
 
 def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
@@ -81,6 +90,7 @@ def list_cmd(chosen: Chosen, job: str, form: str, expressions: Sequence[str]) ->
     rows = (_task_row(task) for task in filters.select(wanted, backend.state.tasks(found.name)))
     columns = ["task", "state", "exit", "reason", "attempts", "seconds", "started", "memory", "parameters"]
     print_rows(rows, columns, form)
+    _say_what_it_waits_for(found, backend)
 
 
 def _task_row(task: Task) -> dict[str, Any]:
@@ -115,7 +125,8 @@ def logs_cmd(chosen: Chosen, target: str, follow: bool) -> None:
     name, index = names.split_task(target)
     job = names.one(name, backend.state.jobs())
     tasks = [results.find_task(job, index, backend)] if index else list(backend.state.tasks(job.name))
-    if follow:
+    _say_what_it_waits_for(job, backend)
+    if follow and tasks:
         if len(tasks) != 1:
             raise RequestError(f"job {job.name} has {len(tasks)} tasks; follow one of them: {job.name}.1")
         _follow(tasks[0], backend)

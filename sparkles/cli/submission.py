@@ -10,15 +10,15 @@ from typing import NoReturn
 
 import click
 
-from sparkles import apply, plan_text, recover, watch
+from sparkles import apply, needs, plan_text, recover, watch
 from sparkles.apply import Submitter
 from sparkles.cli import INTERRUPTED
 from sparkles.cli.context import hint
-from sparkles.cli.output import print_document
+from sparkles.cli.output import print_document, print_rows
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
-from sparkles.prepare import Prepared
+from sparkles.prepare import Prepared, find_job
 from sparkles.settle import settle
 
 #: Bytes from which on an upload can take more than a moment.
@@ -57,8 +57,14 @@ def confirm(prepared: Prepared, *, yes: bool) -> None:
 
 def ask(loss: str, *, about: str = "") -> None:
     """Ask whether to go ahead; `about` is put before the loss where that cannot be asked, or the answer is no."""
-    if not sys.stdin.isatty() or not click.confirm(f"{loss}. Go ahead?", err=True):
+    if not sys.stdin.isatty():
         raise RequestError(f"{about}{loss}; nothing was changed; to go ahead add --yes")
+    try:
+        agreed = click.confirm(f"{loss}. Go ahead?", err=True)
+    except click.Abort:  # Ctrl-C and Ctrl-D
+        agreed = False
+    if not agreed:
+        raise RequestError("nothing was changed")
 
 
 def warn(prepared: Prepared) -> None:
@@ -68,23 +74,32 @@ def warn(prepared: Prepared) -> None:
 
 
 def show_all(prepared: Sequence[Prepared], form: str | None = None, *, verbose: bool = False) -> None:
-    """Print plans: for people, or one document a job."""
-    for one in prepared:
-        if form is None:
+    """Print plans: for people, or as one document, of several as documents in a list (JSON) or a stream (YAML)."""
+    if form is None:
+        for one in prepared:
             for line in plan_text.lines(one.plan, **one.upload, verbose=verbose):
                 click.echo(line)
-        else:
-            if form == "yaml" and len(prepared) > 1:
-                click.echo("---")
-            print_document(plan_text.document(one.plan, **one.upload), form)
+        return
+    documents = [plan_text.document(one.plan, **one.upload) for one in prepared]
+    if len(documents) == 1:
+        print_document(documents[0], form)
+    else:
+        print_rows(documents, [], form)
 
 
-def carry_out_or_heal(prepared: Prepared, backend: Backend, *, force: bool = False) -> None:
+def carry_out_or_heal(prepared: Prepared, backend: Backend, *, force: bool = False, yes: bool = False) -> None:
     """Apply what was prepared; if there is nothing to do, see to it that what runs has nodes."""
     if not prepared.plan.is_empty:
-        carry_out(prepared, backend, force=force)
+        job = carry_out(prepared, backend, force=force, yes=yes)
+        hint_at_wait(job, backend)
     elif prepared.job:
         recover.heal(prepared.job, backend)
+
+
+def hint_at_wait(job: Job, backend: Backend) -> None:
+    """Say what a job waits for if that will not come by itself."""
+    if why := needs.stuck(job, backend):
+        hint(f"hint: {why}")
 
 
 def follow_all(jobs: Sequence[str], backend: Backend, *, quiet: bool) -> NoReturn:
@@ -103,7 +118,12 @@ def _followed(job: str, backend: Backend, say: watch.Say) -> int:
 
 
 def carry_out(
-    prepared: Prepared, backend: Backend, *, force: bool = False, watcher: watch.Watcher | None = None
+    prepared: Prepared,
+    backend: Backend,
+    *,
+    force: bool = False,
+    yes: bool = False,
+    watcher: watch.Watcher | None = None,
 ) -> Job:
     """Apply what was prepared. A watcher prints how the job stands when its tasks are queued."""
 
@@ -116,9 +136,11 @@ def carry_out(
             watcher.status(backend.state.counts(prepared.name), backend.state.nodes(prepared.cluster.name))
 
     recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
-    job = apply.execute(prepared, backend, submitter(), force=force, before_nodes=before_nodes, uploaded=bar.update)
+    job = apply.execute(
+        prepared, backend, submitter(), force=force, may_lose=yes, before_nodes=before_nodes, uploaded=bar.update
+    )
     settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
-    return job
+    return find_job(backend, job.name) or job
 
 
 def _is_shown(size: int) -> bool:
@@ -151,5 +173,5 @@ def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int])
 
 
 def exit_code(counts: Mapping[TaskState, int]) -> int:
-    """Return 0 if all tasks succeeded, else 1."""
-    return int(any(number for state, number in counts.items() if state is not TaskState.SUCCEEDED))
+    """Return 0 if all tasks succeeded, else 1; a job without any was killed while it waited."""
+    return int(not counts or any(number for state, number in counts.items() if state is not TaskState.SUCCEEDED))

@@ -18,7 +18,7 @@ from sparkles.cli.output import print_document
 from sparkles.cli.submission import carry_out, confirm, exit_code, follow, require_owner, show_all, warn
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest, describe
-from sparkles.model import Job
+from sparkles.model import Job, JobState
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
 from sparkles.prepare import find_job, prepare
@@ -31,6 +31,7 @@ _FOREIGN = {
     "--cpus-per-task": "-m MACHINE_TYPE",
     "--time": "--timeout 2h",
     "--dependency": "--needs JOB",
+    "-hold_jid": "--needs JOB",
 }
 
 
@@ -169,9 +170,10 @@ def _submit(
     )
     watcher = watch.Watcher(manifest.name, backend, click.echo)
     if not prepared.plan.is_empty:
-        carry_out(prepared, backend, force=force, watcher=watcher)
+        carry_out(prepared, backend, force=force, yes=yes, watcher=watcher)
     if no_wait:
-        hint(f"job {manifest.name} is submitted; see it with 'sparkles watch {manifest.name}'")
+        waits = f" and waits for {', '.join(prepared.plan.waits)}" if prepared.plan.waits else ""
+        hint(f"job {manifest.name} is submitted{waits}; see it with 'sparkles watch {manifest.name}'")
         return 0
     return exit_code(follow(manifest.name, backend, watcher))
 
@@ -179,8 +181,9 @@ def _submit(
 def _require_ended(job: Job, backend: Backend, *, explicit: bool, yes: bool) -> None:
     """Refuse to submit over a job that still runs, unless told what to do with its tasks."""
     require_owner(job, yes=yes)
-    if not explicit and (job.waiting or backend.state.is_open(job.name)):
+    if not explicit and (job.state is JobState.WAITING or backend.state.is_open(job.name)):
+        has = "has tasks that have not ended" if job.state is not JobState.WAITING else "waits for others"
         raise RequestError(
-            f"job {job.name} has tasks that have not ended; follow it with 'sparkles watch {job.name}', stop it with "
+            f"job {job.name} {has}; follow it with 'sparkles watch {job.name}', stop it with "
             f"'sparkles kill {job.name}', choose another name with -n, or say --rerun all to start it anew"
         )

@@ -14,7 +14,7 @@ from sparkles.indices import from_runs
 from sparkles.model import OPEN, TaskState
 from sparkles.plan import matching
 from sparkles.plan.causes import DETAILED, Causes, common
-from sparkles.plan.matching import NO_LABELS, Labels
+from sparkles.plan.matching import LABEL_SIZE, NO_LABELS, Labels
 from sparkles.plan.nouns import BYTES, Action, Desired, Loss, Observed, Rerun, Verb
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
@@ -65,7 +65,7 @@ class Draft:
         #: Places in the sweep of rows whose task has another digest.
         self._changed = array("q")
         #: Places in the sweep of rows that differ from what is recorded of their task, which stays as it is.
-        self._relabelled = array("q")
+        self._recorded_anew = array("q")
         self._labels = self._read_labels()
         self.assigned = self._assign()
         self.verbs = bytearray(len(self.assigned))
@@ -84,7 +84,7 @@ class Draft:
     @property
     def to_run(self) -> int:
         """How many tasks run, or run again."""
-        return len(self.verbs) - self.verbs.count(BYTES[Verb.KEEP]) - self.verbs.count(BYTES[Verb.RELABEL])
+        return len(self.verbs) - self.verbs.count(BYTES[Verb.KEEP]) - self.verbs.count(BYTES[Verb.RECORD])
 
     def _assign(self) -> Sequence[int]:
         """Return the index of each row."""
@@ -104,7 +104,9 @@ class Draft:
         old = self._observed.document
         if old is None or _sweep_of(old) == _sweep_of(self._desired.document) or self._desired.seq:
             return NO_LABELS
-        return Labels(self._desired.labels(), self._observed.labels())
+        labels = Labels(self._desired.labels(), self._observed.labels())
+        # Read a moment later than the tasks: if somebody else has changed these since, the plan is void anyway.
+        return labels if len(labels.observed) == LABEL_SIZE * len(self._observed.tasks) else NO_LABELS
 
     def _decide_rows(self) -> None:
         place = matching.places(self._observed.tasks.indices)
@@ -120,22 +122,23 @@ class Draft:
         tasks = self._observed.tasks
         state = tasks.states[position]
         self._left[position] = 0
-        if matching.digest_at(tasks.digests, position) != matching.digest_at(self._desired.digests, row):
+        same = matching.digest_at(tasks.digests, position) == matching.digest_at(self._desired.digests, row)
+        if not same and self._rerun is not Rerun.ALL:
             self._changed.append(row)
             return DECISIONS[Relation.CHANGED, state].verb
         decision, cause = self._decide_same(index, state)
-        if decision.verb is Verb.KEEP and self._is_relabelled(row, position):
-            decision = Decision(Verb.RELABEL)
-        stays = decision.verb in (Verb.KEEP, Verb.RELABEL)
+        if decision.verb is Verb.KEEP and self._is_recorded_anew(row, position):
+            decision = Decision(Verb.RECORD)
+        stays = decision.verb in (Verb.KEEP, Verb.RECORD)
         self.still_open += stays and state in OPEN
         self.still_failed += stays and state in (F, K)
-        if decision.verb is Verb.RELABEL:
-            self._relabelled.append(row)
+        if decision.verb is Verb.RECORD:
+            self._recorded_anew.append(row)
         else:
             self._add(decision, cause, index)
         return decision.verb
 
-    def _is_relabelled(self, row: int, position: int) -> bool:
+    def _is_recorded_anew(self, row: int, position: int) -> bool:
         desired, observed = self._labels
         return bool(desired) and matching.label_at(desired, row) != matching.label_at(observed, position)
 
@@ -163,8 +166,8 @@ class Draft:
         tasks, place = self._observed.tasks, matching.places(self._observed.tasks.indices)
         for index, cause in self._causes(self._changed, differences):
             self._add(DECISIONS[Relation.CHANGED, tasks.states[place(index)]], cause, index)
-        for index, cause in self._causes(self._relabelled, ()):
-            self._add(Decision(Verb.RELABEL), cause, index)
+        for index, cause in self._causes(self._recorded_anew, ()):
+            self._add(Decision(Verb.RECORD), cause, index)
 
     def _causes(self, rows: Sequence[int], differences: Sequence[Change]) -> Iterator[tuple[int, str]]:
         """Yield the index of each of these rows, and why it is not what it was."""
@@ -183,10 +186,11 @@ class Draft:
         source = self._desired.document["spec"].get("parameters", {}).get("csv", "the manifest")
         for index, state in compress(zip(tasks.indices, tasks.states, strict=True), self._left):
             decision = DECISIONS[Relation.GONE, state]
-            # Replacing a finished job as a whole is what `--rerun all` says: only running tasks are asked about.
-            if self._rerun is Rerun.ALL and state is not C:
-                decision = Decision(decision.verb)
-            self._add(decision, f"no longer in {source}", index)
+            if self._rerun is Rerun.ALL:
+                # Replacing a finished job as a whole is what it says: only running tasks are asked about.
+                self._add(decision if state is C else Decision(Verb.REMOVE), "--rerun all numbers anew from 1", index)
+            else:
+                self._add(decision, f"no longer in {source}", index)
 
 
 def _sweep_of(document: Mapping[str, Any]) -> Any:

@@ -20,7 +20,7 @@ class Verb(str, Enum):
     #: It runs again as it is.
     RERUN = "rerun"
     #: It stays as it is, but for parameters that nothing depends on.
-    RELABEL = "relabel"
+    RECORD = "record"
     ADD = "add"
     REMOVE = "remove"
 
@@ -163,7 +163,7 @@ class Plan:
     @property
     def touches_tasks(self) -> bool:
         """Say whether any task runs, runs again or goes."""
-        return any(action.verb not in (Verb.KEEP, Verb.RELABEL) for action in self.actions)
+        return any(action.verb not in (Verb.KEEP, Verb.RECORD) for action in self.actions)
 
     @property
     def asks(self) -> Sequence[Action]:

@@ -52,7 +52,11 @@ def check_call(function: Any, *arguments: Any) -> None:
     owner = getattr(getattr(function, "__wrapped__", function), "__self__", None)
     if not isinstance(owner, str):
         return
-    if function.__name__ in _FILLING:
+    if function.__name__ == "translate":
+        raise SecurityError("translate cannot be used; replace can")
+    if function.__name__ == "replace":
+        check_replacement(owner, *arguments[:2])
+    elif function.__name__ in _FILLING:
         _check_widths(*arguments)
     elif function.__name__ in ("format", "format_map"):
         _check_fields(owner)
@@ -65,11 +69,25 @@ def filling(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def checked(*arguments: Any, **named: Any) -> Any:
         if name == "format":
             _check_percent(str(arguments[0]))
+        elif name == "replace":  # its first argument is about escaping
+            check_replacement(*arguments[1:4])
+        elif name == "indent":
+            _check_indent(*arguments, **named)
         else:
             _check_widths(*arguments[1:], *named.values())
         return function(*arguments, **named)
 
     return checked
+
+
+def check_replacement(text: Any, old: Any, new: Any) -> None:
+    """Refuse a replacement that would make a text too long."""
+    times = str(text).count(str(old))
+    check_size(len(str(text)) + times * (len(str(new)) - len(str(old))))
+
+
+def _check_indent(text: Any, width: Any = 4, *_: Any, **__: Any) -> None:
+    check_size((str(text).count("\n") + 1) * (width if isinstance(width, int) else len(str(width))))
 
 
 def _check_percent(text: str) -> None:

@@ -26,7 +26,7 @@ MAX_STEPS = 10_000_000
 _CALL = 10
 
 #: Filters that make as much as a number says.
-_FILLING = ("batch", "center", "format", "indent", "slice")
+_FILLING = ("batch", "center", "format", "indent", "replace", "slice")
 
 
 class Sandbox(ImmutableSandboxedEnvironment):

@@ -122,8 +122,10 @@ class Worker:
         self._slots.tick()
         if self._terminated:
             self._slots.stop_all(Reason.NODE_LIMIT)
-        elif now >= self._next_look() or self._is_called():
+        elif (is_due := now >= self._next_look()) or self._is_called():
             self._look(now)
+            if is_due and not self._slots.held:
+                self._settler.put(job.name for job in self._backend.state.jobs() if job.waiting)
         ended = self._slots.take_ended(_BATCH)
         candidates = self._candidates(now)
         if ended or candidates or now >= self._beat_due:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 
 from sparkles.errors import SparklesError
@@ -52,11 +53,13 @@ class Settler:
         while (name := self._names.get()) is not None:
             try:
                 settle(name, backend)
-            except SparklesError as error:
+            except (SparklesError, OSError) as error:
                 say(f"job {name} cannot be settled: {error}")
                 time.sleep(_RETRY)
                 self._names.put(name)
                 continue
+            except Exception:  # noqa: BLE001 - one job that cannot be settled must not keep the others from it
+                say(f"job {name} cannot be settled:\n{traceback.format_exc()}")
             self._done += 1
             self._call()
         backend.state.close()

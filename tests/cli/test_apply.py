@@ -106,7 +106,7 @@ def test_a_dry_run_writes_nothing_in_a_home(user: User) -> None:
 
     assert all(one.returncode == int(name == "diff") for name, one in done.items())
     assert "3 tasks run again" in done["apply --dry-run over a job"].stdout
-    assert "1 task change " in done["sub --dry-run over a job"].stdout
+    assert "1 task run again " in done["sub --dry-run over a job"].stdout
     assert listing(user.home) == home
     assert listing(user.folder) == folder
     assert [job["job"] for job in user.rows("status")] == ["there"]

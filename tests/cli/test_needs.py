@@ -101,7 +101,7 @@ def test_a_wait_can_be_killed_and_the_job_deleted(warm: User) -> None:
     warm.wait_for("make5", state="finished")
 
     assert refused.returncode == 2
-    assert "has tasks that have not ended" in refused.stderr
+    assert "job use5 waits for others; follow it with" in refused.stderr
     assert warm.job("use5")["state"] == "killed"
     assert warm.rows("list", "use5") == []
     warm.ok("delete", "use5")
