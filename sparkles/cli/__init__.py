@@ -95,6 +95,7 @@ class Sparkles(click.Group):
                 raise
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {where}{error.strerror or error}", err=True)
+            sys.stdout = None  # what could not be written is not tried once more at the end
             ctx.exit(BackendError.exit_code)
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted; jobs that were submitted go on", err=True)

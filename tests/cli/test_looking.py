@@ -282,3 +282,13 @@ def test_results_that_outlive_their_job_are_named_and_can_be_removed(user: User)
     assert "results are still there; remove them with --results" in again.stderr
     user.ok("delete", "--results", "gone")
     assert "no job 'gone' here" in user("delete", "gone").stderr
+
+
+def test_a_disk_that_is_full_is_no_success(warm: User) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            warm.argv("version"), env=warm.environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr

@@ -164,6 +164,73 @@ def test_sub_can_wait_for_a_job_too(warm: User) -> None:
     assert b"] made\n" in printed
 
 
+def test_a_job_that_was_killed_while_it_waited_has_not_succeeded_and_can_be_tried_again(warm: User) -> None:
+    gate = warm.folder / "gate"
+    warm.write("two.yaml", two("11", f"{until(gate)}; {LINE}"))
+    warm.ok("apply", "two.yaml")
+
+    killed = warm.ok("kill", "use11")
+    watched = warm("watch", "use11")
+    waited = warm("wait", "use11")
+    again = warm.ok("retry", "use11")
+    gate.touch()
+    through = warm("wait", "--timeout", "30s", "use11")
+
+    assert killed == "use11: 0 tasks stopped; it waits no longer\n"
+    assert (watched.returncode, waited.returncode, through.returncode) == (1, 1, 0)
+    assert watched.stdout.startswith("Job use11 was killed while it waited.\n")
+    assert "  ? tasks known after make11\n" in again
+
+
+def test_looking_at_a_job_that_waits_says_for_what(warm: User) -> None:
+    warm.write("two.yaml", two("12", "exit 1"))
+    warm("apply", "--wait", "two.yaml")
+
+    for words in (["status", "use12"], ["list", "use12"], ["logs", "use12"]):
+        done = warm(*words)
+        assert done.returncode == 0
+        assert "hint: job use12 waits for job make12, which has ended, but not all of its tasks" in done.stderr
+    assert warm("apply", "two.yaml").stderr.count("hint:") == 0
+    assert json.loads(warm.ok("status", "use12", "-o", "json"))[0]["state"] == "waiting"
+
+
+def test_which_tasks_run_again_can_be_said_of_a_job_that_waits_already(warm: User) -> None:
+    warm.write("two.yaml", two("13"))
+    warm.ok("apply", "--wait", "two.yaml")
+    gate = warm.folder / "gate"
+    warm.write("two.yaml", two("13", f"{until(gate)}; {LINE}"))
+    warm.ok("apply", "two.yaml")
+    before = warm.rows("list", "use13")
+
+    planned = warm.ok("apply", "--rerun", "all", "--yes", "two.yaml")
+    gate.touch()
+    warm.ok("wait", "--timeout", "30s", "use13")
+    after = warm.rows("list", "use13")
+
+    assert "  ~ --rerun all when it begins\n" in planned
+    assert all(old["started"] != new["started"] for old, new in zip(before, after, strict=True))
+
+
+def test_plans_of_several_jobs_are_one_json_document(warm: User) -> None:
+    warm.write("two.yaml", two("14"))
+
+    plans = json.loads(warm("diff", "two.yaml", "-o", "json").stdout)
+
+    assert [(plan["job"], plan["waits"]) for plan in plans] == [("make14", []), ("use14", ["make14"])]
+
+
+def test_a_reference_where_it_is_not_filled_in_is_warned_of(warm: User) -> None:
+    done = warm("sub", "-n", "stray", "--dry-run", "cat", "{results.make14}/1/in.txt")
+
+    assert "warning: '{results.make14}/1/in.txt': {results.JOB} is only filled in in uploads" in done.stderr
+
+
+def test_the_flags_of_other_schedulers_are_known(warm: User) -> None:
+    for flag in ("-hold_jid", "--dependency"):
+        done = warm("sub", flag, "x", "true")
+        assert (done.returncode, "here it is --needs JOB" in done.stderr) == (2, True)
+
+
 # retry
 
 
