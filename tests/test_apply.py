@@ -471,3 +471,24 @@ def end_of(backend: Backend, name: str) -> None:
     task = backend.state.read([Key.task(name, 1)])[Key.task(name, 1)]
     put(backend.state, replace(task, state=S))
     settle(name, backend)
+
+
+@pytest.mark.parametrize(
+    ("edited", "assigned"),
+    [
+        pytest.param(["a1", "c9", "d1"], [1, 3, 4], id="one removed, the next one edited"),
+        pytest.param(["d1", "c1", "b9", "a1"], [4, 3, 2, 1], id="sorted and one edited"),
+        pytest.param(["d9", "c9", "b9", "a9"], [4, 3, 2, 1], id="reversed and all edited"),
+        pytest.param(["n1", "a1", "b9", "c1", "d1"], [5, 1, 2, 3, 4], id="one inserted, another edited"),
+        pytest.param(["n2", "a1", "b1", "d1"], [5, 1, 2, 4], id="one removed, a new one on top"),
+        pytest.param(["a1", "b1", "n1", "d1"], [1, 2, 3, 4], id="one renamed"),
+    ],
+)
+def test_an_edited_row_is_known_by_what_only_it_has(backend, tmp_path, edited, assigned) -> None:
+    def manifest(rows: list[str]) -> Any:
+        parameters = {"rows": [{"sample": row[0], "depth": row[1]} for row in rows]}
+        return a_manifest(tmp_path, ["run", "{sample}", "{depth}"], parameters=parameters)
+
+    applied(manifest(["a1", "b1", "c1", "d1"]), backend)
+
+    assert list(prepare(manifest(edited), backend).plan.assigned) == assigned

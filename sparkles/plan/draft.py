@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sparkles.changes import Change
 from sparkles.indices import from_runs
 from sparkles.model import OPEN, TaskState
-from sparkles.plan import matching
+from sparkles.plan import likeness, matching
 from sparkles.plan.causes import DETAILED, Causes, common
 from sparkles.plan.matching import LABEL_SIZE, NO_LABELS, Labels
 from sparkles.plan.nouns import BYTES, Action, Desired, Loss, Observed, Rerun, Verb
@@ -97,7 +97,12 @@ class Draft:
             order=from_runs(status.get("indices", "")),
             last_index=self._observed.last_index,
             labels=self._labels,
+            alike=self._alike,
         )
+
+    def _alike(self, rows: Sequence[int], indices: Sequence[int]) -> list[tuple[int, int]]:
+        after = dict(zip(rows, self._desired.rows(rows), strict=True))
+        return likeness.pairs(after, self._observed.rows(indices), self._desired.rows(range(len(self._desired))))
 
     def _read_labels(self) -> Labels:
         """Return the labels if the sweep has changed. If not, no row has."""

@@ -1,8 +1,8 @@
 """Matching: which row of the manifest is which observed task. Pure, on columns.
 
 By digest, and of equal ones those with the same parameters first, then what stands where it stood, then the k-th to the
-k-th; what is left over by its place among its neighbours; what is left then is new. So rows can be inserted, removed,
-edited and sorted, and every other task keeps its index and its result.
+k-th; what is left over by what it has in common (`likeness`), then by its place among its neighbours; what is left then
+is new. So rows can be inserted, removed, edited and sorted, and every other task keeps its index and its result.
 """
 
 from __future__ import annotations
@@ -35,19 +35,33 @@ class Labels(NamedTuple):
 
 NO_LABELS = Labels(b"", b"")
 
+#: The most rows, and tasks, that are compared by what they have in common.
+_MOST_ALIKE = 1000
+
+#: Given rows (by their places) and tasks (by their indices) that are left over, returns which row is which task.
+Alike = Callable[[Sequence[int], Sequence[int]], Iterable[tuple[int, int]]]
+
 
 def assign(
-    digests: bytes, tasks: TaskColumns, *, order: Sequence[int], last_index: int, labels: Labels = NO_LABELS
+    digests: bytes,
+    tasks: TaskColumns,
+    *,
+    order: Sequence[int],
+    last_index: int,
+    labels: Labels = NO_LABELS,
+    alike: Alike = lambda *_: (),
 ) -> array[int]:
     """Return the index of each row: that of the task it is, or one that was never used.
 
-    `digests` are those of the rows, 32 bytes each; `order` the observed indices as the rows stood last time.
+    `digests` are those of the rows, 32 bytes each; `order` the observed indices as the rows stood last time. `alike`
+    is asked about what no digest decides.
     """
     known = _as_they_stood(tasks, order)
     matched = array("q", [NOWHERE]) * (len(digests) // DIGEST_SIZE)
     if labels.desired:
         _match(matched, known, _joined(digests, labels.desired), _joined(tasks.digests, labels.observed))
     _match(matched, known, digests, tasks.digests)
+    _match_alike(matched, known, tasks, alike)
     _match_neighbours(matched, len(known))
     next_index = max(last_index, tasks.indices[-1] if len(tasks) else 0)
     for row, old in enumerate(matched):
@@ -154,6 +168,16 @@ def _joined(digests: bytes, labels: bytes) -> bytes:
         joined += digest_at(digests, position)
         joined += label_at(labels, position)
     return bytes(joined)
+
+
+def _match_alike(matched: array[int], known: Sequence[int], tasks: TaskColumns, alike: Alike) -> None:
+    free = _free(matched, len(known))
+    if not (0 < matched.count(NOWHERE) <= _MOST_ALIKE and 0 < free.count(1) <= _MOST_ALIKE):
+        return
+    rows = [row for row, old in enumerate(matched) if old == NOWHERE]
+    old_of = {tasks.indices[known[old]]: old for old, is_free in enumerate(free) if is_free}
+    for row, index in alike(rows, list(old_of)):
+        matched[row] = old_of[index]
 
 
 def _match_neighbours(matched: array[int], count: int) -> None:
