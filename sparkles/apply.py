@@ -28,10 +28,13 @@ from sparkles.model import (
     Writes,
 )
 from sparkles.nodes import clusters_of, look, start_nodes
-from sparkles.plan import Verb
+from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, observe
 from sparkles.task_writes import TaskWrites, task_commits
+
+#: Seconds after which a long upload says that it goes on.
+_RENEWAL = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +54,28 @@ def execute(
     may_lose: bool = False,
     before_nodes: Callable[[], None] = lambda: None,
     uploaded: Callable[[int], None] = lambda _: None,
+    spared: Callable[[int], None] = lambda _: None,
 ) -> Job:
     """Carry out what `prepare` decided; return the job as it is then.
 
     Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` with the
-    size of each blob that has been stored, and `before_nodes` when the tasks are queued. What is lost has been
-    agreed to; `may_lose` agrees beforehand for a job that waits. Raises BackendError if another apply of the job is
-    under way.
+    size of each blob that has been stored, `before_nodes` when the tasks are queued, and `spared` with the index of
+    each task that stays as it is, because it has begun or ended since it was planned to change or go.
+
+    What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
+    when a job that waits begins. Raises BackendError if another apply of the job is under way.
     """
     holders = clusters_of(prepared.job, backend) if prepared.job else set()
     applying = _begin(prepared, backend, submitter, force=force)
-    if prepared.job and prepared.job.applying:
-        prepared = _planned_again(prepared, backend)
     try:
+        if prepared.job and prepared.job.applying:
+            prepared = _planned_again(prepared, backend, may_lose=may_lose)
         _store_content(prepared, backend, applying, uploaded)
     except BaseException:
         _withdraw(prepared, backend, applying)
         raise
     try:
-        for commit in task_commits(prepared, backend, applying):
+        for commit in task_commits(prepared, backend, applying, spared):
             _guarded(prepared.name, applying, backend, commit)
         _remove_stale_results(prepared, backend)
         job = _complete(prepared, backend, applying, may_lose=may_lose)
@@ -94,6 +100,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
         digest=prepared.digest,
         generation=lifecycle.next_generation(prepared.job, digest=prepared.digest),
         last_index=prepared.last_index,
+        begins=submitter is None and prepared.job is not None and prepared.job.state is JobState.WAITING,
         progress=now,
     )
 
@@ -127,22 +134,32 @@ def _marks(job: Job | None) -> object:
     return job and (job.submitted, job.generation, bool(job.waiting), job.applying and job.applying.token)
 
 
-def _planned_again(prepared: Prepared, backend: Backend) -> Prepared:
+def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> Prepared:
     """Plan once more after taking over: the other apply may have gone on until its mark was replaced."""
     _, observed = observe(prepared.name, backend, cluster=prepared.cluster.name)
-    return replace(prepared, plan=prepared.planned(replace(observed, last_index=prepared.last_index)))
+    again = replace(prepared, plan=prepared.planned(replace(observed, last_index=prepared.last_index)))
+    agreed = {index for action in prepared.plan.asks for index in action.indices}
+    if not may_lose and any(not agreed.issuperset(action.indices) for action in again.plan.asks):
+        raise BackendError(f"job {prepared.name}: tasks have begun or ended since this was planned; run it again")
+    return again
 
 
 def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:
     """Store blobs and manifest."""
-    for digest in prepared.local:
-        source = prepared.pinned.sources[digest]
-        backend.objects.put_blob(source, digest)
-        uploaded(source.stat().st_size)
-    for digest in sorted(prepared.missing.difference(prepared.pinned.sources)):
-        backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+    renewed = time.monotonic()
+    for digest in sorted(prepared.missing):
+        if source := prepared.pinned.sources.get(digest):
+            backend.objects.put_blob(source, digest)
+            uploaded(source.stat().st_size)
+        else:
+            backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+        if time.monotonic() - renewed > _RENEWAL:
+            renewed = time.monotonic()
+            _guarded(prepared.name, applying, backend, ([], lambda _: Writes()))
     status: dict[str, Any] = {"generation": applying.generation}
-    if not prepared.plan.waits:
+    if prepared.plan.waits:
+        status["order"] = prepared.plan.order
+    else:
         status["indices"] = to_runs(prepared.plan.assigned)
     document = {**prepared.pinned.document, "status": status}
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.dump(document))
@@ -153,8 +170,18 @@ def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
     key, before = Key.job(prepared.name), prepared.job
 
     def move(records: Records) -> Writes:
-        _mine(records.get(key), applying)  # with this apply's mark on it, nobody else has changed the job
-        return Writes(put=[before]) if before else Writes(remove=[key])
+        job = _mine(records.get(key), applying)
+        if before is None:
+            return Writes(remove=[key])
+        # Only what `_begin` wrote: the job may have been scaled, or have ended, meanwhile.
+        restored = replace(
+            job,
+            applying=before.applying,
+            environment=before.environment,
+            submitted=before.submitted,
+            last_index=before.last_index,
+        )
+        return Writes(put=[restored])
 
     with suppress(BackendError):  # taken over, or out of reach: others do not wait for ever
         backend.state.change([key], move)
@@ -192,8 +219,6 @@ def _mine(job: object, applying: Applying) -> Job:
 
 def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
     """Remove results that would look current: of rows that are gone, now or in an apply that was cut off."""
-    if prepared.plan.waits:
-        return
     before = prepared.job
     # The kill of a job cuts off an apply of it, too, and takes its mark away.
     may_be_cut_off = before is not None and (before.applying is not None or before.state is JobState.KILLED)
@@ -205,19 +230,21 @@ def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
 def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_lose: bool) -> Job:
     """Make the new generation the job's."""
     key, cluster_key = Key.job(prepared.name), prepared.cluster.key
-    waiting = None
-    if prepared.plan.waits:
-        needs = tuple(prepared.pinned.document["spec"]["needs"])
-        waiting = Waiting(needs=needs, rerun=prepared.rerun.value, may_lose=may_lose)
 
     def move(records: Records) -> Writes:
+        job = _mine(records.get(key), applying)
+        waiting = None
+        if prepared.plan.waits:
+            # What was asked for when it began to wait holds until it begins.
+            earlier = job.waiting.rerun if job.waiting and prepared.rerun is Rerun.NONE else prepared.rerun.value
+            waiting = Waiting(needs=prepared.needs, rerun=earlier, may_lose=may_lose)
         job = lifecycle.activate(
-            _mine(records.get(key), applying),
+            job,
             generation=applying.generation,
             cluster=prepared.cluster.name,
             last_index=prepared.plan.last_index,
             max_nodes=prepared.pinned.spec.max_nodes,
-            scaled=prepared.plan.scaled,
+            scaled=None if prepared.plan.unscales else job.scaled,
             waiting=waiting,
         )
         known = records.get(cluster_key)

@@ -258,6 +258,16 @@ def next_generation(job: Job | None, *, digest: str) -> int:
     return job.applying.generation + (job.applying.digest != digest)
 
 
+def is_cut_off(job: Job, *, now: float) -> bool:
+    """Say whether an apply of the job has stopped half-way, and only its submitter can complete it."""
+    return job.applying is not None and not job.applying.begins and now - job.applying.progress > APPLY_PATIENCE
+
+
+def has_succeeded(job: Job, counts: Mapping[TaskState, int]) -> bool:
+    """Say whether a job that has ended, with so many tasks in each state, is what was wanted."""
+    return job.state is not JobState.KILLED and set(counts) == {TaskState.SUCCEEDED}
+
+
 class Need(str, Enum):
     """How a job that others need stands."""
 
@@ -277,8 +287,7 @@ def need_of(job: Job | None, counts: Mapping[TaskState, int]) -> Need:
         return Need.MISSING
     if job.applying or job.state in (JobState.WAITING, JobState.ACTIVE) or job.ended is None:
         return Need.OPEN
-    succeeded = job.state is JobState.FINISHED and set(counts) == {TaskState.SUCCEEDED}
-    return Need.MET if succeeded else Need.FAILED
+    return Need.MET if has_succeeded(job, counts) else Need.FAILED
 
 
 def may_take_over(current: Applying | None, mine: Applying, *, force: bool, now: float) -> bool:

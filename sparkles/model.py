@@ -99,6 +99,8 @@ class Applying:
     generation: int
     #: The highest index ever given before this apply: who resumes it gives the same ones.
     last_index: int = 0
+    #: Whether it is the begin of a job that waited: whoever settles may complete it.
+    begins: bool = False
     #: Wall clock, seconds: when this apply last committed something.
     progress: float
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -39,10 +40,17 @@ def unmet(document: Mapping[str, Any], backend: Backend, *, changing: Collection
     return [n for n in needs if n in changing or found[n] in (Need.OPEN, Need.FAILED)]
 
 
+def present(document: Mapping[str, Any], backend: Backend, *, waits: Collection[str]) -> tuple[str, ...]:
+    """Return the needs of a manifest, but for jobs that are gone and whose files are pinned."""
+    needs = document["spec"]["needs"]
+    there = _jobs(needs, backend)
+    return tuple(need for need in needs if need in there or need in waits)
+
+
 def waited_for(job: Job, backend: Backend) -> list[str]:
-    """Return the jobs that a job waits for, at any remove, itself first; nothing if it does not wait."""
+    """Return the jobs that a job waits for, at any remove."""
     found: list[str] = []
-    names = [job.name] if job.waiting else []
+    names = list(job.waiting.needs) if job.waiting else []
     while names:
         name = names.pop()
         if name not in found:
@@ -53,7 +61,7 @@ def waited_for(job: Job, backend: Backend) -> list[str]:
 
 
 def problem(job: Job, backend: Backend) -> str | None:
-    """Return why a waiting job cannot begin, if that still holds."""
+    """Return why a waiting job could not begin although its needs are met; None if these are not the same any more."""
     waiting = job.waiting
     holds = waiting and waiting.tried in ("", fingerprint(waiting.needs, backend))
     return waiting.problem if waiting and holds else None
@@ -63,20 +71,30 @@ def words(job: Job, backend: Backend) -> str | None:
     """Return what a job waits for; None if it does not wait."""
     if job.waiting is None or job.state is not JobState.WAITING:
         return None
-    return stuck(job, backend) or f"job {job.name} waits for {', '.join(job.waiting.needs)}"
+    trouble = stuck(job, backend) or problem(job, backend)
+    return trouble or f"job {job.name} waits for {', '.join(job.waiting.needs)}"
 
 
 def stuck(job: Job, backend: Backend) -> str | None:
-    """Return why a waiting job will not begin unless somebody does something; None if it will, or does not wait."""
-    for name in waited_for(job, backend):
+    """Return why a waiting job will not begin unless somebody does something; None if it may, or does not wait."""
+    for name in [job.name, *waited_for(job, backend)] if job.waiting else ():
         needed = _jobs([name], backend).get(name)
         if needed is None:
             return f"job {job.name} waits for job {name}, which does not exist any more"
-        if why := problem(needed, backend):
-            return f"job {name} cannot begin: {why}"
+        if why := _stuck_itself(needed, backend):
+            return f"job {name} {why}"
         if standing([name], backend)[name] is Need.FAILED:
             fate = "was killed" if needed.state is JobState.KILLED else "has ended, but not all of its tasks succeeded"
             return f"job {job.name} waits for job {name}, which {fate}; run it again with 'sparkles retry {name}'"
+    return None
+
+
+def _stuck_itself(job: Job, backend: Backend) -> str | None:
+    """Return why a job goes no further although nothing is wrong with what it needs."""
+    if lifecycle.is_cut_off(job, now=time.time()) and not backend.state.is_open(job.name):
+        return "is half applied: its last sub or apply was cut off; run that again to complete it"
+    if job.waiting and job.waiting.tried and (why := problem(job, backend)):
+        return f"cannot begin: {why}"
     return None
 
 

@@ -48,6 +48,8 @@ class Prepared:
     digest: str
     #: The highest index ever given, before this apply gives any.
     last_index: int
+    #: The jobs that it has to wait for, if it has to wait.
+    needs: tuple[str, ...]
     #: sha256 of the blobs that the store lacks.
     missing: frozenset[str]
 
@@ -102,7 +104,10 @@ def prepare_stored(job: Job, backend: Backend, *, rerun: Rerun = Rerun.NONE, ret
         raise BackendError(f"job {job.name}: its cluster {job.cluster} is not on record; apply its manifest again")
     pinned = pin(manifest, backend, waits=waits)
     _, observed = observe(job.name, backend, cluster=cluster.name)
-    return _prepared(pinned, cluster, job, observed, backend, rerun=rerun, retry=retry)
+    prepared = _prepared(pinned, cluster, job, observed, backend, rerun=rerun, retry=retry)
+    if job.applying and job.applying.digest != prepared.digest:
+        raise RequestError(f"job {job.name}: its last apply was cut off, or is under way; apply that manifest again")
+    return prepared
 
 
 def _prepared(
@@ -144,6 +149,7 @@ def _prepared(
         cluster=cluster,
         digest=digest,
         last_index=observed.last_index,
+        needs=needs.present(pinned.document, backend, waits=pinned.waits),
         missing=frozenset(backend.objects.missing(sorted(pinned.digests))),
     )
 

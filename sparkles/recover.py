@@ -1,4 +1,4 @@
-"""Recover: bring back the tasks of nodes that are gone; stop and delete jobs.
+"""Recover: bring back the tasks of nodes that are gone; heal, stop, scale and delete jobs.
 
 Level-based: every step may be cut off, repeated, or done by several at once.
 """
@@ -88,9 +88,11 @@ def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> 
 def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is."""
     settle(job.name, backend)
-    still_open = _open_indices(job, backend) if index is None else _if_open(job, index, backend)
-    if index is None and (still_open or job.applying or job.waiting):
+    job = find_job(backend, job.name) or job
+    # Marked before its tasks are listed: from then on nobody adds any.
+    if index is None and (job.applying or job.waiting or backend.state.is_open(job.name)):
         _change(job, backend, lifecycle.kill_job)
+    still_open = _open_indices(job, backend) if index is None else _if_open(job, index, backend)
 
     def move(records: Records) -> Writes:
         now = time.time()

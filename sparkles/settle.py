@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from sparkles import lifecycle, needs, plan_text, results
 from sparkles.apply import execute
@@ -35,6 +36,19 @@ def begin_waiting(backend: Backend, *, needing: str | None = None) -> None:
     for job in backend.state.jobs():
         if job.state is JobState.WAITING and job.waiting and needing in (None, *job.waiting.needs):
             _begin(job, backend)
+
+
+def agree(job: Job, backend: Backend) -> None:
+    """Agree beforehand to what the begin of a waiting job loses."""
+
+    def move(records: Records) -> Writes:
+        current = records.get(job.key)
+        if not isinstance(current, Job) or current.waiting is None:
+            return Writes()
+        return Writes(put=[replace(current, waiting=replace(current.waiting, may_lose=True, tried=""))])
+
+    backend.state.change([job.key], move)
+    settle(job.name, backend)
 
 
 def _finish(job: Job, backend: Backend) -> bool:
@@ -66,7 +80,9 @@ def _begin(job: Job, backend: Backend) -> None:
 
 
 def _is_being_applied(job: Job) -> bool:
-    return job.applying is not None and time.time() - job.applying.progress < lifecycle.BEGIN_PATIENCE
+    """Say whether somebody applies the job: a begin that makes no progress may be completed, a client's apply not."""
+    mark = job.applying
+    return mark is not None and not (mark.begins and time.time() - mark.progress >= lifecycle.BEGIN_PATIENCE)
 
 
 def _prepared(job: Job, backend: Backend, *, tried: str) -> Prepared | None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from sparkles import lifecycle
 from sparkles.compile import row_writer
 from sparkles.model import OPEN, Applying, Key, NewTasks, Records, Task, TaskState, Writes
-from sparkles.plan import DECISIONS, Action, Relation, Rerun, Verb
+from sparkles.plan import Action, Relation, Verb, loss_of
 from sparkles.plan.matching import digest_at
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared
@@ -24,15 +24,17 @@ NewTask = tuple[int, str, bytes]
 TaskWrites = Callable[[Records], Writes]
 
 
-def task_commits(prepared: Prepared, backend: Backend, applying: Applying) -> Iterator[tuple[list[Key], TaskWrites]]:
+def task_commits(
+    prepared: Prepared, backend: Backend, applying: Applying, spared: Callable[[int], None]
+) -> Iterator[tuple[list[Key], TaskWrites]]:
     """Yield (keys to read, what to write given their records), in chunks that the store takes."""
     name, limit = prepared.name, backend.state.commit_limit - 1
     for action in prepared.plan.actions:
         for indices in chunks(action.indices, limit) if action.verb is Verb.REMOVE else ():
-            yield [Key.task(name, index) for index in indices], _removal(action, prepared)
+            yield [Key.task(name, index) for index in indices], _removal(action, prepared, spared)
     for verb in (Verb.CHANGE, Verb.RERUN):
         for some in chunks(_tasks_of(prepared, verb), limit):
-            yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying, verb)
+            yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying, verb, spared)
     for some in chunks(_tasks_of(prepared, Verb.RECORD), limit):
         yield [Key.task(name, index) for index, _, _ in some], _recording(some, name)
     template = Task(
@@ -56,20 +58,25 @@ def _tasks_of(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
         yield index, row(values), digest_at(digests, position)
 
 
-def _removal(action: Action, prepared: Prepared) -> TaskWrites:
+def _removal(action: Action, prepared: Prepared, spared: Callable[[int], None]) -> TaskWrites:
     """Remove tasks; but none whose loss nobody was asked about, because it came to be since that was planned."""
-    may_be_lost = action.loss or prepared.rerun is Rerun.ALL
-    return lambda records: Writes(
-        remove=[
-            key
-            for key, task in records.items()
-            if may_be_lost or (isinstance(task, Task) and not DECISIONS[Relation.GONE, task.state].loss)
-        ]
-    )
+
+    def writes(records: Records) -> Writes:
+        tasks = [task for task in records.values() if isinstance(task, Task)]
+        kept = [task for task in tasks if not action.loss and loss_of(Relation.GONE, task.state, prepared.rerun)]
+        for task in kept:
+            spared(task.index)
+        return Writes(remove=[task.key for task in tasks if task not in kept])
+
+    return writes
 
 
-def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying, verb: Verb) -> TaskWrites:
+def _renewal(
+    some: Sequence[NewTask], prepared: Prepared, applying: Applying, verb: Verb, spared: Callable[[int], None]
+) -> TaskWrites:
+    """Make tasks run as they are to be now; but stop none that was not running when that was planned."""
     wanted = {Key.task(prepared.name, index): (row, digest) for index, row, digest in some}
+    agreed = {index for action in prepared.plan.asks for index in action.indices}
 
     def writes(records: Records) -> Writes:
         renewed = []
@@ -78,6 +85,9 @@ def _renewal(some: Sequence[NewTask], prepared: Prepared, applying: Applying, ve
             row, digest = wanted[key]
             if verb is Verb.CHANGE and task.digest == digest and task.state is not TaskState.PENDING:
                 continue  # it was only to be moved to other nodes, and has been taken or has ended since it was planned
+            if task.index not in agreed and loss_of(Relation.CHANGED, task.state, prepared.rerun):
+                spared(task.index)
+                continue
             renewed.append(
                 lifecycle.renew(
                     task, row=row, digest=digest, generation=applying.generation, cluster=prepared.cluster.name

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
-from sparkles import needs, recover, results
+from sparkles import lifecycle, needs, recover, results
 from sparkles.errors import BackendError, RequestError
-from sparkles.lifecycle import APPLY_PATIENCE, is_final
+from sparkles.lifecycle import is_final
 from sparkles.model import OPEN, Job, JobState, Node, NodeState, Sample, Task, TaskState
 from sparkles.nodes import clusters_of, start_nodes
 from sparkles.ports import LOG_PIECE, Backend
@@ -127,31 +127,33 @@ class _Healer:
             raise RequestError(f"job {self._name} was deleted")
         if now - self._healed >= self._pause:
             self._healed = now
-            self._check_apply(job)
-            self._check_needs(job)
             # Counted before others are started, so that giving up leaves none behind.
             for node in recover.sweep(clusters_of(job, self._backend), self._backend):
                 self._note(node)
+            self._heal_needs(job)
             settle(job.name, self._backend)
             start_nodes(job, self._backend)
+            self._give_up_if_stuck()
         return job
 
-    def _check_apply(self, job: Job) -> None:
-        """Do not wait for ever for tasks that an apply, which was cut off, has not added."""
-        stuck = job.applying and not job.waiting and time.time() - job.applying.progress > APPLY_PATIENCE
-        if stuck and not self._backend.state.is_open(job.name):
-            raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
-
-    def _check_needs(self, job: Job) -> None:
-        """Heal what the job waits for; do not wait for what somebody has to mend first."""
-        if why := needs.stuck(job, self._backend):
-            raise BlockedError(why)
-        for name in needs.waited_for(job, self._backend):
+    def _heal_needs(self, job: Job) -> None:
+        """See to what the job waits for, the farthest first."""
+        for name in reversed(needs.waited_for(job, self._backend)):
             needed = find_job(self._backend, name)
             if needed and needed.state is JobState.WAITING:
                 settle(name, self._backend)
             elif needed:
                 recover.heal(needed, self._backend)
+
+    def _give_up_if_stuck(self) -> None:
+        """Do not wait for what somebody has to mend first."""
+        job = find_job(self._backend, self._name)
+        if job is None:
+            return
+        if lifecycle.is_cut_off(job, now=time.time()) and not self._backend.state.is_open(job.name):
+            raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
+        if why := needs.stuck(job, self._backend):
+            raise BlockedError(why)
 
     def _note(self, node: Node) -> None:
         self._bad_starts += not node.worked

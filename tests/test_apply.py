@@ -492,3 +492,77 @@ def test_an_edited_row_is_known_by_what_only_it_has(backend, tmp_path, edited, a
     applied(manifest(["a1", "b1", "c1", "d1"]), backend)
 
     assert list(prepare(manifest(edited), backend).plan.assigned) == assigned
+
+
+def test_an_upload_that_fails_leaves_what_others_have_made_of_the_job_meanwhile(backend, tmp_path, monkeypatch) -> None:
+    applied(a_manifest(tmp_path), backend)
+    end(backend, 1)
+    (tmp_path / "a.txt").write_text("a")
+    prepared = prepare(a_manifest(tmp_path, uploads=["a.txt"]), backend)
+    recover.rescale(job(backend), 7, backend)
+    settle("j", backend)
+
+    def full(*_: Any) -> None:
+        raise BackendError("disk full")
+
+    monkeypatch.setattr(backend.objects, "put_blob", full)
+    with pytest.raises(BackendError, match="disk full"):
+        execute(prepared, backend, ME)
+
+    assert (job(backend).state, job(backend).scaled, job(backend).applying) == (JobState.FINISHED, 7, None)
+
+
+def test_a_scale_during_an_apply_holds(backend, tmp_path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    prepared = prepare(a_manifest(tmp_path, uploads=["a.txt"]), backend)
+
+    execute(prepared, backend, ME, uploaded=lambda _: recover.rescale(job(backend), 7, backend))
+
+    assert job(backend).scaled == 7
+
+
+def test_a_retry_does_not_undo_an_apply_that_was_cut_off(backend, a_job_of, monkeypatch) -> None:
+    applied(a_job_of("ab"), backend)
+    end(backend, 1, 2, state=F)
+    assert cut_off(backend, a_job_of("AB"), monkeypatch, at=5)
+
+    with pytest.raises(RequestError, match="its last apply was cut off, or is under way; apply that manifest again"):
+        prepare_stored(job(backend), backend, retry={1})
+
+
+def test_a_task_that_began_since_it_was_planned_is_neither_stopped_nor_removed_unasked(backend, a_job_of) -> None:
+    applied(a_job_of("abc"), backend)
+    prepared = prepare(a_job_of(["a", "B"]), backend)
+    for index, state in ((2, C), (3, S)):
+        task = backend.state.read([Key.task("j", index)])[Key.task("j", index)]
+        put(backend.state, replace(task, state=state, node="n" if state is C else None, claim="c"))
+    spared: set[int] = set()
+
+    execute(prepared, backend, ME, spared=spared.add)
+
+    assert spared == {2, 3}
+    assert {index: state for index, (_, state) in tasks(backend).items()} == {1: P, 2: C, 3: S}
+    assert prepare(a_job_of(["a", "B"]), backend).plan.count(Verb.CHANGE, Verb.REMOVE) == 2
+
+
+def test_a_takeover_that_would_lose_more_than_was_planned_is_refused(backend, a_job_of, monkeypatch) -> None:
+    applied(a_job_of("abc"), backend)
+    assert cut_off(backend, a_job_of("ab"), monkeypatch, at=3)
+    prepared = prepare(a_job_of("ab"), backend)
+    end(backend, 3)
+
+    with pytest.raises(BackendError, match="tasks have begun or ended since this was planned; run it again"):
+        execute(prepared, backend, ME)
+
+    assert list(backend.objects.results("j")) == [3]
+
+
+def test_stale_results_go_although_the_next_apply_waits(backend, a_job_of, tmp_path, monkeypatch) -> None:
+    applied(a_job_of("abc"), backend)
+    end(backend, 1, 2, 3)
+    assert cut_off(backend, a_job_of("ac"), monkeypatch, at=5)
+    applied(a_manifest(tmp_path, name="first"), backend)
+
+    execute(prepare(a_job_of("ac", needs=["first"]), backend), backend, ME, force=True)
+
+    assert set(backend.objects.results("j")) == set(tasks(backend))

@@ -25,7 +25,7 @@ from sparkles.model import Applying, Job, JobState, Key, Task, TaskState, Writes
 from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend, Output, Result
 from sparkles.prepare import find_job, prepare, prepare_stored
-from sparkles.settle import begin_waiting, settle
+from sparkles.settle import agree, begin_waiting, settle
 from sparkles.spec import spec_of
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
@@ -625,7 +625,8 @@ def test_a_begin_that_was_cut_off_is_left_alone_for_a_while_and_then_done_again(
     first({"rows.csv": "y\n1\n"})
     execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
     now = time.time()
-    mark = Applying(token="t", digest="d", generation=2, progress=now)
+    digest = prepare_stored(job(backend), backend).digest
+    mark = Applying(token="t", digest=digest, generation=2, begins=True, progress=now)
     put(backend.state, replace(job(backend), applying=mark))
 
     settle("later", backend)
@@ -670,10 +671,103 @@ def test_who_waits_for_the_last_of_a_chain_begins_those_in_its_middle(tmp_path, 
 def test_a_begin_that_was_cut_off_is_no_apply_to_be_run_again(backend, first, later) -> None:
     first({})
     execute(prepare(later("true"), backend, changing=["first"]), backend, ME)
-    mark = Applying(token="t", digest="d", generation=2, progress=time.time() - lifecycle.APPLY_PATIENCE - 1)
+    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    digest = prepare_stored(job(backend), backend).digest
+    mark = Applying(token="t", digest=digest, generation=2, begins=True, progress=long_ago)
     put(backend.state, replace(job(backend), applying=mark))
 
     with pytest.raises(TimeoutError):
         list(watch.poll("later", backend, deadline=time.monotonic()))
 
     assert job(backend).state is JobState.ACTIVE
+
+
+def test_an_apply_of_another_that_was_cut_off_is_not_completed_by_those_who_settle(backend, first, later) -> None:
+    first({})
+    execute(prepare(later("true"), backend, changing=["first"]), backend, ME)
+    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    put(backend.state, replace(job(backend), applying=Applying(token="t", digest="d", generation=2, progress=long_ago)))
+
+    settle("later", backend)
+    with pytest.raises(BackendError, match="job later: its last sub or apply was cut off; run that again"):
+        list(watch.poll("later", backend, deadline=time.monotonic()))
+
+    assert job(backend).state is JobState.WAITING
+
+
+def test_who_waits_for_a_job_behind_an_apply_that_was_cut_off_is_told(backend, first, later) -> None:
+    first()
+    applied(later("true"), backend)
+    end(backend, "first", 1, {})
+    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    mark = Applying(token="t", digest="d", generation=2, progress=long_ago)
+    put(backend.state, replace(job(backend, "first"), applying=mark))
+
+    with pytest.raises(watch.BlockedError, match=r"job first is half applied: .* run that again"):
+        list(watch.poll("later", backend, deadline=time.monotonic()))
+
+
+def test_trouble_that_was_noted_passes_when_somebody_watches(backend, first, later, monkeypatch) -> None:
+    first()
+    applied(later(**ROWS), backend)
+    end(backend, "first", 1, {"rows.csv": "y\n1\n"})
+
+    def trouble(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backend.objects, "read_output", trouble)
+        settle("first", backend)
+    noted = needs.problem(job(backend), backend)
+    with pytest.raises(TimeoutError):
+        list(watch.poll("later", backend, deadline=time.monotonic()))
+
+    assert "No space left" in (noted or "")
+    assert job(backend).state is JobState.ACTIVE
+
+
+def test_a_job_that_is_gone_and_pinned_is_not_waited_for(tmp_path, backend, first, later) -> None:
+    first({"rows.csv": "y\n1\n"})
+    applied(a_manifest(tmp_path, name="second"), backend)
+    end(backend, "second", 1, {})
+    settle("second", backend)
+    applied(later(**ROWS, needs=["first", "second"]), backend)
+    text = manifests.dump(stored(backend))
+    recover.delete(job(backend, "first"), backend, results=True)
+    applied(a_manifest(tmp_path, ["again"], name="second"), backend)
+
+    (manifest,) = manifests.read(text, source="-", base=tmp_path)
+    applied(manifest, backend)
+    waiting = job(backend)
+    end(backend, "second", 1, {})
+    settle("second", backend)
+
+    assert waiting.waiting is not None
+    assert waiting.waiting.needs == ("second",)
+    assert job(backend).state in (JobState.ACTIVE, JobState.FINISHED)
+
+
+def test_an_edited_row_keeps_its_index_although_its_job_waited_in_between(backend, first, later) -> None:
+    manifest = later(**ROWS)
+    first({"rows.csv": "y\na\nb\nc\n"})
+    applied(manifest, backend)
+    again(backend, first, manifest, {"rows.csv": "y\nc\na\nb\n"})
+    before = stored(backend)["status"]["indices"]
+
+    again(backend, first, manifest, {"rows.csv": "y\nC\na\nb\n", "n": "3"})
+
+    assert before == "3,1-2"
+    assert tasks(backend)[3][0] == '{"y":"C"}'
+    assert set(tasks(backend)) == {1, 2, 3}
+
+
+def test_what_was_asked_for_when_a_job_began_to_wait_holds_until_it_begins(backend, first, later) -> None:
+    first()
+    applied(later(**ROWS), backend, rerun=Rerun.ALL)
+
+    applied(later(**ROWS, nodes={"max": 3}), backend)
+    agree(job(backend), backend)
+
+    waiting = job(backend).waiting
+    assert waiting is not None
+    assert (waiting.rerun, waiting.may_lose) == ("all", True)

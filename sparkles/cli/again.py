@@ -28,7 +28,7 @@ from sparkles.settle import settle
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="Print the plan as this.")
 @click.option("--wait", is_flag=True, help="Watch the job until it has ended.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and do nothing.")
-@click.option("--yes", is_flag=True, help="Also for jobs of others.")
+@click.option("--yes", is_flag=True, help="Do not ask before something is lost; also for jobs of others.")
 @click.argument("target", metavar="JOB[.N]")
 @with_backend
 def retry_cmd(
@@ -69,7 +69,7 @@ def retry_cmd(
     if dry_run:
         return
     confirm(prepared, yes=yes)
-    carry_out_or_heal(prepared, backend)
+    carry_out_or_heal(prepared, backend, yes=yes)
     if wait:
         follow_all([job.name], backend, quiet=form is not None)
 

@@ -13,7 +13,7 @@ from sparkles.cli.submission import ask, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState
 from sparkles.ports import Backend
-from sparkles.quantities import human_bytes
+from sparkles.quantities import counted, human_bytes
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; also for jobs of others.")
 
@@ -41,7 +41,7 @@ def kill_cmd(chosen: Chosen, targets: Sequence[str], yes: bool) -> None:
     for job, index in chosen_jobs:
         number = recover.stop(job, backend, index=index)
         waited = "; it waits no longer" if job.state is JobState.WAITING and index is None else ""
-        click.echo(f"{job.name}: {number} tasks stopped{waited}")
+        click.echo(f"{job.name}: {counted(number, 'task')} stopped{waited}")
 
 
 def _target(text: str, jobs: Sequence[Job], backend: Backend) -> tuple[list[Job], int | None]:

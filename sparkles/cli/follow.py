@@ -42,7 +42,7 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
     if nodes:
         require_owner(found, yes=yes)
         hint(scaled(found, nodes, backend))
-    sys.exit(exit_code(follow(name, backend, watch.Watcher(name, backend, click.echo))))
+    sys.exit(follow(name, backend, watch.Watcher(name, backend, click.echo)))
 
 
 @click.command("wait")
@@ -65,7 +65,7 @@ def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
     except TimeoutError:
         hint(f"job {name} has not ended after {timeout}; it goes on")
         sys.exit(_TIMED_OUT)
-    sys.exit(exit_code(counts))
+    sys.exit(exit_code(name, backend, counts))
 
 
 def _seconds(text: str) -> float:

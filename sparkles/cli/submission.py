@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from sparkles import apply, needs, plan_text, recover, watch
+from sparkles import apply, lifecycle, needs, plan_text, recover, watch
 from sparkles.apply import Submitter
 from sparkles.cli import INTERRUPTED
 from sparkles.cli.context import hint
@@ -19,7 +19,10 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
-from sparkles.settle import settle
+from sparkles.settle import agree, settle
+
+#: Tasks that are named which an apply left as they were.
+_SPARED = 3
 
 #: Bytes from which on an upload can take more than a moment.
 _LONG_UPLOAD = 50_000_000
@@ -93,6 +96,8 @@ def carry_out_or_heal(prepared: Prepared, backend: Backend, *, force: bool = Fal
         job = carry_out(prepared, backend, force=force, yes=yes)
         hint_at_wait(job, backend)
     elif prepared.job:
+        if yes and prepared.plan.waits:
+            agree(prepared.job, backend)
         recover.heal(prepared.job, backend)
 
 
@@ -111,7 +116,7 @@ def follow_all(jobs: Sequence[str], backend: Backend, *, quiet: bool) -> NoRetur
 def _followed(job: str, backend: Backend, say: watch.Say) -> int:
     """Return the exit code of a job that is watched beside others, which may go on although it cannot."""
     try:
-        return exit_code(follow(job, backend, watch.Watcher(job, backend, say)))
+        return follow(job, backend, watch.Watcher(job, backend, say))
     except watch.BlockedError as error:
         hint(f"error: {error}")
         return error.exit_code
@@ -135,10 +140,14 @@ def carry_out(
         if watcher:
             watcher.status(backend.state.counts(prepared.name), backend.state.nodes(prepared.cluster.name))
 
+    spared: set[int] = set()
     recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
     job = apply.execute(
-        prepared, backend, submitter(), force=force, may_lose=yes, before_nodes=before_nodes, uploaded=bar.update
-    )
+        prepared, backend, submitter(), force=force, may_lose=yes, before_nodes=before_nodes, uploaded=bar.update,
+        spared=spared.add,
+    )  # fmt: skip
+    for index in sorted(spared)[:_SPARED]:
+        hint(f"hint: {job.name}.{index} has begun or ended meanwhile, and is left as it is; 'sparkles diff' shows it")
     settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
     return find_job(backend, job.name) or job
 
@@ -147,8 +156,8 @@ def _is_shown(size: int) -> bool:
     return size > _LONG_UPLOAD and sys.stderr.isatty()
 
 
-def follow(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskState, int]:
-    """Watch a job to its end; print where its results are. Ctrl-C leaves the job running."""
+def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
+    """Watch a job to its end; print where its results are. Ctrl-C leaves the job running. Returns the exit code."""
     try:
         counts = watcher.run()
     except KeyboardInterrupt:
@@ -156,7 +165,7 @@ def follow(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskS
         raise SystemExit(INTERRUPTED) from None
     watcher.say(f"Done waiting for job. You can download results via 'sparkles fetch {name} DEST_DIR'")
     _name_failures(name, backend, counts)
-    return counts
+    return exit_code(name, backend, counts)
 
 
 def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> None:
@@ -172,6 +181,7 @@ def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int])
         hint(f"{task.id} failed ({reason}{code}): see 'sparkles logs {task.id}'")
 
 
-def exit_code(counts: Mapping[TaskState, int]) -> int:
-    """Return 0 if all tasks succeeded, else 1; a job without any was killed while it waited."""
-    return int(not counts or any(number for state, number in counts.items() if state is not TaskState.SUCCEEDED))
+def exit_code(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:
+    """Return 0 if a job that has ended was not killed and all its tasks succeeded, else 1."""
+    job = find_job(backend, name)
+    return int(job is None or not lifecycle.has_succeeded(job, counts))

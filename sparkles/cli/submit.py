@@ -15,7 +15,7 @@ from sparkles import manifest as manifests
 from sparkles.authoring import Flags
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
-from sparkles.cli.submission import carry_out, confirm, exit_code, follow, require_owner, show_all, warn
+from sparkles.cli.submission import carry_out, confirm, follow, require_owner, show_all, warn
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest, describe
 from sparkles.model import Job, JobState
@@ -175,7 +175,7 @@ def _submit(
         waits = f" and waits for {', '.join(prepared.plan.waits)}" if prepared.plan.waits else ""
         hint(f"job {manifest.name} is submitted{waits}; see it with 'sparkles watch {manifest.name}'")
         return 0
-    return exit_code(follow(manifest.name, backend, watcher))
+    return follow(manifest.name, backend, watcher)
 
 
 def _require_ended(job: Job, backend: Backend, *, explicit: bool, yes: bool) -> None:

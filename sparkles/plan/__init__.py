@@ -4,7 +4,7 @@
 indices and states, not on a million objects.
 """
 
-from sparkles.plan.draft import DECISIONS, Decision, Relation
+from sparkles.plan.draft import DECISIONS, Relation, loss_of
 from sparkles.plan.make import make
 from sparkles.plan.nouns import NOTHING, Action, Desired, Loss, Observed, Plan, Rerun, Staff, Verb
 
@@ -12,7 +12,6 @@ __all__ = [
     "DECISIONS",
     "NOTHING",
     "Action",
-    "Decision",
     "Desired",
     "Loss",
     "Observed",
@@ -21,5 +20,6 @@ __all__ = [
     "Rerun",
     "Staff",
     "Verb",
+    "loss_of",
     "make",
 ]

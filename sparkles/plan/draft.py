@@ -54,6 +54,15 @@ DECISIONS: Mapping[tuple[Relation, TaskState], Decision] = {
 }
 
 
+def loss_of(relation: Relation, state: TaskState, rerun: Rerun) -> Loss | None:
+    """Return what is lost by what is done with a task, and has to be asked about.
+
+    Replacing a finished job as a whole is what `--rerun all` says: only running tasks are asked about.
+    """
+    loss = DECISIONS[relation, state].loss
+    return None if rerun is Rerun.ALL and loss is Loss.RESULT else loss
+
+
 class Draft:
     """What becomes of each row and of each task that has none: the numbers of a plan, before its words."""
 
@@ -94,7 +103,7 @@ class Draft:
         return matching.assign(
             self._desired.digests,
             self._observed.tasks,
-            order=from_runs(status.get("indices", "")),
+            order=from_runs(status.get("indices", status.get("order", ""))),
             last_index=self._observed.last_index,
             labels=self._labels,
             alike=self._alike,
@@ -151,7 +160,7 @@ class Draft:
         if index in self._retry:
             return Decision(Verb.RERUN), "retry"
         if self._rerun is Rerun.ALL or (self._rerun is Rerun.FAILED and state in (F, K)):
-            return Decision(Verb.RERUN, DECISIONS[Relation.CHANGED, state].loss), f"--rerun {self._rerun.value}"
+            return Decision(Verb.RERUN, loss_of(Relation.CHANGED, state, self._rerun)), f"--rerun {self._rerun.value}"
         if state is P and self._moves:
             return Decision(Verb.CHANGE), "resources"
         return DECISIONS[Relation.SAME, state], ""
@@ -190,12 +199,9 @@ class Draft:
         tasks = self._observed.tasks
         source = self._desired.document["spec"].get("parameters", {}).get("csv", "the manifest")
         for index, state in compress(zip(tasks.indices, tasks.states, strict=True), self._left):
-            decision = DECISIONS[Relation.GONE, state]
-            if self._rerun is Rerun.ALL:
-                # Replacing a finished job as a whole is what it says: only running tasks are asked about.
-                self._add(decision if state is C else Decision(Verb.REMOVE), "--rerun all numbers anew from 1", index)
-            else:
-                self._add(decision, f"no longer in {source}", index)
+            decision = Decision(Verb.REMOVE, loss_of(Relation.GONE, state, self._rerun))
+            anew = self._rerun is Rerun.ALL
+            self._add(decision, "--rerun all numbers anew from 1" if anew else f"no longer in {source}", index)
 
 
 def _sweep_of(document: Mapping[str, Any]) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sparkles import changes, lifecycle
 from sparkles.changes import Change, without_results
@@ -23,7 +24,8 @@ def make(
     `rerun` says which unchanged tasks run again; `retry` holds the indices of others that do.
     """
     differences = changes.between(observed.document, desired.document) if observed.document else []
-    scaled = observed.scaled if not _concerns(differences, "nodes.max") else None
+    unscales = observed.document is not None and _max_nodes(observed.document) != desired.max_nodes
+    scaled = None if unscales else observed.scaled
     if desired.waits:
         return _waiting(job, desired, observed, rerun, scaled)
     draft = Draft(desired, observed, rerun=rerun, retry=retry)
@@ -35,6 +37,7 @@ def make(
         verbs=bytes(draft.verbs),
         last_index=max(observed.last_index, draft.highest),
         scaled=scaled,
+        unscales=unscales,
         staff=_staff(draft, desired, observed, most=scaled or desired.max_nodes),
         hints=[*_scaled(scaled), *_hints(job, 0 if retry or rerun is not Rerun.NONE else draft.still_failed)],
     )
@@ -49,7 +52,8 @@ def _waiting(job: str, desired: Desired, observed: Observed, rerun: Rerun, scale
         settings = [change.text for change in differences]
         if not observed.waiting:
             settings.append(f"waits for {', '.join(desired.waits)}")
-    if rerun is not Rerun.NONE and observed.document and (rerun.value != getattr(observed.waiting, "rerun", None)):
+    asked = observed.waiting.rerun if observed.waiting else None
+    if rerun is not Rerun.NONE and observed.document and rerun.value != asked:
         settings.append(f"--rerun {rerun.value} when it begins")
     return Plan(
         job=job,
@@ -57,14 +61,16 @@ def _waiting(job: str, desired: Desired, observed: Observed, rerun: Rerun, scale
         settings=[*settings, *_completes(observed)],
         last_index=observed.last_index,
         scaled=scaled,
+        unscales=observed.scaled is not None and scaled is None,
+        order=_order(observed.document),
         waits=desired.waits,
         kept=len(observed.tasks),
         hints=_scaled(scaled),
     )
 
 
-def _concerns(differences: Sequence[Change], field: str) -> bool:
-    return any(change.text.startswith(f"{field} ") for change in differences)
+def _max_nodes(document: Mapping[str, Any]) -> Any:
+    return document["spec"]["nodes"]["max"]
 
 
 def _completes(observed: Observed) -> list[str]:
@@ -109,3 +115,10 @@ def _hints(job: str, failed: int) -> list[str]:
         return []
     text = "1 task failed or was" if failed == 1 else f"{failed} tasks failed or were"
     return [f"{text} killed before; --rerun failed runs such tasks again, and so does 'sparkles retry {job}'"]
+
+
+def _order(document: Mapping[str, Any] | None) -> str:
+    """Return how the rows stood when their tasks were last known."""
+    status = document.get("status", {}) if document else {}
+    order: str = status.get("indices", status.get("order", ""))
+    return order

@@ -148,9 +148,13 @@ class Plan:
     last_index: int = 0
     #: What `scale` has set and this apply leaves; None if the manifest's `nodes.max` holds.
     scaled: int | None = None
+    #: Whether that no longer holds, because the manifest's own `nodes.max` has changed.
+    unscales: bool = False
     staff: Staff | None = None
     #: The jobs that must succeed before the tasks are known; nothing is done with tasks before.
     waits: Sequence[str] = ()
+    #: How the rows of a job that waits stood when they were known.
+    order: str = ""
     #: How many tasks of a job that waits stay as they are until then.
     kept: int = 0
     hints: Sequence[str] = ()

@@ -26,40 +26,46 @@ class Settler:
     def __init__(self, *, reopen: Callable[[], Backend], call: Callable[[], None]) -> None:
         self._reopen = reopen
         self._call = call
-        self._names: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        #: The names in the queue.
+        self._queued: set[str] = set()
+        self._is_at_work = False
         self._thread: threading.Thread | None = None
-        self._given = self._done = 0
 
     @property
     def is_busy(self) -> bool:
         """Whether anything is yet to be settled."""
-        return self._done < self._given
+        return bool(self._queued) or self._is_at_work
 
     def put(self, names: Iterable[str]) -> None:
-        """Take over jobs to settle."""
+        """Take over jobs to settle, each once."""
         for name in names:
-            self._given += 1
-            self._names.put(name)
-        if self.is_busy and self._thread is None:  # most nodes could do without it for most of their time
+            if name not in self._queued:
+                self._queued.add(name)
+                self._queue.put(name)
+        if self._queued and self._thread is None:  # most nodes could do without it for most of their time
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """End when all is settled."""
-        self._names.put(None)
+        """End. What is not settled by then is for others."""
+        self._queue.put(None)
 
     def _run(self) -> None:
-        backend = self._reopen()
-        while (name := self._names.get()) is not None:
+        backend: Backend | None = None
+        while (name := self._queue.get()) is not None:
+            self._is_at_work = True
+            self._queued.discard(name)  # what becomes of the job from here on has to be settled again
             try:
+                backend = backend or self._reopen()
                 settle(name, backend)
             except (SparklesError, OSError) as error:
                 say(f"job {name} cannot be settled: {error}")
                 time.sleep(_RETRY)
-                self._names.put(name)
-                continue
+                self.put([name])
             except Exception:  # noqa: BLE001 - one job that cannot be settled must not keep the others from it
                 say(f"job {name} cannot be settled:\n{traceback.format_exc()}")
-            self._done += 1
+            self._is_at_work = False
             self._call()
-        backend.state.close()
+        if backend:
+            backend.state.close()

@@ -25,10 +25,13 @@ def home_folder() -> Path:
     return Path(os.environ.get("SPARKLES_HOME") or Path.home() / ".local" / "state" / "sparkles").absolute()
 
 
-def local_backend(home: Home, *, write: bool, slots: int | None = None, host: Runtime | None = None) -> Backend:
+def local_backend(
+    home: Home, *, write: bool, slots: int | None = None, host: Runtime | None = None, worker: str | None = None
+) -> Backend:
     """Return the backend of this machine. Nothing is made before the first write; without `write` nothing at all."""
     if write:
         require_folder(home.root)
+    worker = worker or _program_digest()
     hashes = HashCache(home.hashes, write=write)
     return Backend(
         name="local",
@@ -36,8 +39,8 @@ def local_backend(home: Home, *, write: bool, slots: int | None = None, host: Ru
         objects=DirectoryObjects(home, hashes),
         compute=LocalCompute(home, timing()),
         hashes=hashes,
-        reopen=lambda: local_backend(home, write=write, slots=slots, host=host),
-        worker=_program_digest(),
+        reopen=lambda: local_backend(home, write=write, slots=slots, host=host, worker=worker),
+        worker=worker,
         host=host or HostRuntime(home.root),
         default_slots=slots or os.cpu_count() or 1,
         default_linger=_LINGER,
