@@ -86,7 +86,7 @@ def _settings(differences: Sequence[Change], observed: Observed, made: Plan) -> 
         settings.append(f"no longer scaled to {observed.scaled} nodes")
     if observed.waiting:
         settings.append("begins")
-    elif observed.killed and not any(state in (TaskState.FAILED, TaskState.KILLED) for state in observed.tasks.states):
+    elif observed.killed and all(state is TaskState.SUCCEEDED for state in observed.tasks.states):
         settings.append("was killed")
     if not any(action.verb is not Verb.KEEP for action in made.actions):
         if to_runs(made.assigned) != observed.document.get("status", {}).get("indices"):

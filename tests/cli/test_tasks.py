@@ -129,7 +129,7 @@ def test_a_killed_task_keeps_what_it_wrote(warm: User) -> None:
             f"echo started; trap 'echo bye; exit 0' TERM; touch {warm.folder}/up; while :; do :; done")  # fmt: skip
     eventually((warm.folder / "up").exists)
 
-    assert warm.ok("kill", "killed.1") == "killed: 1 tasks stopped\n"
+    assert warm.ok("kill", "killed.1") == "killed: 1 task stopped\n"
     code = warm("wait", "killed").returncode
 
     (row,) = warm.rows("list", "killed")
