@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -26,6 +26,7 @@ from sparkles import manifest as manifests
 from sparkles.apply import Submitter, execute
 from sparkles.backends.local.state import SqliteState
 from sparkles.compile import Definition
+from sparkles.errors import SparklesError
 from sparkles.model import JobState, Key, NodeState, Task, TaskState
 from sparkles.paths import Home, Layout
 from sparkles.plan import Rerun
@@ -377,3 +378,70 @@ def test_a_worker_may_die_at_any_write_and_the_next_one_completes_its_jobs(tmp_p
         if not died:
             break
     assert at > 10
+
+
+# Somebody else comes by before it is done again
+
+
+def others_kill(world: World) -> None:
+    recover.stop(find_job(world.backend, "j"), world.backend)
+
+
+def others_scale(world: World) -> None:
+    recover.rescale(find_job(world.backend, "j"), 3, world.backend)
+
+
+def others_retry(world: World) -> None:
+    job = find_job(world.backend, "j")
+    with suppress(SparklesError):  # it says what has to be done first
+        failed = frozenset(task.index for task in world.backend.state.tasks("j", states=[F]))
+        execute(prepare_stored(job, world.backend, retry=failed), world.backend, None)
+
+
+def others_apply(world: World) -> None:
+    execute(prepare(world.manifest("xaz"), world.backend), world.backend, ME, force=True, may_lose=True)
+
+
+def others_make_it_wait(world: World) -> None:
+    applied(world.manifest("a", name="first"), world.backend)
+    waiting = world.manifest("xaz", needs=["first"])
+    execute(prepare(waiting, world.backend), world.backend, ME, force=True, may_lose=True)
+    world.end(1, name="first")
+    settle("first", world.backend)
+
+
+def others_settle(world: World) -> None:
+    recover.heal(find_job(world.backend, "j"), world.backend)
+
+
+OTHERS = [others_kill, others_scale, others_retry, others_apply, others_make_it_wait, others_settle]
+
+
+@pytest.mark.parametrize("others", OTHERS)
+@pytest.mark.parametrize("scenario", [grow, shrink, edit, rerun, rerun_failed])
+def test_whatever_others_do_with_what_was_cut_off_an_apply_makes_it_whole(scenario, others, tmp_path) -> None:
+    for at in count(1):
+        with a_world(tmp_path / str(at)) as world:
+            act = scenario(world)
+            died = False
+            try:
+                act(mortal(world.backend, Life(ends_at=at)))
+            except DeathError:
+                died = True
+            succeeded = {(task.row, task.digest) for task in world.backend.state.tasks("j", states=[S])}
+            others(world)
+            wanted = world.manifest("bcax")
+
+            execute(prepare(wanted, world.backend), world.backend, ME, force=True, may_lose=True)
+
+            job = find_job(world.backend, "j")
+            tasks = list(world.backend.state.tasks("j"))
+            assert (job.applying, job.waiting) == (None, None)
+            assert sorted(rows_of(task)["x"] for task in tasks) == ["a", "b", "c", "x"]
+            assert prepare(wanted, world.backend).plan.is_empty, f"after a death at write {at}"
+            assert set(world.backend.objects.results("j")) <= {task.index for task in tasks}
+            assert {(task.row, task.digest) for task in tasks if task.state is S} <= succeeded
+            for task in tasks:
+                assert definition_of(task, world.backend).digest(rows_of(task), task.index) == task.digest
+        if not died:
+            break
