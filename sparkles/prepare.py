@@ -105,7 +105,7 @@ def prepare_stored(job: Job, backend: Backend, *, rerun: Rerun = Rerun.NONE, ret
     pinned = pin(manifest, backend, waits=waits)
     _, observed = observe(job.name, backend, cluster=cluster.name)
     prepared = _prepared(pinned, cluster, job, observed, backend, rerun=rerun, retry=retry)
-    if job.applying and job.applying.digest != prepared.digest:
+    if job.applying and not job.applying.begins and job.applying.digest != prepared.digest:
         raise RequestError(f"job {job.name}: its last apply was cut off, or is under way; apply that manifest again")
     return prepared
 

@@ -21,21 +21,24 @@ from sparkles.prepare import Prepared, find_job, prepare_stored
 
 
 def settle(name: str, backend: Backend) -> None:
-    """Do what is due for a job: end it if no task of it is open, begin it if its wait is over."""
-    job = find_job(backend, name)
-    if job is None:
-        return
-    if job.state is JobState.WAITING:
-        _begin(job, backend)
-    elif _finish(job, backend):
-        begin_waiting(backend, needing=name)
+    """Do what is due for a job, end it or begin it; and for those that waited for it, and so on."""
+    due = [name]
+    while due:
+        job = find_job(backend, due.pop(0))
+        if job and job.state is JobState.WAITING:
+            due += [job.name] if _begin(job, backend) else []  # perhaps nothing of it had to run again
+        elif job and _finish(job, backend):
+            due += [other.name for other in _waiting(backend) if other.waiting and job.name in other.waiting.needs]
 
 
-def begin_waiting(backend: Backend, *, needing: str | None = None) -> None:
-    """Begin the waiting jobs whose needs are met, all or those that need a certain one."""
-    for job in backend.state.jobs():
-        if job.state is JobState.WAITING and job.waiting and needing in (None, *job.waiting.needs):
-            _begin(job, backend)
+def begin_waiting(backend: Backend) -> None:
+    """Begin the waiting jobs whose needs are met."""
+    for job in _waiting(backend):
+        settle(job.name, backend)
+
+
+def _waiting(backend: Backend) -> list[Job]:
+    return [job for job in backend.state.jobs() if job.state is JobState.WAITING]
 
 
 def agree(job: Job, backend: Backend) -> None:
@@ -65,18 +68,21 @@ def _finish(job: Job, backend: Backend) -> bool:
     return job.key in backend.state.change([job.key], move)
 
 
-def _begin(job: Job, backend: Backend) -> None:
-    """Give a waiting job its tasks if what it needs is done. Many may try at once; one carries it out."""
+def _begin(job: Job, backend: Backend) -> bool:
+    """Give a waiting job its tasks if what it needs is done; say whether it has. Many may try, one carries it out."""
     assert job.waiting is not None
     now = needs.fingerprint(job.waiting.needs, backend)
     standing = needs.standing(job.waiting.needs, backend).values()
     if set(standing) != {Need.MET} or job.waiting.tried == now or _is_being_applied(job):
-        return
-    if prepared := _prepared(job, backend, tried=now):
-        # Somebody else was quicker, or the stores are out of reach or full: it is tried again.
-        with suppress(BackendError, OSError):
-            execute(prepared, backend, None)
-            settle(job.name, backend)  # perhaps nothing of it had to run again
+        return False
+    prepared = _prepared(job, backend, tried=now)
+    if prepared is None:
+        return False
+    # Somebody else was quicker, or the stores are out of reach or full: it is tried again.
+    with suppress(BackendError, OSError):
+        execute(prepared, backend, None, force=job.applying is not None, may_lose=job.waiting.may_lose)
+        return True
+    return False
 
 
 def _is_being_applied(job: Job) -> bool:

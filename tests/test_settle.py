@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -212,7 +215,7 @@ def test_a_wait_that_is_killed_while_it_ends_is_not_revived(backend, first, late
     execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
     monkeypatch.setattr(
         "sparkles.settle.execute",
-        lambda *args: put(backend.state, lifecycle.kill_job(job(backend))) or execute(*args),
+        lambda *args, **options: put(backend.state, lifecycle.kill_job(job(backend))) or execute(*args, **options),
     )
 
     settle("later", backend)
@@ -771,3 +774,37 @@ def test_what_was_asked_for_when_a_job_began_to_wait_holds_until_it_begins(backe
     waiting = job(backend).waiting
     assert waiting is not None
     assert (waiting.rerun, waiting.may_lose) == ("all", True)
+
+
+def test_a_begin_that_was_cut_off_is_done_anew_when_what_it_needs_has_changed_since(backend, first, later) -> None:
+    first({"rows.csv": "y\n1\n"})
+    execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
+    long_ago = time.time() - lifecycle.BEGIN_PATIENCE - 1
+    mark = Applying(token="t", digest="of other rows", generation=2, begins=True, progress=long_ago)
+    put(backend.state, replace(job(backend), applying=mark))
+
+    settle("later", backend)
+
+    assert (job(backend).state, tasks(backend)) == (JobState.ACTIVE, {1: ('{"y":"1"}', P)})
+
+
+def test_a_long_chain_of_jobs_of_which_nothing_runs_again_is_settled_at_once(tmp_path, backend, first) -> None:
+    first({})
+    names = ["first", *(f"job{number}" for number in range(60))]
+    for need, name in itertools.pairwise(names):
+        applied(a_manifest(tmp_path, name=name, needs=[need]), backend)
+        end(backend, name, 1, {})
+        settle(name, backend)
+    first(env={"A": "1"})
+    for need, name in itertools.pairwise(names):
+        execute(prepare(a_manifest(tmp_path, name=name, needs=[need]), backend, changing=[need]), backend, ME)
+    end(backend, "first", 1, {})
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        settle("first", backend)
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert {job.state for job in backend.state.jobs()} == {JobState.FINISHED}
