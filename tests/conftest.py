@@ -23,6 +23,11 @@ from sparkles.model import Node
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def _hears_ctrl_c() -> None:
+    """Undo what a shell does to what it runs in the background, and so to all that this starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class User:
     """Someone in an empty folder with an empty home, who runs `sparkles`."""
@@ -52,7 +57,7 @@ class User:
         """Start a command and leave it running."""
         return subprocess.Popen(
             self.argv(*words), cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_hears_ctrl_c,
         )  # fmt: skip
 
     def ok(self, *words: str, **options: Any) -> str:
