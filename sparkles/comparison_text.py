@@ -13,6 +13,9 @@ from sparkles.indices import to_runs
 #: Names, rows, or runs of indices that are shown of each kind.
 _SHOWN = 8
 
+#: What is said of one thing.
+_ONE = {"files differ": "file differs", "files": "file", "tasks": "task"}
+
 
 def lines(comparison: Comparison, *, verbose: bool = False) -> list[str]:
     """Return the lines that `diff` prints; `verbose` leaves nothing out."""
@@ -75,12 +78,19 @@ def _groups(comparison: Comparison, limit: int | None) -> Iterator[_Group]:
 
 
 def _counted(groups: Iterable[_Group]) -> Iterator[str]:
-    found = [group for group in groups if group.number]
+    found = [_singular(group) for group in groups if group.number]
     width = max((len(str(group.number)) for group in found), default=1)
     column = max((len(group.what) for group in found if group.said), default=0)
     for group in found:
         yield f"  {group.sign} {group.number:>{width}} {group.what:<{column}}  {group.said}".rstrip()
         yield from (f"      {line}" for line in group.below)
+
+
+def _singular(group: _Group) -> _Group:
+    if group.number != 1:
+        return group
+    many, one = next(pair for pair in _ONE.items() if group.what.startswith(pair[0]))
+    return group._replace(what=one + group.what.removeprefix(many))
 
 
 def _some(texts: Sequence[str], limit: int | None) -> str:
