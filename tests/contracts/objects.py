@@ -58,6 +58,44 @@ class ObjectStoreContract:
 
         return commit
 
+    # Files of results
+
+    def test_a_file_of_a_result_is_read_hashed_and_kept_as_a_blob(self, objects, commit):
+        commit("a", files={"plots/a.svg": b"content", "other": b"x"})
+
+        digest = objects.output_sha256("j", 1, "plots/a.svg")
+        before = objects.missing([digest])
+        objects.keep_output("j", 1, "plots/a.svg", digest)
+
+        assert digest == sha256(b"content")
+        assert objects.read_output("j", 1, "plots/a.svg") == b"content"
+        assert before == {digest}
+        assert objects.read_blob(digest) == b"content"
+
+    def test_a_file_that_a_result_does_not_have_is_said_to_be_gone(self, objects, commit):
+        commit("a", files={"there": b"x"})
+
+        for read in (objects.read_output, objects.output_sha256):
+            with pytest.raises(BackendError, match=r"the result of j\.1 has no file 'gone' any more"):
+                read("j", 1, "gone")
+
+    def test_a_file_of_a_result_that_was_replaced_is_not_kept_under_its_old_hash(self, objects, commit):
+        commit("a", files={"out": b"first"})
+        digest = objects.output_sha256("j", 1, "out")
+        commit("b", files={"out": b"second"})
+
+        with pytest.raises(BackendError):
+            objects.keep_output("j", 1, "out", digest)
+
+        assert objects.missing([digest]) == {digest}
+
+    def test_a_manifest_that_is_not_there_is_none(self, objects):
+        objects.write_manifest("j", 1, "text")
+
+        assert objects.read_manifest("j", 1) == "text"
+        assert objects.read_manifest("j", 2) is None
+        assert objects.read_manifest("other", 1) is None
+
     # Blobs
 
     def test_a_link_to_another_output_is_published_as_a_copy_of_it(self, objects, tmp_path):

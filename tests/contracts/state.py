@@ -145,6 +145,12 @@ class StateStoreContract:
 
         assert [set(records) for records in seen] == [{Key.task("j", 1)}]
 
+    def test_the_rows_of_a_job_come_by_index(self, store):
+        put(store, *(a_task(index, row=f'{{"x":"{index}"}}') for index in (3, 1, 2)), a_task(1, job="other"))
+
+        assert list(store.rows("j")) == ['{"x":"1"}', '{"x":"2"}', '{"x":"3"}']
+        assert list(store.rows("none")) == []
+
     def test_several_kinds_change_in_one_commit(self, store, other):
         put(store, a_task(1), a_task(2), a_node())
 

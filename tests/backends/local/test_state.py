@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +14,12 @@ import pytest
 from contracts.nouns import a_cluster, a_job, a_task, put
 from contracts.state import INCREMENTS, OpenStore, StateStoreContract, claim_all, increment_often
 
-from sparkles.backends.local import state
+from sparkles.backends.local import records, state
 from sparkles.backends.local.filesystem import filesystem_of
 from sparkles.backends.local.records import SCHEMA_VERSION
 from sparkles.backends.local.state import SqliteState
 from sparkles.errors import BackendError, RequestError
-from sparkles.model import Key, NewTasks, TaskState, Writes
+from sparkles.model import Key, NewTasks, TaskState, Waiting, Writes
 
 
 class TestSqliteState(StateStoreContract):
@@ -174,3 +175,25 @@ def test_state_on_a_network_file_system_is_a_wrong_request_that_names_the_way_ou
 
     assert error.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(tmp_path):
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(records.SCHEMA.replace("scaled INTEGER, waiting TEXT, ", ""))
+    connection.execute(
+        "INSERT INTO job VALUES ('old', 'active', 1, 'c', 'me', 1.0, NULL, 3, 2, NULL, NULL, 1)",
+    )
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+
+    with closing(SqliteState(path)) as state:
+        (job,) = state.jobs()
+        put(state, replace(job, scaled=5, waiting=Waiting(needs=("a", "b"), rerun="all")))
+        (changed,) = state.jobs()
+
+    assert (job.name, job.max_nodes, job.scaled, job.waiting) == ("old", 2, None, None)
+    assert (changed.scaled, changed.waiting) == (5, Waiting(needs=("a", "b"), rerun="all"))
+    with closing(SqliteState(path)) as again:
+        assert [job.name for job in again.jobs()] == ["old"]
