@@ -118,9 +118,8 @@ def _note(job: Job, problem: str, tried: str, backend: Backend) -> None:
         current = records.get(Key.job(job.name))
         if not isinstance(current, Job) or current.version != job.version:
             return Writes()
-        if (job.waiting and job.waiting.problem, job.waiting and job.waiting.tried) == (problem, tried):
-            return Writes()
-        return Writes(put=[lifecycle.blocked(current, problem=problem, tried=tried)])
+        blocked = lifecycle.blocked(current, problem=problem, tried=tried)
+        return Writes(put=[blocked] if blocked != current else [])
 
     with suppress(BackendError):
         backend.state.change([job.key], move)

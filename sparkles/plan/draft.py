@@ -99,11 +99,10 @@ class Draft:
         """Return the index of each row."""
         if self._desired.seq or self._rerun is Rerun.ALL:
             return range(1, len(self._desired) + 1)
-        status = (self._observed.document or {}).get("status", {})
         return matching.assign(
             self._desired.digests,
             self._observed.tasks,
-            order=from_runs(status.get("indices", status.get("order", ""))),
+            order=from_runs(self._observed.order),
             last_index=self._observed.last_index,
             labels=self._labels,
             alike=self._alike,

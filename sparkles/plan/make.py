@@ -11,7 +11,7 @@ from sparkles.changes import Change, without_results
 from sparkles.indices import to_runs
 from sparkles.model import NodeState, TaskState
 from sparkles.plan.draft import Draft
-from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff, Verb
+from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff
 
 _COMPLETES = "completes an apply that was cut off"
 
@@ -23,11 +23,11 @@ def make(
 
     `rerun` says which unchanged tasks run again; `retry` holds the indices of others that do.
     """
-    differences = changes.between(observed.document, desired.document) if observed.document else []
     unscales = observed.document is not None and _max_nodes(observed.document) != desired.max_nodes
     scaled = None if unscales else observed.scaled
     if desired.waits:
         return _waiting(job, desired, observed, rerun, scaled)
+    differences = changes.between(observed.document, desired.document) if observed.document else []
     draft = Draft(desired, observed, rerun=rerun, retry=retry)
     made = Plan(
         job=job,
@@ -62,7 +62,7 @@ def _waiting(job: str, desired: Desired, observed: Observed, rerun: Rerun, scale
         last_index=observed.last_index,
         scaled=scaled,
         unscales=observed.scaled is not None and scaled is None,
-        order=_order(observed.document),
+        order=observed.order,
         waits=desired.waits,
         kept=len(observed.tasks),
         hints=_scaled(scaled),
@@ -88,7 +88,7 @@ def _settings(differences: Sequence[Change], observed: Observed, made: Plan) -> 
         settings.append("begins")
     elif observed.killed and all(state is TaskState.SUCCEEDED for state in observed.tasks.states):
         settings.append("was killed")
-    if not any(action.verb is not Verb.KEEP for action in made.actions):
+    if made.keeps_all:
         if to_runs(made.assigned) != observed.document.get("status", {}).get("indices"):
             settings.append("order of the rows")
         else:
@@ -115,10 +115,3 @@ def _hints(job: str, failed: int) -> list[str]:
         return []
     text = "1 task failed or was" if failed == 1 else f"{failed} tasks failed or were"
     return [f"{text} killed before; --rerun failed runs such tasks again, and so does 'sparkles retry {job}'"]
-
-
-def _order(document: Mapping[str, Any] | None) -> str:
-    """Return how the rows stood when their tasks were last known."""
-    status = document.get("status", {}) if document else {}
-    order: str = status.get("indices", status.get("order", ""))
-    return order

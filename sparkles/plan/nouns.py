@@ -103,6 +103,13 @@ class Observed:
     #: Returns the labels of all tasks.
     labels: Callable[[], bytes] = lambda: b""
 
+    @property
+    def order(self) -> str:
+        """The index of each row, as runs, as the rows stood when their tasks were last known."""
+        status = self.document.get("status", {}) if self.document else {}
+        order: str = status.get("indices", status.get("order", ""))
+        return order
+
 
 #: What is observed of a job that does not exist.
 NOTHING = Observed(tasks=TaskColumns([], b"", []))
@@ -162,7 +169,12 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Say whether the world is as the manifest wants it."""
-        return self.generation > 0 and not self.settings and all(action.verb is Verb.KEEP for action in self.actions)
+        return self.generation > 0 and not self.settings and self.keeps_all
+
+    @property
+    def keeps_all(self) -> bool:
+        """Say whether every task stays as it is."""
+        return all(action.verb is Verb.KEEP for action in self.actions)
 
     @property
     def touches_tasks(self) -> bool:
