@@ -69,7 +69,7 @@ def retry_cmd(
     if dry_run:
         return
     confirm(prepared, yes=yes)
-    carry_out_or_heal(prepared, backend, yes=yes)
+    carry_out_or_heal(prepared, backend, yes=yes, as_it_was=True)
     if wait:
         follow_all([job.name], backend, quiet=form is not None)
 

@@ -90,10 +90,12 @@ def show_all(prepared: Sequence[Prepared], form: str | None = None, *, verbose: 
         print_rows(documents, [], form)
 
 
-def carry_out_or_heal(prepared: Prepared, backend: Backend, *, force: bool = False, yes: bool = False) -> None:
+def carry_out_or_heal(
+    prepared: Prepared, backend: Backend, *, force: bool = False, yes: bool = False, as_it_was: bool = False
+) -> None:
     """Apply what was prepared; if there is nothing to do, see to it that what runs has nodes."""
     if not prepared.plan.is_empty:
-        job = carry_out(prepared, backend, force=force, yes=yes)
+        job = carry_out(prepared, backend, force=force, yes=yes, as_it_was=as_it_was)
         hint_at_wait(job, backend)
     elif prepared.job:
         if yes and prepared.plan.waits:
@@ -128,9 +130,13 @@ def carry_out(
     *,
     force: bool = False,
     yes: bool = False,
+    as_it_was: bool = False,
     watcher: watch.Watcher | None = None,
 ) -> Job:
-    """Apply what was prepared. A watcher prints how the job stands when its tasks are queued."""
+    """Apply what was prepared, in this shell's environment or in the one that the job had, `as_it_was`.
+
+    A watcher prints how the job stands when its tasks are queued.
+    """
 
     size = prepared.upload["upload_bytes"]
     bar = click.progressbar(length=size, label="uploading", file=sys.stderr, hidden=not _is_shown(size))
@@ -143,8 +149,8 @@ def carry_out(
     spared: set[int] = set()
     recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
     job = apply.execute(
-        prepared, backend, submitter(), force=force, may_lose=yes, before_nodes=before_nodes, uploaded=bar.update,
-        spared=spared.add,
+        prepared, backend, None if as_it_was else submitter(), force=force, may_lose=yes,
+        before_nodes=before_nodes, uploaded=bar.update, spared=spared.add,
     )  # fmt: skip
     for index in sorted(spared)[:_SPARED]:
         hint(f"hint: {job.name}.{index} has begun or ended meanwhile, and is left as it is; 'sparkles diff' shows it")

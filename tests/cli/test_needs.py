@@ -280,6 +280,17 @@ def test_retry_of_one_task_runs_it_however_it_ended(failures: User) -> None:
     ]
 
 
+def test_a_retry_runs_in_the_environment_that_the_job_was_submitted_in(warm: User) -> None:
+    warm.env["COLOUR"] = "red"
+    warm("sub", "-n", "coloured", "sh", "-c", "echo $COLOUR; exit 3")
+    warm.env["COLOUR"] = "blue"
+
+    warm("retry", "--wait", "coloured")
+
+    assert warm.rows("list", "coloured")[0]["attempts"] == 1
+    assert warm.log("coloured.1") == "red\n"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
