@@ -161,6 +161,8 @@ def _store_content(prepared: Prepared, backend: Backend, applying: Applying, upl
         status["order"] = prepared.plan.order
     else:
         status["indices"] = to_runs(prepared.plan.assigned)
+    if prepared.pinned.image:
+        status["image"] = prepared.pinned.image
     document = {**prepared.pinned.document, "status": status}
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.dump(document))
 

@@ -29,6 +29,7 @@ class Flags:
     cd: str | None = None
     machine_type: str | None = None
     slots: int | None = None
+    memory: str | None = None
     nodes: int | None = None
     spot: bool = False
     timeout: str | None = None
@@ -55,7 +56,9 @@ def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
         "env": _pairs(flags.env, "--env", "NAME=VALUE"),
         "uploads": [*dict.fromkeys(flags.uploads), *(_upload(name) for name in carried if name not in flags.uploads)],
         "parameters": _parameters(flags),
-        "resources": _given(machineType=flags.machine_type or flags.defaults.get("machineType"), slots=flags.slots),
+        "resources": _given(
+            machineType=flags.machine_type or flags.defaults.get("machineType"), slots=flags.slots, memory=flags.memory
+        ),
         "nodes": _given(max=flags.nodes, provisioning="spot" if flags.spot else None),
         "retries": _given(limit=flags.retries),
         "timeout": flags.timeout,

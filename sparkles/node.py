@@ -9,6 +9,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from sparkles.backends.docker.engine import Engine
+from sparkles.backends.docker.runtime import DockerRuntime
 from sparkles.backends.local.backend import local_backend
 from sparkles.backends.local.compute import NodePlace
 from sparkles.backends.local.runtime import HostRuntime
@@ -28,7 +30,8 @@ def main(name: str) -> None:
     warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*", category=DeprecationWarning)
     home = Home(Path(os.environ["SPARKLES_HOME"]))
     place = NodePlace(home, name)
-    backend = local_backend(home, write=True, host=HostRuntime(place.running))
+    containers = DockerRuntime(Engine(), place.containers, node=name)
+    backend = local_backend(home, write=True, host=HostRuntime(place.running), containers=containers)
     worker = Worker(backend, place, timing())
 
     def terminate(*_: Any) -> None:

@@ -77,7 +77,7 @@ class Home:
         return self.root / "nodes"
 
     def node(self, name: str) -> Path:
-        """Return the folder of a node: `lock`, `wake`, `running/`, `log`."""
+        """Return the folder of a node: `lock`, `wake`, `running/`, `containers/`, `log`."""
         return self.nodes / name
 
     def work(self, node: str) -> Path:

@@ -264,13 +264,20 @@ class Launch:
 
     claim: str
     argv: Sequence[str]
-    #: The whole environment.
+    #: The whole environment; in an image, what is added to the image's own.
     env: Mapping[str, str]
-    #: An existing folder.
+    #: The existing folder that the command starts in.
     folder: Path
     #: The file that stdout and stderr are appended to.
     log: Path
+    #: `<job>.<index>`, for people.
+    task: str = ""
+    #: A pinned image, see `Images`.
     image: str | None = None
+    #: All of the work directory, which a command in an image finds under the same path. It holds `folder`.
+    work: Path | None = None
+    #: The most bytes of memory that a command in an image may use; None for no limit.
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,7 +295,11 @@ class Running(Protocol):
     """A command that has been started."""
 
     def wait(self) -> Ending:
-        """Wait for the end of the command; end what it left running. Called once."""
+        """Wait for the end of the command; end what it left running. Called once.
+
+        Raises LaunchError if it turns out that the command could not be executed at all, and BackendError if it was
+        lost: nothing of it runs any more, and nobody knows how it ended.
+        """
         ...
 
     def signal(self, number: int) -> None:
@@ -306,8 +317,29 @@ class Runtime(Protocol):
     def start(self, launch: Launch) -> Running:
         """Start a command.
 
-        Raises LaunchError, with the exit code that a shell would give, if it cannot be executed.
+        Raises LaunchError, with the exit code that a shell would give, if it cannot be executed; what only comes to
+        light later is for `Running.wait` to raise.
         """
+        ...
+
+
+#: Takes the bytes that have come so far, and how many there are as far as is known.
+Progress = Callable[[int, int], None]
+
+
+class Images(Protocol):
+    """The images that tasks can run in."""
+
+    def pin(self, name: str) -> str:
+        """Return what the name of an image means now: `name@sha256:…`, or the id of one that is only here.
+
+        Looks, and changes nothing. Raises RequestError if there is no such image, or none that could run here;
+        BackendError if that cannot be found out.
+        """
+        ...
+
+    def fetch(self, pinned: str, progress: Progress) -> None:
+        """See to it that nodes have a pinned image, or will get it by themselves. Raises BackendError."""
         ...
 
 
@@ -358,8 +390,10 @@ class Backend:
     worker: str
     #: Runs commands without an image; None where each task needs one.
     host: Runtime | None = None
-    #: Runs commands in images; None where there is no engine for them.
+    #: Runs commands in images; None on a client that never does.
     containers: Runtime | None = None
+    #: None where there are no images.
+    images: Images | None = None
     #: Tasks that a node runs at once, if the manifest does not say.
     default_slots: int = 1
     #: Seconds that a node lingers, if the manifest does not say.

@@ -19,7 +19,7 @@ from sparkles.model import Cluster, Job, JobState, Key, Task
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
 from sparkles.plan.matching import LABEL_SIZE
 from sparkles.ports import Backend
-from sparkles.resolve import Pinned, pin
+from sparkles.resolve import NO_IMAGES, Pinned, pin
 from sparkles.sweep import Sweep
 
 
@@ -72,14 +72,22 @@ class Prepared:
 
 
 def prepare(
-    manifest: Manifest, backend: Backend, *, rerun: Rerun = Rerun.NONE, changing: Collection[str] = ()
+    manifest: Manifest,
+    backend: Backend,
+    *,
+    rerun: Rerun = Rerun.NONE,
+    changing: Collection[str] = (),
+    refresh_image: bool = False,
 ) -> Prepared:
     """Decide what an apply of `manifest` would do. Writes nothing.
 
-    `changing` names jobs whose results will be others, because they are applied before this one.
+    `changing` names jobs whose results will be others, because they are applied before this one. The image stays the
+    one that the job has, as long as its name does, unless told to `refresh_image`.
     """
     waits = needs.unmet(manifest.document, backend, changing=changing)
-    pinned = pin(manifest, backend, waits=waits)
+    has_image = "image" in manifest.document["spec"]
+    images = _image_of(manifest.name, backend) if has_image and not refresh_image else NO_IMAGES
+    pinned = pin(manifest, backend, waits=waits, images=images)
     cluster = cluster_of(pinned, backend)
     job, observed = observe(manifest.name, backend, cluster=cluster.name)
     if job is None and backend.objects.results(manifest.name):
@@ -102,12 +110,21 @@ def prepare_stored(job: Job, backend: Backend, *, rerun: Rerun = Rerun.NONE, ret
     cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
     if not isinstance(cluster, Cluster):
         raise BackendError(f"job {job.name}: its cluster {job.cluster} is not on record; apply its manifest again")
-    pinned = pin(manifest, backend, waits=waits)
+    pinned = replace(pin(manifest, backend, waits=waits), image=document["status"].get("image"))
     _, observed = observe(job.name, backend, cluster=cluster.name)
     prepared = _prepared(pinned, cluster, job, observed, backend, rerun=rerun, retry=retry)
     if job.applying and not job.applying.begins and job.applying.digest != prepared.digest:
         raise RequestError(f"job {job.name}: its last apply was cut off, or is under way; apply that manifest again")
     return prepared
+
+
+def _image_of(name: str, backend: Backend) -> Mapping[str, str]:
+    """Return (name → pinned) of the image that a job has."""
+    job = find_job(backend, name)
+    stored = backend.objects.read_manifest(name, job.generation) if job and job.generation else None
+    document = manifests.load(stored) if stored else {}
+    image = document.get("status", {}).get("image")
+    return {image: document["spec"]["image"]} if image else NO_IMAGES
 
 
 def _prepared(

@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sparkles import manifest as manifests
@@ -20,9 +21,15 @@ from sparkles.manifest import Manifest
 from sparkles.needed_files import NeededFiles, ResultFile
 from sparkles.placeholders import UnknownParameterError
 from sparkles.ports import Backend
-from sparkles.spec import JobSpec, spec_of
+from sparkles.spec import JobSpec, size_of, spec_of
 from sparkles.sweep import Sweep
 from sparkles.uploads import Inputs
+
+#: No image has to stay what it was.
+NO_IMAGES: Mapping[str, str] = MappingProxyType({})
+
+#: Bytes that the docker engine insists on.
+_LEAST_MEMORY = 6 << 20
 
 #: CSV files that an unknown parameter is looked for in, at most.
 _HINT_FILES = 50
@@ -48,6 +55,8 @@ class Pinned:
     files: int
     #: The jobs that must succeed before the rest can be fixed.
     waits: Sequence[str] = ()
+    #: The image's name as it was written; None without one.
+    image: str | None = None
     warnings: Sequence[str] = ()
 
     def definition(self) -> Definition:
@@ -55,8 +64,12 @@ class Pinned:
         return Definition(self.spec, columns=self.sweep.columns, seq=self.sweep.seq)
 
 
-def pin(manifest: Manifest, backend: Backend, *, waits: Sequence[str] = ()) -> Pinned:
+def pin(
+    manifest: Manifest, backend: Backend, *, waits: Sequence[str] = (), images: Mapping[str, str] = NO_IMAGES
+) -> Pinned:
     """Look up everything that the manifest refers to, but for the results of jobs that it `waits` for.
+
+    `images` (name → pinned) are those that stay what they are, whatever their names mean by now.
 
     Raises ProblemsError for missing or unreadable files, all at once, naming the folder that paths start from.
     """
@@ -76,7 +89,7 @@ def pin(manifest: Manifest, backend: Backend, *, waits: Sequence[str] = ()) -> P
     files.raise_problems()
     if not listed:
         del spec["uploads"]
-    _check_image(spec.get("image"), backend)
+    image = _image(spec, backend, images)
     sweep = sweep if sweep and not waits else sweeps.unknown()
     return Pinned(
         document=document,
@@ -87,12 +100,14 @@ def pin(manifest: Manifest, backend: Backend, *, waits: Sequence[str] = ()) -> P
         digests=frozenset({*files.digests, *inputs.needed.found}),
         files=len(files.named),
         waits=waits,
+        image=image.name,
         warnings=[
             *sweep.notes,
             *files.warnings,
             *_unused_files(spec, manifest.base),
             *_unused_parameters(names, sweep),
             *_stray_references(spec),
+            *image.warnings,
         ],
     )
 
@@ -181,14 +196,33 @@ def _header(path: Path) -> list[str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
 
 
-def _check_image(image: str | None, backend: Backend) -> None:
-    if image is None and backend.host is None:
-        raise RequestError("spec.image: missing; on this backend every task runs in an image: add -i IMAGE")
-    if image is not None and backend.containers is None:
-        raise BackendError(
-            f"image {image!r}: running images on this machine is not built yet; "
-            "leave the image out to run the command on this machine itself"
-        )
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """What became of the image's name."""
+
+    name: str | None = None
+    warnings: Sequence[str] = ()
+
+
+def _image(spec: dict[str, Any], backend: Backend, known: Mapping[str, str]) -> _Image:
+    """Pin the image."""
+    name = spec.get("image")
+    memory = spec.get("resources", {}).get("memory")
+    if name is None:
+        if backend.host is None:
+            raise RequestError("spec.image: missing; on this backend every task runs in an image: add -i IMAGE")
+        unheld = "spec.resources.memory: without an image, nothing keeps a task from using more"
+        return _Image(warnings=[unheld] if memory else [])
+    if memory and size_of(memory) < _LEAST_MEMORY:
+        raise RequestError(f"spec.resources.memory: {memory} is too little for any command; the least is 6M")
+    if backend.images is None:
+        raise BackendError(f"image {name!r}: the backend {backend.name} runs no images")
+    now = backend.images.pin(name)
+    spec["image"] = known.get(name, now)
+    if spec["image"] == now:
+        return _Image(name)
+    moved = f"image {name} is another one by now; this job keeps the one that it has: --refresh-image takes the new one"
+    return _Image(name, [moved])
 
 
 def _unused_parameters(names: frozenset[str], sweep: Sweep) -> Iterator[str]:

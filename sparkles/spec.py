@@ -50,6 +50,8 @@ class JobSpec:
     retries: RetryPolicy
     #: Seconds; None for no limit.
     timeout: float | None
+    #: Bytes; None for no limit.
+    memory: int | None
     include: Sequence[str]
     exclude: Sequence[str]
 
@@ -58,6 +60,7 @@ def spec_of(document: Mapping[str, Any]) -> JobSpec:
     """Read the `spec` of a Job document in which the defaults are filled in."""
     spec = document["spec"]
     retries = spec["retries"]
+    resources = spec.get("resources", {})
     nodes = spec["nodes"]
     return JobSpec(
         command=spec["command"],
@@ -66,11 +69,12 @@ def spec_of(document: Mapping[str, Any]) -> JobSpec:
         env=spec.get("env", {}),
         uploads=tuple(upload_of(entry) for entry in spec.get("uploads", [])),
         parameters=spec.get("parameters", {}),
-        slots=spec.get("resources", {}).get("slots"),
+        slots=resources.get("slots"),
         max_nodes=nodes["max"],
         linger=seconds(nodes["linger"]) if "linger" in nodes else None,
         retries=RetryPolicy(limit=retries["limit"], on=frozenset(map(Reason, retries["on"]))),
         timeout=seconds(spec["timeout"]) if "timeout" in spec else None,
+        memory=size_of(resources["memory"]) if "memory" in resources else None,
         include=spec["outputs"]["include"],
         exclude=spec["outputs"]["exclude"],
     )
@@ -118,3 +122,15 @@ def seconds(duration: str) -> float:
     """
     parts = re.findall(r"(\d+)([smhd])", duration)
     return float(sum(int(number) * _UNITS[unit] for number, unit in parts))
+
+
+def size_of(text: str) -> int:
+    """Return the bytes of a size. A bare unit counts in 1024s, as docker and Slurm do.
+
+    >>> size_of("4G"), size_of("4GiB"), size_of("1.5GB")
+    (4294967296, 4294967296, 1500000000)
+    """
+    found = re.fullmatch(r"([0-9.]+)([kmgt])(i?b)?", text.lower())
+    assert found
+    number, unit, suffix = found.groups()
+    return int(float(number) * (1000 if suffix == "b" else 1024) ** ("kmgt".index(unit) + 1))

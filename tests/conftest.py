@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import engine
 import pytest
 
+from sparkles.backends.docker.leftovers import remove_recorded
 from sparkles.backends.local.runtime import kill_recorded
 from sparkles.backends.local.state import SqliteState
 from sparkles.model import Node
@@ -144,7 +146,9 @@ class User:
             if node.pid:
                 with suppress(ProcessLookupError):
                     os.kill(node.pid, signal.SIGKILL)
-            kill_recorded(list((self.sparkles_home / "nodes" / node.name / "running").glob("*")))
+            folder = self.sparkles_home / "nodes" / node.name
+            kill_recorded(list((folder / "running").glob("*")))
+            remove_recorded(list((folder / "containers").glob("*")))
 
 
 @pytest.fixture
@@ -230,3 +234,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if item.path.parent.name == "cli" or "user" in fixtures or "warm" in fixtures:
             item.add_marker("process")
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[Any]:
+    """A connection to the docker engine."""
+    with closing(engine.connection()) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def busybox(api: Any) -> str:
+    """An image with a shell and the usual small programs."""
+    return engine.busybox_image(api)
+
+
+@pytest.fixture
+def make_image(api: Any) -> Iterator[Callable[..., str]]:
+    """Makes images (name, files, lines of a Dockerfile), and removes them."""
+    made: list[str] = []
+
+    def make(name: str, files: Mapping[str, Any] | None = None, *changes: str) -> str:
+        made.append(f"sparkles-test/{name}")
+        return engine.import_image(api, made[-1], engine.busybox_files() if files is None else files, changes)
+
+    yield make
+    engine.remove_images(api, *made)

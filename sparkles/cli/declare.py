@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 import click
 
@@ -24,6 +25,9 @@ _RERUN = click.option(
     "--rerun", type=click.Choice([r.value for r in Rerun]), default=Rerun.NONE.value,
     help="Which unchanged tasks run again (none).",
 )  # fmt: skip
+_REFRESH = click.option(
+    "--refresh-image", is_flag=True, help="Take the image that the name means now, not the one that the job has."
+)
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out of the plan.")
 _OUTPUT = click.option(
     "-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="How to print: for people, if not given."
@@ -33,6 +37,7 @@ _OUTPUT = click.option(
 @click.command("apply")
 @with_sources("FILE...")
 @_RERUN
+@_REFRESH
 @_OUTPUT
 @_VERBOSE
 @click.option("--wait", is_flag=True, help="Watch the jobs until they have ended.")
@@ -48,8 +53,8 @@ _OUTPUT = click.option(
 @click.option("--render", is_flag=True, help="Print the manifests, templates as they are rendered, and do nothing.")
 @with_backend
 def apply_cmd(
-    chosen: Chosen, asked: Asked, rerun: str, form: str | None, verbose: bool, wait: bool, dry_run: bool,
-    force: bool, check_generation: int | None, yes: bool, render: bool,
+    chosen: Chosen, asked: Asked, rerun: str, refresh_image: bool, form: str | None, verbose: bool, wait: bool,
+    dry_run: bool, force: bool, check_generation: int | None, yes: bool, render: bool,
 ) -> None:  # fmt: skip
     """Make jobs what their manifests say.
 
@@ -67,7 +72,7 @@ def apply_cmd(
     backend = chosen.open(write=not dry_run)
     if not dry_run:
         begin_waiting(backend)
-    prepared = _prepare_all(documents, backend, Rerun(rerun))
+    prepared = _prepare_all(documents, backend, Rerun(rerun), refresh_image=refresh_image)
     _check_generation(prepared, check_generation)
     show_all(prepared, form, verbose=verbose)
     if dry_run:
@@ -83,10 +88,11 @@ def apply_cmd(
 @click.command("diff")
 @with_sources("FILE... | JOB1 JOB2")
 @_RERUN
+@_REFRESH
 @_OUTPUT
 @_VERBOSE
 @with_backend
-def diff_cmd(chosen: Chosen, asked: Asked, rerun: str, form: str | None, verbose: bool) -> None:
+def diff_cmd(chosen: Chosen, asked: Asked, rerun: str, refresh_image: bool, form: str | None, verbose: bool) -> None:
     """Show what apply would do, and do nothing.
 
     The names of two jobs, instead of files, compare these: what they are, row by row, and how their tasks ended.
@@ -98,12 +104,14 @@ def diff_cmd(chosen: Chosen, asked: Asked, rerun: str, form: str | None, verbose
       sparkles diff fit-monday LAST
     """
     if asked.are_jobs:
-        if rerun != Rerun.NONE.value:
-            raise RequestError("--rerun goes with a manifest, not with two jobs")
+        if rerun != Rerun.NONE.value or refresh_image:
+            flag = "--refresh-image" if refresh_image else "--rerun"
+            raise RequestError(f"{flag} goes with a manifest, not with two jobs")
         compared = compare.compare(*asked.paths, backend=chosen.open(write=False))
         compare.show(compared, form, verbose=verbose)
         sys.exit(int(not compared.is_empty))
-    prepared = _prepare_all(_manifests(asked.read()), chosen.open(write=False), Rerun(rerun))
+    documents = _manifests(asked.read())
+    prepared = _prepare_all(documents, chosen.open(write=False), Rerun(rerun), refresh_image=refresh_image)
     show_all(prepared, form, verbose=verbose)
     sys.exit(int(any(not one.plan.is_empty for one in prepared)))
 
@@ -133,12 +141,14 @@ def _manifests(sources: Sequence[Source]) -> list[Manifest]:
     return found
 
 
-def _prepare_all(documents: Sequence[Manifest], backend: Backend, rerun: Rerun) -> list[Prepared]:
+def _prepare_all(
+    documents: Sequence[Manifest], backend: Backend, rerun: Rerun, *, refresh_image: bool
+) -> list[Prepared]:
     """Prepare all documents, each after those that it needs."""
     prepared: list[Prepared] = []
     changing: set[str] = set()
     for manifest in _in_order(documents):
-        one = _prepare(manifest, backend, rerun, changing)
+        one = _prepare(manifest, backend, rerun=rerun, changing=changing, refresh_image=refresh_image)
         warn(one)
         prepared.append(one)
         if one.plan.touches_tasks or one.plan.waits:
@@ -170,10 +180,10 @@ def _check_generation(prepared: Sequence[Prepared], expected: int | None) -> Non
         )
 
 
-def _prepare(manifest: Manifest, backend: Backend, rerun: Rerun, changing: Collection[str]) -> Prepared:
+def _prepare(manifest: Manifest, backend: Backend, **how: Any) -> Prepared:
     """Prepare one of several; whatever is wrong with it is said with its file."""
     try:
-        return prepare(manifest, backend, rerun=rerun, changing=changing)
+        return prepare(manifest, backend, **how)
     except SparklesError as error:
         error.args = ("\n".join(f"{manifest.source}: {line}" for line in str(error).splitlines()),)
         raise

@@ -138,6 +138,7 @@ def carry_out(
     A watcher prints how the job stands when its tasks are queued.
     """
 
+    _fetch_image(prepared, backend)
     size = prepared.upload["upload_bytes"]
     bar = click.progressbar(length=size, label="uploading", file=sys.stderr, hidden=not _is_shown(size))
 
@@ -156,6 +157,19 @@ def carry_out(
         hint(f"hint: {job.name}.{index} has begun or ended meanwhile, and is left as it is; 'sparkles diff' shows it")
     settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
     return find_job(backend, job.name) or job
+
+
+def _fetch_image(prepared: Prepared, backend: Backend) -> None:
+    """Bring in the image now, where people see how far it is, and before anything is changed."""
+    if not prepared.pinned.spec.image or not backend.images or not (prepared.plan.touches_tasks or prepared.plan.waits):
+        return
+    bar = click.progressbar(length=1, label=f"fetching {prepared.pinned.image}", file=sys.stderr)
+
+    def progress(done: int, size: int) -> None:
+        bar.length = max(size, 1)
+        bar.update(done - bar.pos)
+
+    backend.images.fetch(prepared.pinned.spec.image, progress)
 
 
 def _is_shown(size: int) -> bool:

@@ -27,7 +27,7 @@ from sparkles.settle import settle
 #: Flags of other schedulers → ours.
 _FOREIGN = {
     "--array": "--seq N, or --params FILE",
-    "--mem": "-m MACHINE_TYPE",
+    "--mem": "--memory 4G, or -m MACHINE_TYPE",
     "--cpus-per-task": "-m MACHINE_TYPE",
     "--time": "--timeout 2h",
     "--dependency": "--needs JOB",
@@ -64,6 +64,7 @@ def _foreign(command: Any) -> Any:
 @click.option("--cd", metavar="FOLDER", help=describe("spec.workingDir"))
 @click.option("-m", "--machine-type", metavar="TYPE", help=describe("spec.resources.machineType"))
 @click.option("--slots", type=click.IntRange(min=1), metavar="N", help=describe("spec.resources.slots"))
+@click.option("--memory", metavar="SIZE", help=describe("spec.resources.memory"))
 @click.option("--nodes", type=click.IntRange(min=1), metavar="N", help=describe("spec.nodes.max"))
 @click.option(
     "--preemptable", "--preemptible", "--spot", "spot", is_flag=True, help=describe("spec.nodes.provisioning")
@@ -110,7 +111,7 @@ def sub_cmd(
     backend = chosen.open(write=not dry_run)
     chosen_rerun = Rerun(rerun) if rerun else Rerun.ALL
     if dry_run:
-        prepared = prepare(manifest, backend, rerun=chosen_rerun)
+        prepared = prepare(manifest, backend, rerun=chosen_rerun, refresh_image=True)
         warn(prepared)
         show_all([prepared])
         return
@@ -161,7 +162,7 @@ def _submit(
     if job:
         settle(job.name, backend)
         _require_ended(job, backend, explicit=explicit, yes=yes)
-    prepared = prepare(manifest, backend, rerun=rerun)
+    prepared = prepare(manifest, backend, rerun=rerun, refresh_image=True)
     warn(prepared)
     confirm(prepared, yes=yes)
     upload = prepared.upload

@@ -19,6 +19,7 @@ from sparkles.errors import LaunchError, SparklesError
 from sparkles.lifecycle import Attempt
 from sparkles.model import Reason, Sample, Task
 from sparkles.ports import Backend, Ending, Launch, Output, Result, Running, Runtime
+from sparkles.quantities import human_bytes
 from sparkles.timing import Timing
 from sparkles.worker import outputs
 from sparkles.worker.definitions import Assignment
@@ -157,6 +158,8 @@ class Execution:
             code = error.exit if isinstance(error, LaunchError) else 126
             return self._publish(log, Ending(exit=code), Reason.EXIT, started, None)
         reason = self._why or (Reason.OUT_OF_MEMORY if ending.out_of_memory else Reason.EXIT)
+        if reason is Reason.OUT_OF_MEMORY:
+            _append(log, f"sparkles: {self._out_of_memory()}\n")
         if reason is Reason.TIMEOUT:
             _append(log, f"sparkles: stopped after {self._assignment.policy.timeout:g} s (timeout)\n")
         return self._publish(log, ending, reason, started, staged)
@@ -179,7 +182,10 @@ class Execution:
             env=self._environment(),
             folder=self._folder / definition.working_dir,
             log=log,
+            task=self.task.id,
             image=definition.image,
+            work=self._folder,
+            memory=self._assignment.policy.memory,
         )
         running = self._runtime().start(launch)
         with self._lock:
@@ -190,11 +196,17 @@ class Execution:
                 self.deadline = time.monotonic() + self._assignment.policy.timeout
         if self.next_tick() is not None:
             self._call()
-        with self._turn.yielded():
-            ending = running.wait()
-        with self._lock:
-            self._running = self.deadline = self.kill_at = None
-        return ending
+        try:
+            with self._turn.yielded():
+                return running.wait()
+        finally:
+            with self._lock:
+                self._running = self.deadline = self.kill_at = None
+
+    def _out_of_memory(self) -> str:
+        if limit := self._assignment.policy.memory:
+            return f"stopped because it needed more than {human_bytes(limit)} of memory; --memory allows it more"
+        return "stopped because the machine ran out of memory"
 
     def _runtime(self) -> Runtime:
         runtime = self._backend.containers if self._assignment.definition.image else self._backend.host
@@ -203,12 +215,13 @@ class Execution:
         return runtime
 
     def _environment(self) -> dict[str, str]:
+        definition = self._assignment.definition
         return {
             **self._assignment.environment,
-            "PWD": str(self._folder / self._assignment.definition.working_dir),
+            **({} if definition.image else {"PWD": str(self._folder / definition.working_dir)}),
             "SPARKLES_JOB": self.task.job,
             "SPARKLES_ATTEMPT": str(self.task.attempts + 1),
-            **self._assignment.definition.env,
+            **definition.env,
         }
 
     def _publish(
@@ -291,6 +304,7 @@ class Execution:
             "peakMemory": ending.peak_memory,
             "node": self._node,
             "host": os.uname().nodename,
+            "image": self._assignment.definition.image,
             "files": [_listed(output) for output in found.outputs],
         }
         return {**document, "notes": list(found.notes)} if found.notes else document

@@ -35,9 +35,13 @@ class RuntimeContract:
 
     @pytest.fixture
     def start(self, runtime: Runtime, image: str | None, folder: Path, log: Path) -> Start:
-        def start(*argv: str, env: Mapping[str, str] | None = None, claim: str = "claim") -> Running:
+        def start(
+            *argv: str, env: Mapping[str, str] | None = None, claim: str = "claim", memory: int | None = None
+        ) -> Running:
             env = {"PATH": PATH} if env is None else env
-            return runtime.start(Launch(claim=claim, argv=argv, env=env, folder=folder, log=log, image=image))
+            return runtime.start(
+                Launch(claim=claim, argv=argv, env=env, folder=folder, log=log, image=image, work=folder, memory=memory)
+            )
 
         return start
 
@@ -85,12 +89,19 @@ class RuntimeContract:
 
         assert (folder / "file").read_text() == "here\n"
 
-    def test_stdout_and_stderr_are_appended_to_the_log_in_their_order(self, start, log):
+    def test_what_is_written_is_appended_to_the_log_byte_for_byte(self, start, log):
         log.write_bytes(b"before\n")
 
-        start("/bin/sh", "-c", r"echo one; echo two >&2; echo three; printf '\377\000'").wait()
+        start("/bin/sh", "-c", r"echo one; printf '\377\000\r\n'").wait()
 
-        assert log.read_bytes() == b"before\none\ntwo\nthree\n\xff\x00"
+        assert log.read_bytes() == b"before\none\n\xff\x00\r\n"
+
+    def test_stdout_and_stderr_both_come_whole(self, start, log):
+        start("/bin/sh", "-c", "seq 20000; seq 20000 | sed s/^/e/ >&2").wait()
+
+        lines = log.read_text().splitlines()
+        assert [line for line in lines if not line.startswith("e")] == [str(n) for n in range(1, 20001)]
+        assert [line for line in lines if line.startswith("e")] == [f"e{n}" for n in range(1, 20001)]
 
     def test_stdin_is_empty(self, start, log):
         start("/bin/sh", "-c", "cat; echo done").wait()
@@ -118,7 +129,7 @@ class RuntimeContract:
 
     def test_what_a_command_leaves_running_ends_with_it(self, start, folder):
         start(
-            "/bin/sh", "-c", "(while :; do date +%N > beat; sleep 0.005; done) & while [ ! -s beat ]; do :; done"
+            "/bin/sh", "-c", "(while :; do n=1$n; echo $n > beat; sleep 0.005; done) & while [ ! -s beat ]; do :; done"
         ).wait()
 
         last = (folder / "beat").read_bytes()
@@ -153,7 +164,7 @@ class RuntimeContract:
 
     def test_a_program_that_does_not_exist_is_an_error_of_the_launch(self, start):
         with pytest.raises(LaunchError, match="no-such-program: command not found") as error:
-            start("no-such-program")
+            start("no-such-program").wait()
 
         assert error.value.exit == 127
 
@@ -161,6 +172,6 @@ class RuntimeContract:
         (folder / "script").write_text("#!/bin/sh\n")
 
         with pytest.raises(LaunchError, match="script") as error:
-            start("./script")
+            start("./script").wait()
 
         assert error.value.exit == 126

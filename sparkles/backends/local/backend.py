@@ -6,6 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from sparkles.backends.docker.engine import Engine
+from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.local.compute import LocalCompute
 from sparkles.backends.local.filesystem import require_folder
 from sparkles.backends.local.hashes import HashCache
@@ -26,9 +28,18 @@ def home_folder() -> Path:
 
 
 def local_backend(
-    home: Home, *, write: bool, slots: int | None = None, host: Runtime | None = None, worker: str | None = None
+    home: Home,
+    *,
+    write: bool,
+    slots: int | None = None,
+    host: Runtime | None = None,
+    containers: Runtime | None = None,
+    worker: str | None = None,
 ) -> Backend:
-    """Return the backend of this machine. Nothing is made before the first write; without `write` nothing at all."""
+    """Return the backend of this machine. Nothing is made before the first write; without `write` nothing at all.
+
+    Only a node has runtimes of its own to give: `host` and `containers`.
+    """
     if write:
         require_folder(home.root)
     worker = worker or _program_digest()
@@ -39,9 +50,11 @@ def local_backend(
         objects=DirectoryObjects(home, hashes),
         compute=LocalCompute(home, timing()),
         hashes=hashes,
-        reopen=lambda: local_backend(home, write=write, slots=slots, host=host, worker=worker),
+        reopen=lambda: local_backend(home, write=write, slots=slots, host=host, containers=containers, worker=worker),
         worker=worker,
         host=host or HostRuntime(home.root),
+        containers=containers,
+        images=DockerImages(Engine()),
         default_slots=slots or os.cpu_count() or 1,
         default_linger=_LINGER,
         most_nodes=1,  # more slots do what more processes would

@@ -84,6 +84,7 @@ class LocalCompute:
     def _spawn(self, node: Node) -> None:
         folder = self._home.node(node.name)
         (folder / "running").mkdir(parents=True)
+        (folder / "containers").mkdir()
         (folder / "lock").touch(mode=0o600)
         os.mkfifo(folder / "wake", 0o600)
         import subprocess  # only for those who start a node
@@ -148,7 +149,12 @@ class LocalCompute:
             with suppress(ProcessLookupError):
                 os.kill(node.pid, signal.SIGKILL)
             self._wait_for_death(node)
-        return kill_recorded(list((folder / "running").glob("*")))
+        claims = kill_recorded(list((folder / "running").glob("*")))
+        if containers := list((folder / "containers").glob("*")):
+            from sparkles.backends.docker.leftovers import remove_recorded  # most nodes have no use for its library
+
+            claims |= remove_recorded(containers)
+        return claims
 
     def forget(self, node: Node) -> None:
         """See Compute."""
@@ -192,6 +198,11 @@ class NodePlace:
     def running(self) -> Path:
         """Return the folder with a file for each command that runs."""
         return self._folder / "running"
+
+    @property
+    def containers(self) -> Path:
+        """Return the folder with a file for each container that there may be."""
+        return self._folder / "containers"
 
     def call(self) -> None:
         """Wake the node's own loop."""

@@ -6,7 +6,7 @@ Written for Linux; other Unixes are asked what they can tell.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -58,11 +58,16 @@ def group_lives(group: int) -> bool:
 
 def sample_group(group: int) -> Sample | None:
     """Return what the processes of a process group use now; None where that cannot be known."""
+    return sample_of([int(process.name) for process, _ in _members(group)])
+
+
+def sample_of(processes: Sequence[int]) -> Sample | None:
+    """Return what processes use now; None where that cannot be known."""
     page = os.sysconf("SC_PAGE_SIZE")
     found = []
-    for process, _ in _members(group):
+    for process in processes:
         with suppress(OSError):  # it ended meanwhile
-            found.append([int(number) * page for number in (process / "statm").read_text().split()])
+            found.append([int(number) * page for number in (_PROC / str(process) / "statm").read_text().split()])
     if not found:
         return None
     size, resident, shared, _, _, data, *_ = (sum(column) for column in zip(*found, strict=True))

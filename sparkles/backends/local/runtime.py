@@ -19,8 +19,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from sparkles.backends.launching import launch_error
 from sparkles.backends.local.process import group_lives, identity, sample_group, was_in_this_boot
-from sparkles.errors import BackendError, LaunchError
+from sparkles.errors import BackendError
 from sparkles.model import Sample
 from sparkles.ports import Ending, Launch, Running
 
@@ -123,7 +124,7 @@ def _spawn(launch: Launch, log: int, record: Path) -> int:
         failure = os.read(report, 16)
     if failure:
         os.waitpid(pid, 0)
-        raise _launch_error(int(failure), launch)
+        raise launch_error(int(failure), launch.argv[0], launch.folder)
     return pid
 
 
@@ -152,23 +153,6 @@ def _become(launch: Launch, *, gate: int, null: int, log: int, reporter: int) ->
     finally:
         os.write(reporter, str(code).encode())
         os._exit(127)
-
-
-def _launch_error(code: int, launch: Launch) -> LaunchError:
-    program = launch.argv[0]
-    match code:
-        case errno.ENOENT | errno.ENOTDIR if "/" not in program and (launch.folder / program).exists():
-            return LaunchError(f"{program}: not on the PATH; to run the uploaded file write ./{program}", exit=127)
-        case errno.ENOENT | errno.ENOTDIR if "/" in program and (launch.folder / program).exists():
-            return LaunchError(f"{program}: the interpreter named in its first line was not found", exit=127)
-        case errno.ENOENT | errno.ENOTDIR:
-            return LaunchError(f"{program}: command not found", exit=127)
-        case errno.EACCES if (launch.folder / program).is_file():
-            return LaunchError(f"{program}: not executable; chmod +x it before it is uploaded", exit=126)
-        case errno.ENOEXEC:
-            return LaunchError(f"{program}: neither a program of this machine nor a script with a #! line", exit=126)
-        case _:
-            return LaunchError(f"{program}: {os.strerror(code)}", exit=126)
 
 
 def _signal_group(group: int, number: int) -> None:

@@ -32,6 +32,11 @@ class TestHostRuntime(RuntimeContract):
     def runtime(self, running: Path) -> HostRuntime:
         return HostRuntime(running)
 
+    def test_stdout_and_stderr_keep_their_order(self, start, log):
+        start("/bin/sh", "-c", "echo one; echo two >&2; echo three").wait()
+
+        assert log.read_text() == "one\ntwo\nthree\n"
+
     def test_a_command_has_a_record_while_it_runs(self, start, running, log):
         command = start("/bin/sh", "-c", "echo $$; while :; do sleep 0.01; done")
         record = json.loads((running / "claim").read_text())

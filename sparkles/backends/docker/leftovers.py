@@ -1,0 +1,49 @@
+"""Leftovers: containers that a dead worker may have left running, by the records that it wrote before it made them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from sparkles.backends.docker.engine import Engine, EngineError
+from sparkles.backends.docker.runtime import container_name, remove
+from sparkles.backends.local.process import boot_id
+from sparkles.errors import BackendError
+
+#: Seconds that the engine may take to remove a container that it has begun to remove.
+_DEATH, _PAUSE = 30.0, 0.1
+
+
+def remove_recorded(records: Sequence[Path]) -> frozenset[str]:
+    """Remove the containers that these records name; return the claims that they ran for.
+
+    Raises BackendError if one may still run, because its engine cannot be asked.
+    """
+    for record in records:
+        try:
+            content = json.loads(record.read_text(encoding="utf-8"))
+        except (ValueError, FileNotFoundError):
+            continue  # the worker died while it wrote: the engine had not been asked
+        try:
+            with closing(Engine(content["engine"])) as engine:
+                _remove(record.name, engine)
+        except EngineError:
+            if content["boot"] == boot_id():  # otherwise it ended with the machine
+                raise
+    return frozenset(record.name for record in records)
+
+
+def _remove(claim: str, engine: Engine) -> None:
+    deadline = time.monotonic() + _DEATH
+    while True:
+        try:
+            return remove(engine.api, container_name(claim))
+        except EngineError:
+            raise
+        except BackendError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE)

@@ -1,0 +1,255 @@
+"""Docker runtime: commands as containers, whose output is read from the engine as it comes.
+
+A record with the container's name is written before the engine is asked to make it. So whoever finds this worker dead
+knows exactly what it left running; what the engine made but was never told to start runs nothing.
+
+The command is started by the engine's own init, so that signals have their usual effect: the first process of a
+container ignores those that it does not handle.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkles.backends.docker.engine import Engine, EngineError, reached
+from sparkles.backends.docker.gauge import Gauge
+from sparkles.backends.docker.images import DockerImages
+from sparkles.backends.docker.output import OutputCopy
+from sparkles.backends.docker.ownership import reclaim
+from sparkles.backends.launching import launch_error
+from sparkles.backends.local.process import boot_id
+from sparkles.errors import BackendError, LaunchError, SparklesError
+from sparkles.model import Sample
+from sparkles.ports import Ending, Launch, Running
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+#: Seconds for which an engine that does not answer is waited for: it may be restarted for an upgrade.
+_PATIENCE, _PAUSE = 60.0, 1.0
+
+#: The exit codes of a shell, and of the engine's init.
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127
+
+#: What the engine's init says if it cannot execute the command, and what the words mean.
+_REFUSED = re.compile(rb"\[FATAL tini \([0-9]+\)\] exec .* failed: ([A-Za-z ]+)\n", re.DOTALL)
+_LONGEST_REFUSAL = 200_000
+_ERRORS = {
+    b"No such file or directory": errno.ENOENT,
+    b"Not a directory": errno.ENOTDIR,
+    b"Permission denied": errno.EACCES,
+    b"Exec format error": errno.ENOEXEC,
+    b"Argument list too long": errno.E2BIG,
+}
+
+
+def container_name(claim: str) -> str:
+    """Return the name of the container in which an attempt runs."""
+    return f"sparkles-{claim}"
+
+
+class DockerRuntime:
+    """Runtime with an image."""
+
+    def __init__(self, engine: Engine, records: Path, *, node: str) -> None:
+        """`records`: the folder for a file for each container that there may be."""
+        self._engine = engine
+        self._records = records
+        self._node = node
+
+    def start(self, launch: Launch) -> Running:
+        """See Runtime."""
+        record = self._records / launch.claim
+        try:
+            self._await_engine()
+            text = json.dumps({"engine": self._engine.address, "boot": boot_id()})
+            record.write_text(text, encoding="utf-8")
+            return self._start(launch, record)
+        except LaunchError:
+            raise
+        except SparklesError as error:
+            raise LaunchError(str(error), exit=_NOT_EXECUTABLE) from None
+
+    def _await_engine(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with reached():
+                    self._engine.api.ping()
+                    return
+            except EngineError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE)
+
+    def _start(self, launch: Launch, record: Path) -> Running:
+        from docker.errors import APIError
+
+        name = container_name(launch.claim)
+        try:
+            with reached(), ExitStack() as stack:
+                self._create(name, launch)
+                output = OutputCopy(self._engine.api, name, launch.log)
+                stack.callback(output.close)
+                self._engine.api.start(name)
+                gauge = Gauge(self._engine.api.inspect_container(name)["State"]["Pid"])
+                stack.pop_all()
+                output.begin(gauge)
+        except BaseException as error:
+            _insist_on_removal(self._engine, name)
+            record.unlink()
+            if isinstance(error, APIError):
+                raise LaunchError(f"image {launch.image}: {error.explanation}", exit=_NOT_EXECUTABLE) from None
+            raise
+        return Container(self._engine, launch, output, gauge, record)
+
+    def _create(self, name: str, launch: Launch) -> None:
+        from docker.errors import ImageNotFound
+
+        settings = self._settings(launch)
+        try:
+            self._engine.api.create_container(name=name, **settings)
+        except ImageNotFound:  # removed since it was fetched
+            assert launch.image
+            DockerImages(self._engine).fetch(launch.image, lambda *_: None)
+            self._engine.api.create_container(name=name, **settings)
+
+    def _settings(self, launch: Launch) -> dict[str, Any]:
+        """Return what the engine is to make."""
+        from docker.types import Mount
+
+        facts = self._engine.facts
+        work = str(launch.work or launch.folder)
+        host = self._engine.api.create_host_config(
+            init=True,
+            mounts=[Mount(target=work, source=work, type="bind")],
+            log_config={"Type": "none"},
+            mem_limit=launch.memory,
+            memswap_limit=launch.memory,  # no swap beside it
+            userns_mode="host" if facts.remaps_users else None,
+            # Nobody becomes another user inside, so all files are the submitter's.
+            security_opt=["no-new-privileges", *(["label=disable"] if facts.has_selinux else [])],
+        )
+        return {
+            "image": launch.image,
+            "entrypoint": [launch.argv[0]],
+            "command": list(launch.argv[1:]),
+            "environment": self._environment(launch),
+            "working_dir": str(launch.folder),
+            "user": facts.user,
+            "labels": {"sparkles.node": self._node, "sparkles.task": launch.task, "sparkles.claim": launch.claim},
+            "host_config": host,
+        }
+
+    def _environment(self, launch: Launch) -> Mapping[str, str]:
+        # A signal goes to the command's whole group. A user whom the image does not know has no home.
+        return {"TINI_KILL_PROCESS_GROUP": "1", **({"HOME": "/tmp"} if self._is_stranger() else {}), **launch.env}  # noqa: S108
+
+    def _is_stranger(self) -> bool:
+        return self._engine.facts.user not in (None, "0:0")
+
+
+class Container:
+    """A command that runs in a container."""
+
+    def __init__(self, engine: Engine, launch: Launch, output: OutputCopy, gauge: Gauge, record: Path) -> None:
+        self._engine = engine
+        self._launch = launch
+        self._output = output
+        self._gauge = gauge
+        self._record = record
+        self._name = container_name(launch.claim)
+        self._is_over = False
+
+    def wait(self) -> Ending:
+        """See Running."""
+        try:
+            return self._ending(self._output.end())
+        finally:
+            self._is_over = True
+            self._gauge.close()
+            _insist_on_removal(self._engine, self._name)
+            if self._engine.facts.leaves_foreign_files and self._launch.work and self._launch.image:
+                reclaim(self._launch.work, self._launch.image, self._engine.api, owner="0:0")
+            self._record.unlink()
+
+    def _ending(self, peak: int | None) -> Ending:
+        from docker.errors import NotFound
+
+        try:
+            with reached():
+                code = self._engine.api.wait(self._name, timeout=None)["StatusCode"]
+                state = self._engine.api.inspect_container(self._name)["State"]
+        except (EngineError, NotFound) as error:
+            raise BackendError(f"task {self._launch.task}: its container was lost: {error}") from None
+        if code and (refused := self._output.take_back(_REFUSED, _LONGEST_REFUSAL)):
+            raise self._refusal(refused[1])
+        # The kernel may have ended one process of several, and the command lived on.
+        return Ending(exit=code, peak_memory=peak, out_of_memory=code != 0 and bool(state["OOMKilled"]))
+
+    def _refusal(self, why: bytes) -> LaunchError:
+        program, image = self._launch.argv[0], self._launch.image
+        if why not in _ERRORS:
+            return LaunchError(f"{program}: {why.decode()}", exit=_NOT_EXECUTABLE)
+        if _ERRORS[why] == errno.ENOEXEC:
+            machine = f"another kind of machine than this one ({os.uname().machine})"
+            return LaunchError(f"{program}: made for {machine}, and so perhaps all of the image", exit=_NOT_EXECUTABLE)
+        error = launch_error(_ERRORS[why], program, self._launch.folder, in_image=True)
+        found = DockerImages(self._engine).inspect(image) if image else None
+        entrypoint = ((found or {}).get("Config") or {}).get("Entrypoint")
+        if error.exit != _NOT_FOUND or not entrypoint:
+            return error
+        words = " ".join([*entrypoint, program])
+        hint = f"the image's entrypoint is not run by itself; to use it, write it first: {words} …"
+        return LaunchError(f"{error}; {hint}", exit=error.exit)
+
+    def signal(self, number: int) -> None:
+        """See Running."""
+        from docker.errors import APIError
+
+        if self._is_over:
+            return
+        if number == signal.SIGKILL:
+            self._output.let_go()
+        with suppress(APIError, EngineError), reached():  # it has ended, or the engine ends it when it comes back
+            self._engine.api.kill(self._name, number)
+
+    def sample(self) -> Sample | None:
+        """See Running."""
+        return None if self._is_over else self._gauge.sample()
+
+
+def _insist_on_removal(engine: Engine, name: str) -> None:
+    """Remove a container, however long that takes: as long as it may run, its task cannot be given back."""
+    while not _is_removed(engine, name):
+        time.sleep(_PAUSE)
+
+
+def _is_removed(engine: Engine, name: str) -> bool:
+    try:
+        remove(engine.api, name)
+    except BackendError:
+        return False
+    return True
+
+
+def remove(api: APIClient, name: str) -> None:
+    """End a container and remove it with all its own storage. Does nothing if there is none."""
+    from docker.errors import APIError, NotFound
+
+    with reached():
+        try:
+            api.remove_container(name, force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            raise BackendError(f"container {name} cannot be removed: {error.explanation}") from None

@@ -1,0 +1,42 @@
+"""Containers that a dead worker may have left, by its records. (tests/cli/test_images.py kills a real worker.)"""
+
+from __future__ import annotations
+
+import gc
+import json
+
+import pytest
+from engine import containers
+
+from sparkles.backends.docker.engine import Engine
+from sparkles.backends.docker.leftovers import remove_recorded
+from sparkles.backends.local.process import boot_id
+from sparkles.errors import BackendError
+
+
+def test_what_runs_is_removed_and_what_was_only_asked_for_does_no_harm(api, busybox, tmp_path) -> None:
+    api.create_container(busybox, ["sleep", "600"], name="sparkles-ran", labels={"sparkles.node": "dead"})
+    api.start("sparkles-ran")
+    record = json.dumps({"engine": Engine().address, "boot": boot_id()})
+    for claim in ("ran", "never"):
+        (tmp_path / claim).write_text(record)
+    (tmp_path / "torn").write_text(record[:9])
+
+    claims = remove_recorded([*tmp_path.iterdir(), tmp_path / "gone"])
+
+    assert claims == {"ran", "never", "torn", "gone"}
+    assert containers(api, sparkles_node="dead") == []
+
+
+# The docker library leaves a connection that failed to the garbage collector, which complains.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_only_after_a_restart_a_silent_engine_has_nothing_running(tmp_path) -> None:
+    record = {"engine": f"unix://{tmp_path}/none.sock", "boot": "another"}
+    (tmp_path / "claim").write_text(json.dumps(record))
+
+    assert remove_recorded([tmp_path / "claim"]) == {"claim"}
+
+    (tmp_path / "claim").write_text(json.dumps({**record, "boot": boot_id()}))
+    with pytest.raises(BackendError, match="no docker engine answers"):
+        remove_recorded([tmp_path / "claim"])
+    gc.collect()

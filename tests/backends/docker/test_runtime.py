@@ -1,0 +1,195 @@
+"""Commands as containers of a real engine: the contract, who owns what they leave, and what to say when one fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import eventually
+from contracts.runtime import RuntimeContract
+from engine import busybox_files, containers
+
+from sparkles.backends.docker.engine import Engine
+from sparkles.backends.docker.ownership import reclaim
+from sparkles.backends.docker.runtime import DockerRuntime
+from sparkles.errors import BackendError, LaunchError
+from sparkles.ports import Launch
+
+pytestmark = pytest.mark.process
+
+MACHINES = {"x86_64": b"\x3e\x00", "aarch64": b"\xb7\x00"}
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    (tmp_path / "containers").mkdir()
+    return tmp_path / "containers"
+
+
+@pytest.fixture
+def engine(api):
+    with closing(Engine()) as engine:
+        yield engine
+
+
+class TestDockerRuntime(RuntimeContract):
+    @pytest.fixture
+    def node(self, tmp_path: Path, api):
+        yield tmp_path.name
+        assert containers(api, sparkles_node=tmp_path.name) == []
+
+    @pytest.fixture
+    def runtime(self, records: Path, engine: Engine, node: str) -> DockerRuntime:
+        return DockerRuntime(engine, records, node=node)
+
+    @pytest.fixture
+    def image(self, busybox: str) -> str:
+        return busybox
+
+    def test_a_command_has_a_record_and_a_labelled_container_while_it_runs(self, start, records, api, node):
+        command = start("/bin/sh", "-c", "sleep 60", claim="4711")
+        record = json.loads((records / "4711").read_text())
+        during = containers(api, sparkles_node=node, sparkles_claim="4711")
+
+        command.signal(signal.SIGKILL)
+        command.wait()
+
+        assert record["engine"].startswith("unix://")
+        assert during == ["sparkles-4711"]
+        assert list(records.iterdir()) == []
+        assert containers(api, sparkles_claim="4711") == []
+
+    @pytest.mark.parametrize(
+        ("content", "mode", "word", "code", "advice"),
+        [
+            pytest.param("#!/bin/sh\n", 0o755, "fit", 127, r"to run the uploaded file write \./fit", id="no slash"),
+            pytest.param("#!/no/such\n", 0o755, "./fit", 127, "first line was not found in the image", id="#!"),
+            pytest.param("#!/bin/sh\n", 0o644, "./fit", 126, r"not executable; chmod \+x it", id="mode"),
+            pytest.param("", 0o755, "./else", 127, "command not found in the image", id="nothing there"),
+            pytest.param("", 0o755, "no\nsuch", 127, "command not found in the image", id="two lines"),
+        ],
+    )
+    def test_a_launch_that_fails_says_what_to_do_and_nothing_else(
+        self, start, folder, log, content, mode, word, code, advice
+    ):
+        (folder / "fit").write_text(content)
+        (folder / "fit").chmod(mode)
+        log.write_bytes(b"before\n")
+
+        with pytest.raises(LaunchError, match=advice) as error:
+            start(word).wait()
+
+        assert error.value.exit == code
+        assert log.read_bytes() == b"before\n"
+
+    def test_a_command_that_says_what_the_engine_would_say_is_believed(self, start, log):
+        words = "[FATAL tini (7)] exec x failed: No such file or directory"
+
+        ending = start("/bin/sh", "-c", f"echo '{words}'; echo more; exit 127").wait()
+
+        assert ending.exit == 127
+        assert log.read_text() == f"{words}\nmore\n"
+
+    def test_an_image_for_another_machine_is_an_error_of_the_launch(self, runtime, make_image, folder, log):
+        files = busybox_files()
+        program = bytearray(files["bin/busybox"])
+        program[18:20] = MACHINES["x86_64" if os.uname().machine == "aarch64" else "aarch64"]
+        image = make_image("other-machine", {**files, "bin/busybox": bytes(program)})
+        launch = Launch(claim="a", argv=["echo"], env={}, folder=folder, log=log, image=image)
+
+        with pytest.raises(LaunchError, match=r"echo: made for another kind of machine than this one") as error:
+            runtime.start(launch).wait()
+
+        assert error.value.exit == 126
+        assert log.read_bytes() == b""
+
+    def test_an_entrypoint_is_not_run_and_that_is_said_when_its_program_is_missed(self, runtime, make_image, log):
+        image = make_image("entry", None, 'ENTRYPOINT ["/bin/busybox", "env"]', 'CMD ["seq", "3"]')
+        launch = Launch(claim="e", argv=["echo", "mine"], env={}, folder=log.parent, log=log, image=image)
+
+        runtime.start(launch).wait()
+        with pytest.raises(LaunchError, match="write it first: /bin/busybox env --of-entry"):
+            runtime.start(replace(launch, argv=["--of-entry"])).wait()
+
+        assert log.read_text() == "mine\n"
+
+    def test_a_command_that_needs_more_memory_than_it_may_use_is_out_of_memory(self, start):
+        ending = start("/bin/sh", "-c", "x=$(head -c 99999999 /dev/zero | tr '\\0' x); echo $x", memory=16 << 20).wait()
+
+        assert ending.out_of_memory
+        assert ending.exit != 0
+
+    def test_a_command_that_fails_otherwise_is_not(self, start):
+        assert not start("/bin/sh", "-c", "kill -KILL $$", memory=16 << 20).wait().out_of_memory
+
+    def test_a_limit_that_the_engine_refuses_is_an_error_of_the_launch(self, start, records):
+        with pytest.raises(LaunchError, match=r"(?i)minimum memory limit"):
+            start("/bin/true", memory=1000)
+
+        assert list(records.iterdir()) == []
+
+    def test_the_peak_of_memory_is_that_of_all_processes(self, start):
+        half = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 0.3"
+
+        peak = start("/bin/sh", "-c", f"({half}) & ({half}) & wait").wait().peak_memory
+
+        assert peak is None or 60_000_000 <= peak < 600_000_000
+
+    def test_files_are_the_submitters_whoever_the_image_makes_its_user(self, runtime, engine, make_image, folder, log):
+        folder.chmod(0o777)
+        image = make_image("user", None, "USER 4321:4321")
+        engine._facts = replace(engine.facts, user="1234:1235")
+        line = "mkdir d; echo x > d/f; chmod 600 d/f; chown 77 d/f; id -u; echo $HOME; touch $HOME/.cache"
+        launch = Launch(claim="u", argv=["/bin/sh", "-c", line], env={}, folder=folder, log=log, image=image)
+
+        runtime.start(launch).wait()
+
+        owners = {(path.stat().st_uid, path.stat().st_gid) for path in (folder / "d", folder / "d" / "f")}
+        assert owners == {(1234, 1235)}
+        assert log.read_text().splitlines()[1:] == ["1234", "/tmp"]
+
+    def test_what_a_rootless_container_left_as_another_user_is_reclaimed(self, engine, folder, busybox):
+        inner = folder / "inner"
+        inner.mkdir()
+        (inner / "file").write_text("x")
+        for path in (inner / "file", inner):
+            os.chown(path, 4321, 4321)
+
+        reclaim(folder, busybox, engine.api, owner=f"{os.getuid()}:{os.getgid()}")
+
+        assert {path.stat().st_uid for path in (inner, inner / "file")} == {os.getuid()}
+
+    def test_a_container_that_somebody_else_removes_is_lost_and_says_so(self, start, api, records):
+        command = start("/bin/sh", "-c", "sleep 60", claim="gone")
+        api.remove_container("sparkles-gone", force=True)
+
+        try:
+            ending = command.wait()
+        except BackendError as error:
+            assert "lost" in str(error)  # noqa: PT017 - the engine may still know how it ended
+        else:
+            assert ending.exit == 128 + signal.SIGKILL
+        assert list(records.iterdir()) == []
+
+    def test_an_image_that_is_not_here_any_more_is_an_error_of_the_launch(self, runtime, folder, log, records):
+        launch = Launch(claim="m", argv=["x"], env={}, folder=folder, log=log, image=f"sha256:{'0' * 64}")
+
+        with pytest.raises(LaunchError, match="build it again") as error:
+            runtime.start(launch)
+
+        assert error.value.exit == 126
+        assert list(records.iterdir()) == []
+
+    def test_a_full_disk_makes_a_container_wait_and_a_kill_ends_that(self, start, log):
+        log.symlink_to("/dev/full")
+        command = start("/bin/sh", "-c", "echo x; sleep 60")
+        eventually(lambda: command.sample() is None or command.sample().processes)
+
+        command.signal(signal.SIGKILL)
+
+        assert command.wait().exit == 128 + signal.SIGKILL
