@@ -52,9 +52,9 @@ Where a field wants text, what you write is what you get: `0.10` stays 0.10 and 
 A file that ends in `.j2` is a template: values, loops and conditions are filled in first. See
 [templates](templates.md).
 
-On the machine you are on, the fields about other machines are accepted and not used: all of `resources` but `slots`,
-all of `nodes` but `linger`. `image` and `gs://` uploads are refused: running images and reading buckets are not built
-yet.
+On the machine you are on, the fields about other machines are accepted and not used: all of `resources` but `slots` and
+`memory`, all of `nodes` but `linger`. `gs://` uploads are refused: reading buckets is not built yet. What `image`
+needs, and what a task finds in one, is said in [jobs in docker images](images.md).
 
 How one job takes what another left, `needs` and `{results.JOB}`, is on a page of its own: [jobs that need
 jobs](pipelines.md).

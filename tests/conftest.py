@@ -249,6 +249,14 @@ def busybox(api: Any) -> str:
     return engine.busybox_image(api)
 
 
+@pytest.fixture(scope="session")
+def r_base(api: Any) -> str:
+    """An image with R, under the name that the manual uses."""
+    if not engine.has_image(api, engine.R_BASE):
+        pytest.skip("needs an image called r-base: bash tests/images/r-base makes one")
+    return engine.R_BASE
+
+
 @pytest.fixture
 def make_image(api: Any) -> Iterator[Callable[..., str]]:
     """Makes images (name, files, lines of a Dockerfile), and removes them."""

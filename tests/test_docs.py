@@ -23,6 +23,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("example
 
 #: Pages with sessions.
 SESSIONS = [
+    "docs/images.md",
     "README.md",
     *(f"docs/{page}.md" for page in ("changing-jobs", "getting-started", "pipelines", "templates")),
 ]
@@ -51,6 +52,7 @@ FIELDS = {
     "--cd": "spec.workingDir",
     "--machine-type": "spec.resources.machineType",
     "--slots": "spec.resources.slots",
+    "--memory": "spec.resources.memory",
     "--nodes": "spec.nodes.max",
     "--spot": "spec.nodes.provisioning",
     "--timeout": "spec.timeout",
@@ -126,7 +128,7 @@ def test_the_architecture_has_a_word_on_every_module():
         *(path.parent.name for path in package.glob("*/__init__.py")),
         *(
             path.stem
-            for folder in ("worker", "backends/local", "manifest", "plan", "templating")
+            for folder in ("worker", "backends/local", "backends/docker", "manifest", "plan", "templating")
             for path in package.glob(f"{folder}/[a-z]*.py")
         ),
     ]
@@ -180,7 +182,9 @@ def steps(session):
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_a_session_of_a_page_is_what_happens(user, name):
+def test_a_session_of_a_page_is_what_happens(user, name, request):
+    if "-i r-base" in (ROOT / name).read_text():
+        request.getfixturevalue("r_base")
     script = user.home / "bin" / "sparkles"
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sparkles "$@"\n')
@@ -278,7 +282,6 @@ def test_what_a_task_leaves_running_ends_with_it(user):
     "words",
     [
         ["sub", "--backend", "gcp", "true"],
-        ["sub", "-i", "alpine", "true"],
         ["sub", "-u", "gs://bucket/file", "true"],
         ["sub", "--foreach", "x.py"],
         *([name, "x"] for name in NOT_BUILT),

@@ -9,20 +9,13 @@ from itertools import pairwise
 
 import pytest
 from conftest import User, eventually
-from engine import R_BASE, containers, has_image, remove_images
+from engine import containers, remove_images
 
 SAMPLE = """
 fit <- lm(dist ~ speed, data = cars)
 cat(sprintf("slope %.4f\\n", coef(fit)[["speed"]]))
 write.csv(data.frame(slope = coef(fit)[["speed"]]), "fit.csv")
 """
-
-
-@pytest.fixture
-def r_base(api) -> str:
-    if not has_image(api, R_BASE):
-        pytest.skip("needs an image called r-base: bash tests/images/r-base makes one")
-    return R_BASE
 
 
 def test_the_manuals_r_example(user: User, r_base: str) -> None:
