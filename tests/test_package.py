@@ -21,7 +21,8 @@ HEAVY = {"docker", "google", "jinja2", "jsonschema"}
 
 PURE = [
     "authoring", "canonical", "changes", "compile", "errors", "filters", "image_name", "indices", "lifecycle",
-    "manifest", "model", "names", "placeholders", "plan", "plan_text", "quantities", "references", "shell_line", "spec", "sweep",
+    "manifest", "model", "names", "placeholders", "plan", "plan_text", "quantities", "references", "shell_line", "spec",
+    "sweep",
 ]  # fmt: skip
 
 
