@@ -50,7 +50,7 @@ def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
     command, carried = _command(flags.command, is_file)
     metadata: dict[str, Any] = {"name": flags.name, "labels": _pairs(flags.labels, "--label", "KEY=VALUE")}
     spec: dict[str, Any] = {
-        "image": flags.image or flags.defaults.get("image"),
+        "image": flags.defaults.get("image") if flags.image is None else flags.image,
         "command": command,
         "workingDir": flags.cd,
         "env": _pairs(flags.env, "--env", "NAME=VALUE"),
