@@ -16,6 +16,7 @@ _READS = {
         "columns",
         "rows",
         "tasks",
+        "some",
         "jobs",
         "nodes",
         "tick",

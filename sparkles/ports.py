@@ -76,6 +76,13 @@ class StateStore(Protocol):
         """Yield the tasks of `job` by index, all or those in `states`."""
         ...
 
+    def some(self, job: str, state: TaskState, *, limit: int, last: bool = False) -> Sequence[Task]:
+        """Return up to `limit` tasks of `job` in `state`, in the order they are tried; if `last`, the last ones first.
+
+        Takes no longer if the job has a million tasks.
+        """
+        ...
+
     def jobs(self) -> Sequence[Job]:
         """Return all jobs, the one submitted last at the end."""
         ...
@@ -157,6 +164,7 @@ class ObjectStore(Protocol):
     def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
         """Return up to `limit` bytes of the attempt's output from byte `start` on, as far as it has come in.
 
+        A negative `start` counts from the end of that; before the beginning there is nothing.
         Works while the task runs and after its result is published; empty if there is none (yet).
         """
         ...

@@ -24,3 +24,16 @@ def human_bytes(size: int) -> str:
             return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def clock(seconds: float) -> str:
+    """Return a time span for people: minutes and seconds, with hours and days before them if there are any.
+
+    >>> clock(3.9), clock(125), clock(3_720), clock(90_000)
+    ('0:03', '2:05', '1:02:00', '1 d 1:00:00')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    clocked = f"{hours}:{minutes:02}:{rest:02}" if hours or days else f"{minutes}:{rest:02}"
+    return f"{days} d {clocked}" if days else clocked

@@ -13,6 +13,9 @@ from sparkles.ports import LOG_PIECE, Backend
 #: Times that a result may be replaced while it is copied.
 _TRIES = 3
 
+#: Bytes at the end of a log in which its last line is looked for.
+_END = 4096
+
 
 def manifest(job: Job, backend: Backend) -> dict[str, Any]:
     """Return the pinned manifest of a job. Raises RequestError if it has none yet."""
@@ -97,6 +100,12 @@ def read_whole_log(task: Task, backend: Backend, *, start: int = 0) -> Iterator[
     while piece := read_log(task, backend, start=start):
         start += len(piece)
         yield piece
+
+
+def last_line(task: Task, backend: Backend) -> str:
+    """Return the last line of a task's output that is not blank, or its end if that is very long."""
+    end = read_log(task, backend, start=-_END).decode("utf-8", "replace")
+    return next((line for line in reversed(end.splitlines()) if line.strip()), "")
 
 
 def tidy(job: str, backend: Backend) -> None:

@@ -6,21 +6,20 @@ Watching also heals: it sweeps nodes that died and starts new ones. Nothing depe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from sparkles import lifecycle, needs, recover, results
 from sparkles.errors import BackendError, RequestError
-from sparkles.lifecycle import is_final
+from sparkles.lookout import Lookout
 from sparkles.model import OPEN, Job, JobState, Node, NodeState, Sample, Task, TaskState
 from sparkles.nodes import clusters_of, start_nodes
-from sparkles.ports import LOG_PIECE, Backend
+from sparkles.ports import Backend
 from sparkles.prepare import find_job
+from sparkles.screen import Screen
 from sparkles.settle import settle
+from sparkles.tail import Tail
 from sparkles.timing import timing
-
-Say = Callable[[str], None]
 
 #: Seconds: the shortest pause between two looks, and the longest that nothing is looked at.
 _PAUSE, _LONGEST = 0.02, 0.5
@@ -50,9 +49,14 @@ def status_line(counts: Mapping[TaskState, int], nodes: Sequence[Node]) -> str:
     'tasks: pending (1), worker nodes:'
     """
     tasks = ", ".join(f"{state.value} ({counts[state]})" for state in TaskState if counts.get(state))
-    words = [node_word(node) for node in nodes]
-    staffed = ", ".join(f"{word} ({words.count(word)})" for word in sorted(set(words), reverse=True))
+    staffed = ", ".join(f"{word} ({number})" for word, number in by_word(nodes).items())
     return f"tasks: {tasks}, worker nodes: {staffed}".rstrip()
+
+
+def by_word(nodes: Sequence[Node]) -> dict[str, int]:
+    """Return how many nodes are in each state, as it is printed."""
+    words = [node_word(node) for node in nodes]
+    return {word: words.count(word) for word in sorted(set(words), reverse=True)}
 
 
 def node_word(node: Node) -> str:
@@ -163,16 +167,17 @@ class _Healer:
 
 
 class Watcher:
-    """Prints a job's progress line by line."""
+    """Shows a job's progress, line by line and at a glance."""
 
-    def __init__(self, name: str, backend: Backend, say: Say) -> None:
+    def __init__(self, name: str, backend: Backend, screen: Screen) -> None:
         self._name = name
         self._backend = backend
-        self.say = say
+        self.screen = screen
+        self._lookout = Lookout(backend)
         #: The last line printed; and the one that holds now, with its time.
         self._line = self._coming = ""
         self._since = 0.0
-        self._tail: _Tail | None = None
+        self._tail: Tail | None = None
         self._tailed = False
         #: Claim → when its attempt was first seen to have written something.
         self._seen: dict[str | None, float] = {}
@@ -188,9 +193,11 @@ class Watcher:
             elif job and job.waiting:
                 self._say_once(f"waiting for {', '.join(job.waiting.needs)}")
             self._follow(nodes)
+            if job:
+                self.screen.show(partial(self._lookout.look, job, counts, by_word(nodes), self._tail, now=time.time()))
         if not self._tailed and sum(counts.values()) == 1:
             self._print_whole()
-        self.say(finished_line(counts) if counts else f"Job {self._name} was killed while it waited.")
+        self.screen.say(finished_line(counts) if counts else f"Job {self._name} was killed while it waited.")
         return counts
 
     def status(self, counts: Mapping[TaskState, int], nodes: Sequence[Node]) -> None:
@@ -204,76 +211,34 @@ class Watcher:
             self._say_once(line)
 
     def _say_once(self, line: str) -> None:
-        if line != self._line:
+        if line != self._line and not self.screen.is_live:
             self._line = line
-            self.say(line)
+            self.screen.say(line)
 
     def _follow(self, nodes: Sequence[Node]) -> None:
         """Print what the tailed task has written; choose another when it has ended."""
         if self._tail is None and (task := self._choose()):
             self._tailed = True
-            self.say(stamped(f"[starting tail of log {task.id}]"))
-            self._tail = _Tail(task, self._backend)
+            self.screen.say_log(f"[starting tail of log {task.id}]")
+            self._tail = Tail(task, self._backend)
         if self._tail is not None:
             over = self._tail.is_over()  # asked before reading: what it has written by then is all
             for line in self._tail.lines(over=over):
-                self.say(stamped(line))
-            for line in self._tail.memory(nodes):
-                self.say(stamped(line))
+                self.screen.say_log(line)
+            if (sample := self._tail.new_sample(nodes)) and not self.screen.is_live:
+                self.screen.say_log(sample_line(sample))
             if over:
                 self._tail = None
 
     def _choose(self) -> Task | None:
         """Return a task that has been writing for a while. Nodes take tasks by index, so the first ones run."""
         now = time.monotonic()
-        claimed = self._backend.state.tasks(self._name, states=[TaskState.CLAIMED])
-        writing = [task for task in islice(claimed, _CANDIDATES) if results.read_log(task, self._backend, limit=1)]
+        claimed = self._backend.state.some(self._name, TaskState.CLAIMED, limit=_CANDIDATES)
+        writing = [task for task in claimed if results.read_log(task, self._backend, limit=1)]
         self._seen = {task.claim: self._seen.get(task.claim, now) for task in writing}
         return next((task for task in writing if now - self._seen[task.claim] >= _TAIL_AGE), None)
 
     def _print_whole(self) -> None:
         for task in self._backend.state.tasks(self._name):
-            for line in _Tail(task, self._backend).lines(over=True):
-                self.say(stamped(line))
-
-
-class _Tail:
-    """The output of one attempt, line by line as it comes."""
-
-    def __init__(self, task: Task, backend: Backend) -> None:
-        self._task = task
-        self._backend = backend
-        self._position = 0
-        self._rest = b""
-        self._sample: Sample | None = None
-
-    def is_over(self) -> bool:
-        current = self._backend.state.read([self._task.key]).get(self._task.key)
-        return not isinstance(current, Task) or current.claim != self._task.claim or is_final(current.state)
-
-    def lines(self, *, over: bool) -> Iterator[str]:
-        """Yield the new lines; an unfinished one only when the attempt is `over`."""
-        for piece in results.read_whole_log(self._task, self._backend, start=self._position):
-            self._position += len(piece)
-            *whole, self._rest = (self._rest + piece).split(b"\n")
-            # Only whole lines are decoded, so no character is ever cut.
-            yield from (line.decode("utf-8", "replace") for line in whole)
-            if len(self._rest) > LOG_PIECE:  # no line that a person would read
-                yield self._rest.decode("utf-8", "replace")
-                self._rest = b""
-        if over and self._rest:
-            yield self._rest.decode("utf-8", "replace")
-            self._rest = b""
-
-    def memory(self, nodes: Sequence[Node]) -> Iterator[str]:
-        """Yield the line about the attempt's memory if there is a new sample."""
-        for node in nodes:
-            sample = node.samples.get(self._task.claim or "")
-            if sample and sample != self._sample:
-                self._sample = sample
-                yield sample_line(sample)
-
-
-def stamped(line: str) -> str:
-    """Return a line of a log with the time of day before it."""
-    return f"[{datetime.now().astimezone():%H:%M:%S}] {line}"
+            for line in Tail(task, self._backend).lines(over=True):
+                self.screen.say_log(line)

@@ -17,11 +17,12 @@ from sparkles.cli import COMMANDS, main
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What takes long to load, and is not needed by everyone.
-HEAVY = {"docker", "google", "jinja2", "jsonschema"}
+HEAVY = {"docker", "google", "jinja2", "jsonschema", "rich"}
 
 PURE = [
     "authoring", "canonical", "changes", "compile", "errors", "filters", "image_name", "indices", "lifecycle",
-    "manifest", "model", "names", "placeholders", "plan", "plan_text", "quantities", "references", "shell_line", "spec",
+    "manifest", "model", "names", "pace", "placeholders", "plan", "plan_text", "quantities", "references", "shell_line",
+    "sight", "spec",
     "sweep",
 ]  # fmt: skip
 
@@ -46,8 +47,9 @@ def test_starting_loads_nothing_heavy(user, words):
     assert found & HEAVY == set()
 
 
-def test_a_submission_loads_nothing_heavy(user):
-    assert loaded("sub", "echo", "hello world", user=user) & HEAVY == set()
+@pytest.mark.parametrize("command", [["echo", "hello world"], ["sleep", "1"]], ids=" ".join)
+def test_a_submission_loads_nothing_heavy(user, command):
+    assert loaded("sub", *command, user=user) & HEAVY == set()
 
 
 @pytest.mark.parametrize(("name", "heavy"), [("job.yaml", set()), ("job.yaml.j2", {"jinja2"})])

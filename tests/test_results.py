@@ -139,3 +139,21 @@ def test_a_task_is_found(backend) -> None:
     put(backend.state, a_job(), a_task(5))
 
     assert results.find_task(a_job(), 5, backend) == a_task(5, version=1)
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        (b"", ""),
+        (b"\n \n", ""),
+        (b"one\ntwo\n\n", "two"),
+        (b"cut off", "cut off"),
+        (b"x" * 100_000 + "\nlast, schön\n".encode(), "last, schön"),
+        (b"x" * 100_000, "x" * 4096),
+    ],
+    ids=["empty", "blank", "blank at the end", "without an end", "long log", "long line"],
+)
+def test_the_last_line_of_a_log_is_the_last_that_is_not_blank(backend, publish, log, line) -> None:
+    publish("a", log=log)
+
+    assert results.last_line(ended(), backend) == line

@@ -14,11 +14,12 @@ from contracts.fakes import FakeCompute, a_backend
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, put
 from contracts.objects import a_document, append
 
-from sparkles import lifecycle, recover, watch
+from sparkles import lifecycle, recover, screen, watch
 from sparkles.errors import BackendError, RequestError
-from sparkles.model import Applying, JobState, Key, NodeState, Sample, TaskState
+from sparkles.model import Applying, JobState, Key, NodeState, Sample, TaskState, Waiting
 from sparkles.ports import Backend, Result
 from sparkles.prepare import find_job
+from sparkles.sight import Sight, Tailed
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -61,7 +62,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(watch, "time", clock)
-    monkeypatch.setattr(watch, "stamped", lambda line: f"[21:29:46] {line}")
+    monkeypatch.setattr(screen, "stamped", lambda line: f"[21:29:46] {line}")
     return clock
 
 
@@ -125,7 +126,7 @@ class World:
 
     def watched(self) -> list[str]:
         lines: list[str] = []
-        watch.Watcher("j", self.backend, lines.append).run()
+        watch.Watcher("j", self.backend, screen.Paper(lines.append)).run()
         return lines
 
 
@@ -325,6 +326,77 @@ def test_a_sample_that_stays_the_same_is_one_line(backend, world, clock) -> None
     assert [line.split(", ")[0].split(": ")[1] for line in lines] == ["1", "2"]
 
 
+# A screen that shows how the job stands
+
+
+@dataclass
+class Glass:
+    """A live screen: it takes lines, and looks whenever it may."""
+
+    is_live: bool = True
+    lines: list[str] = field(default_factory=list)
+    sights: list[Sight] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def say_log(self, line: str) -> None:
+        self.lines.append(f"log: {line}")
+
+    def show(self, look: Callable[[], Sight]) -> None:
+        self.sights.append(look())
+
+
+def test_on_a_live_screen_what_passes_is_seen_and_what_stays_is_printed(backend, world, clock) -> None:
+    world.submit(2)
+    world.node()()
+    clock.after(1.0, world.claim(1))
+    clock.after(2.0, world.write(1, b"one\n 5%\r50%"))
+    clock.after(6.0, world.sample(1, 3, 0.343, 0.297, 0.032, 0.072))
+    clock.after(8.0, world.end(1))
+    clock.after(9.0, world.end(2, state=F, log=b"why\n"))
+    glass = Glass()
+
+    watch.Watcher("j", backend, glass).run()
+
+    assert glass.lines == [
+        "log: [starting tail of log j.1]",
+        "log: one",
+        "log:  5%\r50%",
+        "Job finished. 1 tasks completed successfully, 1 tasks failed",
+    ]
+    assert glass.sights[0] == Sight(job="j", counts={P: 2}, nodes={"staging": 1})
+    assert [sight.tailed for sight in glass.sights if sight.tailed][-1] == Tailed(
+        id="j.1", sample=Sample(3, 343_000_000, 297_000_000, 32_000_000, 72_000_000), unfinished=" 5%\r50%"
+    )
+    assert [failure.last_line for failure in glass.sights[-1].failures] == ["why"]
+    assert glass.sights[-1].elapsed == pytest.approx(9, abs=1)
+
+
+def test_a_screen_that_is_not_live_any_more_is_told_how_the_job_stands(backend, world, clock) -> None:
+    world.submit(2)
+    world.node()()
+    glass = Glass()
+    clock.after(3.0, lambda: setattr(glass, "is_live", False))
+    clock.after(5.0, world.end(1, 2))
+
+    watch.Watcher("j", backend, glass).run()
+
+    assert glass.lines[0] == "tasks: pending (2), worker nodes: staging (1)"
+
+
+def test_a_screen_sees_what_a_job_waits_for(backend, clock) -> None:
+    waiting = Waiting(needs=("first",))
+    put(backend.state, a_job("first"), a_task(job="first"), a_job(state=JobState.WAITING, waiting=waiting))
+    clock.after(3.0, lambda: recover.stop(find_job(backend, "j"), backend))
+    glass = Glass()
+
+    watch.Watcher("j", backend, glass).run()
+
+    assert glass.sights[0].needs == ("first",)
+    assert glass.lines == ["Job j was killed while it waited."]
+
+
 # Healing
 
 
@@ -426,7 +498,7 @@ def test_a_stamp_is_the_time_of_day(monkeypatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
 
-    line = watch.stamped("hello")
+    line = screen.stamped("hello")
 
     assert line[0] + line[3] + line[6] + line[9:] == "[::] hello"
 

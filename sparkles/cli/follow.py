@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import click
 
 from sparkles import names, spec, watch
+from sparkles.cli import live
 from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.submission import exit_code, follow, require_owner
@@ -42,7 +43,7 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
     if nodes:
         require_owner(found, yes=yes)
         hint(scaled(found, nodes, backend))
-    sys.exit(follow(name, backend, watch.Watcher(name, backend, click.echo)))
+    sys.exit(follow(name, backend, watch.Watcher(name, backend, live.screen())))
 
 
 @click.command("wait")

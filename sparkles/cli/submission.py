@@ -6,26 +6,27 @@ import getpass
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import NoReturn
 
 import click
 
 from sparkles import apply, lifecycle, needs, plan_text, recover, watch
 from sparkles.apply import Submitter
-from sparkles.cli import INTERRUPTED
+from sparkles.cli import INTERRUPTED, live
 from sparkles.cli.context import hint
 from sparkles.cli.output import print_document, print_rows
+from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
+from sparkles.screen import Paper, Screen
 from sparkles.settle import agree, settle
+from sparkles.sight import cause
 
 #: Tasks that are named which an apply left as they were.
 _SPARED = 3
-
-#: Bytes from which on an upload can take more than a moment.
-_LONG_UPLOAD = 50_000_000
 
 
 def submitter() -> Submitter:
@@ -111,14 +112,13 @@ def hint_at_wait(job: Job, backend: Backend) -> None:
 
 def follow_all(jobs: Sequence[str], backend: Backend, *, quiet: bool) -> NoReturn:
     """Watch jobs to their ends and exit; if `quiet`, what is on stdout stays the only thing there."""
-    say = hint if quiet else click.echo
-    sys.exit(max([_followed(job, backend, say) for job in jobs], default=0))
+    sys.exit(max([_followed(job, backend, Paper(hint) if quiet else live.screen()) for job in jobs], default=0))
 
 
-def _followed(job: str, backend: Backend, say: watch.Say) -> int:
+def _followed(job: str, backend: Backend, screen: Screen) -> int:
     """Return the exit code of a job that is watched beside others, which may go on although it cannot."""
     try:
-        return follow(job, backend, watch.Watcher(job, backend, say))
+        return follow(job, backend, watch.Watcher(job, backend, screen))
     except watch.BlockedError as error:
         hint(f"error: {error}")
         return error.exit_code
@@ -137,22 +137,21 @@ def carry_out(
 
     A watcher prints how the job stands when its tasks are queued.
     """
-
     _fetch_image(prepared, backend)
-    size = prepared.upload["upload_bytes"]
-    bar = click.progressbar(length=size, label="uploading", file=sys.stderr, hidden=not _is_shown(size))
+    upload = Transfer("uploading", files=prepared.upload["missing"], size=prepared.upload["upload_bytes"])
 
     def before_nodes() -> None:
-        bar.render_finish()
+        upload.close()
         if watcher:
             watcher.status(backend.state.counts(prepared.name), backend.state.nodes(prepared.cluster.name))
 
     spared: set[int] = set()
     recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
-    job = apply.execute(
-        prepared, backend, None if as_it_was else submitter(), force=force, may_lose=yes,
-        before_nodes=before_nodes, uploaded=bar.update, spared=spared.add,
-    )  # fmt: skip
+    with upload:
+        job = apply.execute(
+            prepared, backend, None if as_it_was else submitter(), force=force, may_lose=yes,
+            before_nodes=before_nodes, uploaded=upload.add, spared=spared.add,
+        )  # fmt: skip
     for index in sorted(spared)[:_SPARED]:
         hint(f"hint: {job.name}.{index} has begun or ended meanwhile, and is left as it is; 'sparkles diff' shows it")
     settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
@@ -161,29 +160,21 @@ def carry_out(
 
 def _fetch_image(prepared: Prepared, backend: Backend) -> None:
     """Bring in the image now, where people see how far it is, and before anything is changed."""
-    if not prepared.pinned.spec.image or not backend.images or not (prepared.plan.touches_tasks or prepared.plan.waits):
-        return
-    bar = click.progressbar(length=1, label=f"fetching {prepared.pinned.image}", file=sys.stderr)
-
-    def progress(done: int, size: int) -> None:
-        bar.length = max(size, 1)
-        bar.update(done - bar.pos)
-
-    backend.images.fetch(prepared.pinned.spec.image, progress)
-
-
-def _is_shown(size: int) -> bool:
-    return size > _LONG_UPLOAD and sys.stderr.isatty()
+    image = prepared.pinned.spec.image
+    if image and backend.images and (prepared.plan.touches_tasks or prepared.plan.waits):
+        with Transfer(f"fetching image {prepared.pinned.image}") as transfer:
+            backend.images.fetch(image, transfer.at)
 
 
 def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
     """Watch a job to its end; print where its results are. Ctrl-C leaves the job running. Returns the exit code."""
     try:
-        counts = watcher.run()
+        with closing(watcher.screen):
+            counts = watcher.run()
     except KeyboardInterrupt:
         hint(f"\njob {name} goes on; come back to it with 'sparkles watch {name}', stop it with 'sparkles kill {name}'")
         raise SystemExit(INTERRUPTED) from None
-    watcher.say(f"Done waiting for job. You can download results via 'sparkles fetch {name} DEST_DIR'")
+    watcher.screen.say(f"Done waiting for job. You can download results via 'sparkles fetch {name} DEST_DIR'")
     _name_failures(name, backend, counts)
     return exit_code(name, backend, counts)
 
@@ -196,9 +187,7 @@ def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int])
         if number == 3:
             hint(f"… and {failed - number} more: 'sparkles list {name}'")
             break
-        reason = task.reason.value if task.reason else "unknown"
-        code = "" if task.exit is None else f", exit code {task.exit}"
-        hint(f"{task.id} failed ({reason}{code}): see 'sparkles logs {task.id}'")
+        hint(f"{task.id} failed ({cause(task)}): see 'sparkles logs {task.id}'")
 
 
 def exit_code(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:

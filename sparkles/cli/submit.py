@@ -13,6 +13,7 @@ import click
 from sparkles import authoring, names, resolve, watch
 from sparkles import manifest as manifests
 from sparkles.authoring import Flags
+from sparkles.cli import live
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
 from sparkles.cli.submission import carry_out, confirm, follow, require_owner, show_all, warn
@@ -169,7 +170,7 @@ def _submit(
     click.echo(
         f"{upload['missing']} files ({upload['upload_bytes']} bytes) out of {upload['files']} files will be uploaded"
     )
-    watcher = watch.Watcher(manifest.name, backend, click.echo)
+    watcher = watch.Watcher(manifest.name, backend, live.screen())
     if not prepared.plan.is_empty:
         carry_out(prepared, backend, force=force, yes=yes, watcher=watcher)
     if no_wait:

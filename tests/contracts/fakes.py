@@ -30,7 +30,7 @@ from sparkles.prepare import prepare
 #: What each port only reads with: the rest of it writes.
 READS = {
     StateStore: {"read", "is_open", "counts", "columns", "rows", "tasks", "jobs", "nodes", "tick", "close", "pending",
-                 "held"},
+                 "held", "some"},
     ObjectStore: {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log", "unpromoted",
                   "read_environment", "read_output", "output_sha256"},
     Compute: {"lapsed", "last_words"},

@@ -243,6 +243,15 @@ class ObjectStoreContract:
         assert published == promoted == b"some output\n"
         assert objects.read_log("j", 1, "a", start=5) == b"output\n"
 
+    def test_the_end_of_a_log_is_read_at_every_step(self, objects, commit):
+        append(objects.open_log("j", 1, "a"), b"running\n")
+        commit("b", log=b"ended\n")
+
+        assert objects.read_log("j", 1, "a", start=-4) == b"ing\n"
+        assert objects.read_log("j", 1, "b", start=-3, limit=2) == b"ed"
+        assert objects.read_log("j", 1, "b", start=-100) == b"ended\n"
+        assert objects.read_log("j", 1, "c", start=-100) == b""
+
     def test_attempts_have_logs_of_their_own(self, objects, commit):
         commit("a", log=b"first\n")
         append(objects.open_log("j", 1, "b"), b"second\n")

@@ -259,7 +259,7 @@ def _named(job: str, index: int, name: str) -> Iterator[None]:
 
 def _read_from(path: Path, start: int, limit: int) -> bytes:
     with path.open("rb") as file:
-        file.seek(start)
+        file.seek(start if start >= 0 else max(0, os.fstat(file.fileno()).st_size + start))
         return file.read(limit)
 
 

@@ -40,6 +40,17 @@ class TestSqliteState(StateStoreContract):
         assert store.read([Key.cluster("c")])[Key.cluster("c")].epoch == INCREMENTS * len(increments)
         assert sorted(got) == list(range(1, 41))
 
+    @pytest.mark.parametrize("last", [False, True])
+    def test_some_tasks_in_a_state_are_found_without_a_look_at_the_others(self, store, last):
+        statements: list[str] = []
+        store._connection.set_trace_callback(statements.append)
+        store.some("j", TaskState.CLAIMED, limit=3, last=last)
+        store._connection.set_trace_callback(None)
+
+        (plan,) = store._connection.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchall()
+
+        assert "USING INDEX task_state (job=? AND state=?)" in plan[-1]
+
     def test_tasks_are_tried_in_the_order_of_their_submission(self, store):
         put(store, a_task(5))
         put(store, a_task(2))

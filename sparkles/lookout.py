@@ -1,0 +1,61 @@
+"""Lookout: sees how a job stands, for a terminal that shows it. Costs a few reads, however many tasks there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sparkles import results
+from sparkles.model import OPEN, Job, Task, TaskState
+from sparkles.pace import Pace
+from sparkles.ports import Backend
+from sparkles.sight import Failure, Sight, Tailed, cause
+from sparkles.tail import Tail
+
+#: Failed tasks that are shown.
+_FAILURES = 3
+
+
+class Lookout:
+    """Remembers of a job what a look at it does not tell: how quickly its tasks end, and which failed."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._pace = Pace()
+        #: The count of failed tasks that the failures belong to.
+        self._failed = 0
+        self._failures: dict[tuple[str, str | None], Failure] = {}
+
+    def look(
+        self, job: Job, counts: Mapping[TaskState, int], nodes: Mapping[str, int], tail: Tail | None, *, now: float
+    ) -> Sight:
+        """Return what there is to see `now`, the time of day in seconds."""
+        still_open = sum(counts.get(state, 0) for state in OPEN)
+        ended = sum(counts.values()) - still_open
+        self._pace = self._pace.at(now, ended, running=bool(counts.get(TaskState.CLAIMED)))
+        self._see_failures(job.name, counts.get(TaskState.FAILED, 0))
+        return Sight(
+            job=job.name,
+            counts=counts,
+            nodes=nodes,
+            needs=job.waiting.needs if job.waiting else (),
+            elapsed=max(0.0, now - job.submitted),
+            rate=self._pace.rate,
+            eta=self._pace.seconds(still_open),
+            tailed=Tailed(id=tail.task.id, sample=tail.sample, unfinished=tail.unfinished) if tail else None,
+            failures=tuple(self._failures.values()),
+        )
+
+    def _see_failures(self, job: str, failed: int) -> None:
+        """Look which tasks failed, when their number has changed; read only the logs that were not read before."""
+        if failed == self._failed:
+            return
+        self._failed = failed
+        tasks = self._backend.state.some(job, TaskState.FAILED, limit=_FAILURES, last=True)
+        known = self._failures
+        self._failures = {
+            (task.id, task.result_generation): known.get((task.id, task.result_generation)) or self._failure(task)
+            for task in tasks
+        }
+
+    def _failure(self, task: Task) -> Failure:
+        return Failure(id=task.id, cause=cause(task), last_line=results.last_line(task, self._backend))

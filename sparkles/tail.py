@@ -1,0 +1,58 @@
+"""Tail: the output of one attempt, line by line as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sparkles import results
+from sparkles.lifecycle import is_final
+from sparkles.model import Node, Sample, Task
+from sparkles.ports import LOG_PIECE, Backend
+
+#: Bytes that are shown of a line that has not ended.
+_GLIMPSE = 4096
+
+
+class Tail:
+    """Reads what an attempt has written since it was read last."""
+
+    def __init__(self, task: Task, backend: Backend) -> None:
+        self.task = task
+        #: The last sample of its memory that was seen.
+        self.sample: Sample | None = None
+        self._backend = backend
+        self._position = 0
+        self._rest = b""
+
+    def is_over(self) -> bool:
+        """Say whether the attempt has ended."""
+        current = self._backend.state.read([self.task.key]).get(self.task.key)
+        return not isinstance(current, Task) or current.claim != self.task.claim or is_final(current.state)
+
+    def lines(self, *, over: bool) -> Iterator[str]:
+        """Yield the new lines; an unfinished one only when the attempt is `over`."""
+        for piece in results.read_whole_log(self.task, self._backend, start=self._position):
+            self._position += len(piece)
+            *whole, self._rest = (self._rest + piece).split(b"\n")
+            # Only whole lines are decoded, so no character is ever cut.
+            yield from (line.decode("utf-8", "replace") for line in whole)
+            if len(self._rest) > LOG_PIECE:  # no line that a person would read
+                yield self._rest.decode("utf-8", "replace")
+                self._rest = b""
+        if over and self._rest:
+            yield self._rest.decode("utf-8", "replace")
+            self._rest = b""
+
+    @property
+    def unfinished(self) -> str:
+        """The end of what it has written of a line that has not ended."""
+        return self._rest[-_GLIMPSE:].decode("utf-8", "replace")
+
+    def new_sample(self, nodes: Sequence[Node]) -> Sample | None:
+        """Return the latest sample of the attempt's memory if it is another one than the last."""
+        for node in nodes:
+            sample = node.samples.get(self.task.claim or "")
+            if sample and sample != self.sample:
+                self.sample = sample
+                return sample
+        return None

@@ -1,0 +1,197 @@
+"""Commands on a terminal: real jobs in a pseudo-terminal, and what a person sees in the end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator
+
+import pytest
+from conftest import User, _hears_ctrl_c, until
+
+#: Wide enough that no line is wrapped.
+COLUMNS, ROWS = 200, 24
+
+
+class Terminal:
+    """A pseudo-terminal, and a command whose stdout it is; its stderr, too, unless that is sent elsewhere."""
+
+    def __init__(self, user: User, *words: str, stderr: int | None = None, **environment: str) -> None:
+        self._own, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        kept = {"TERM": "xterm", "LC_ALL": "C.UTF-8", **environment}
+        self.process = subprocess.Popen(
+            user.argv(*words), cwd=user.folder, env={**user.environment(), **kept}, stdin=theirs, stdout=theirs,
+            stderr=theirs if stderr is None else stderr, start_new_session=True, preexec_fn=_hears_ctrl_c,
+        )  # fmt: skip
+        os.close(theirs)
+        self.raw = b""
+
+    @property
+    def text(self) -> str:
+        return self.raw.decode("utf-8", "replace").replace("\r\n", "\n")
+
+    def wait_for(self, text: str) -> None:
+        """Read until a text has been written."""
+        while text not in self.text:
+            assert self._read(), f"{text!r} was not written, but:\n{self.text}"
+
+    def end(self) -> int:
+        """Read all that is written; return the exit code."""
+        while self._read():
+            pass
+        return self.process.wait(30)
+
+    def _read(self) -> bytes:
+        ready, _, _ = select.select([self._own], [], [], 30)
+        assert ready, f"nothing was written for long after:\n{self.text}"
+        try:
+            piece = os.read(self._own, 1 << 16)
+        except OSError:  # so it ends on Linux
+            piece = b""
+        self.raw += piece
+        return piece
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._own)
+
+
+@pytest.fixture
+def start(user: User) -> Iterator[object]:
+    terminals: list[Terminal] = []
+
+    def start(*words: str, **options: object) -> Terminal:
+        terminals.append(Terminal(user, *words, **options))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        terminal.close()
+
+
+def seen(text: str) -> list[str]:
+    """Return the lines that a terminal shows in the end which understands all that we write to it, and no more."""
+    lines = [""]
+    for piece in re.split("(\n|\r|\x1b\\[[0-9;?]*[A-Za-z])", text):
+        if piece == "\n":
+            lines.append("")
+        elif up := re.fullmatch("\x1b\\[(\\d+)A", piece):
+            del lines[-int(up[1]) :]
+        elif piece == "\x1b[J":
+            lines[-1] = ""
+        elif piece != "\r" and not re.fullmatch("\x1b\\[([0-9;]*m|\\?7[hl])", piece):
+            lines[-1] += piece
+    return lines[:-1]
+
+
+def untimed(lines: list[str]) -> list[str]:
+    """Return lines without times, and without those that say how things stand."""
+    kept = [line for line in lines if not line.startswith("tasks:") and "] Processes running" not in line]
+    return [re.sub(r"^\[\d\d:\d\d:\d\d\]", "[TIME]", line) for line in kept]
+
+
+HOSTILE = "printf '\\033[2J\\033[?25l\\033]0;title\\007one [bold]\\n 5%%\\r50%%'; "
+
+PERMANENT = [
+    "backend: local (default)",
+    "0 files (0 bytes) out of 1 files will be uploaded",
+    "[TIME] [starting tail of log j.1]",
+    "[TIME] one [bold]",
+]
+
+
+def test_on_a_terminal_the_lines_stay_and_the_area_goes(user, start):
+    go = user.folder / "go"
+    terminal = start("sub", "-n", "j", f"{HOSTILE}{until(go)}; echo; echo last; exit 3")
+
+    terminal.wait_for("  50%")
+    terminal.wait_for("claimed 1")
+    go.touch()
+    code = terminal.end()
+
+    assert code == 1
+    assert untimed(seen(terminal.text)) == [
+        *PERMANENT,
+        "[TIME] 50%",
+        "[TIME] last",
+        "Job finished. 0 tasks completed successfully, 1 tasks failed",
+        "Done waiting for job. You can download results via 'sparkles fetch j DEST_DIR'",
+        "j.1 failed (exit, exit code 3): see 'sparkles logs j.1'",
+    ]
+    for sequence in ("\x1b[2J", "\x1b]0;", "\x07", "\x1b[?25l"):  # the last would hide the cursor
+        assert sequence not in terminal.text
+
+
+def test_ctrl_c_leaves_a_clean_terminal(user, start):
+    terminal = start("sub", "-n", "j", f"{HOSTILE}sleep 600")
+
+    terminal.wait_for("  50%")
+    os.kill(terminal.process.pid, signal.SIGINT)
+    code = terminal.end()
+
+    assert code == 130
+    assert untimed(seen(terminal.text)) == [
+        *PERMANENT,
+        "",
+        "job j goes on; come back to it with 'sparkles watch j', stop it with 'sparkles kill j'",
+    ]
+
+
+def test_a_terminal_without_unicode_or_colours_gets_neither(user, start):
+    go = user.folder / "go"
+    ascii_only = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
+    terminal = start("sub", "-n", "j", f"printf 'sch\\303\\266n\\n'; {until(go)}", **ascii_only)
+
+    terminal.wait_for("] sch?n\n")
+    terminal.wait_for("= claimed 1")
+    go.touch()
+
+    assert terminal.end() == 0
+    assert terminal.raw.isascii()
+    assert not re.search("\x1b\\[[0-9;]*3[0-9]m", terminal.text)
+
+
+def test_a_dumb_terminal_gets_what_a_pipe_gets(user, start):
+    go = user.folder / "go"
+    words = ["sub", "-n", "j", f"echo one; {until(go)}; echo two"]
+    piped = user.start(*words)
+    lines = iter(piped.stdout.readline, b"")
+    printed = [next(line for line in lines if b"starting tail" in line)]
+    go.touch()
+    printed += lines
+    piped.communicate()
+    go.unlink()
+
+    terminal = start(*words, TERM="dumb", stderr=subprocess.DEVNULL)
+    terminal.wait_for("starting tail")
+    go.touch()
+
+    assert terminal.end() == 0
+    assert "\x1b" not in terminal.text
+    *_, banner, one, two, finished, done = untimed(terminal.text.splitlines())
+    assert [banner, one, two, finished, done] == untimed(b"".join(printed).decode().splitlines())
+
+
+def test_where_only_stderr_is_a_terminal_nothing_is_drawn_on_it(user):
+    own, theirs = pty.openpty()
+    process = subprocess.Popen(
+        user.argv("sub", "sleep", "1.5"), cwd=user.folder, env={**user.environment(), "TERM": "xterm"},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, text=True,
+    )  # fmt: skip
+    os.close(theirs)
+    output, _ = process.communicate(timeout=60)
+    written = os.read(own, 1 << 16)
+    os.close(own)
+
+    assert "Job finished. 1 tasks" in output
+    assert "\x1b" not in output
+    assert written == b"backend: local (default)\r\n"
