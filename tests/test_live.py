@@ -211,14 +211,6 @@ def test_a_pipe_is_no_terminal_whatever_stderr_is(terminal, monkeypatch):
     assert isinstance(live.screen(), Paper)
 
 
-def test_a_line_is_said_even_where_not_all_of_it_can_be_encoded(terminal):
-    terminal.encoding = "ascii"
-
-    live.say("sch\u00f6n", terminal)
-
-    assert terminal.taken() == "sch?n\n"
-
-
 # Uploads
 
 

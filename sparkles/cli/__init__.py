@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Any
 
@@ -75,6 +76,9 @@ class Sparkles(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; errors that a user can act on end here, as one message and an exit code."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a ? for what the user's locale cannot show, instead of an end
         try:
             try:
                 return super().invoke(ctx)

@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from sparkles.cli.area import Area, Row, is_ours, is_terminal
-from sparkles.cli.printable import encodable, printable
+from sparkles.cli.printable import printable
 from sparkles.screen import Paper, Screen, stamped
 from sparkles.sight import Sight
 
@@ -23,12 +23,7 @@ _WAITING = 500
 
 def screen() -> Screen:
     """Return a screen for stdout: a live one if that is a terminal that can be one."""
-    return LiveScreen(sys.stdout) if is_terminal(sys.stdout) else Paper(say)
-
-
-def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line to a stream, or to stdout, with a question mark for each character that it cannot encode."""
-    click.echo(encodable(line, (stream or sys.stdout).encoding), file=stream)
+    return LiveScreen(sys.stdout) if is_terminal(sys.stdout) else Paper(click.echo)
 
 
 class LiveScreen:
@@ -50,9 +45,9 @@ class LiveScreen:
     def say(self, line: str) -> None:
         """See Screen."""
         if self._area is None:
-            say(line, self._stream)
+            click.echo(line, file=self._stream)
             return
-        self._lines.append(encodable(line, self._stream.encoding))
+        self._lines.append(line)
         if len(self._lines) >= _WAITING:
             self._draw(self._area)
 

@@ -366,3 +366,15 @@ def test_a_bad_input_leaves_no_home_behind(user: User, words: str) -> None:
 
     assert done.returncode == 2, done.stderr
     assert listing(user.home) == {}
+
+
+def test_what_a_locale_cannot_show_is_a_question_mark(user: User) -> None:
+    user.env |= {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    user.ok("sub", "-n", "j", "--save", "j.yaml", "echo", "sch\u00f6n")
+
+    done = user("apply", "--wait", "j.yaml")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("job j   generation 0 ? 1\n")
+    assert "] sch?n\n" in done.stdout
+    assert user.log("j.1") == "sch\u00f6n\n"

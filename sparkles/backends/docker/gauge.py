@@ -6,6 +6,7 @@ Where the engine's processes cannot be seen, as with Docker Desktop's virtual ma
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,14 @@ class Gauge:
     def end(self) -> int | None:
         """A file descriptor that becomes readable when the first process ends; None if that cannot be had."""
         return self._end
+
+    def has_ended(self) -> bool:
+        """Say whether the first process is known to have ended, and so all of the container."""
+        if self._end is None:
+            return False
+        poll = select.poll()
+        poll.register(self._end, select.POLLIN)
+        return bool(poll.poll(0))
 
     def peak(self) -> int | None:
         """Return the most bytes used so far, cached files included, as the kernel counts them."""

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ _PIECE = 1 << 16
 #: Before each piece of output: its stream, three zeros, its length in four bytes.
 _HEADER = 8
 
+#: Milliseconds, and bytes, for which the beginning of a line is held back.
+_HOLD, _LONGEST = 100, 1 << 16
+
 #: Seconds after which a full disk is tried again.
 _PAUSE = 1.0
 
@@ -31,26 +35,58 @@ class Frames:
         self._header = b""
         #: Bytes still to come of the present frame.
         self._left = 0
+        #: What it is a piece of: 1 stdout, 2 stderr.
+        self._source = 0
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the output that these bytes of the stream hold.
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield the pieces of output that these bytes of the stream hold, each with its source.
 
         >>> frames = Frames()
-        >>> frames.feed(bytes([1, 0, 0, 0, 0, 0, 0, 3]) + b"ab"), frames.feed(b"c")
-        (b'ab', b'c')
+        >>> [*frames.feed(bytes([1, 0, 0, 0, 0, 0, 0, 3]) + b"ab"), *frames.feed(b"c")]
+        [(1, b'ab'), (1, b'c')]
         """
-        output = bytearray()
         while data:
             if self._left:
-                output += data[: self._left]
-                data, self._left = data[self._left :], max(0, self._left - len(data))
+                piece, data = data[: self._left], data[self._left :]
+                self._left -= len(piece)
+                yield self._source, piece
                 continue
             wanted = _HEADER - len(self._header)
             self._header, data = self._header + data[:wanted], data[wanted:]
             if len(self._header) == _HEADER:
-                self._left = int.from_bytes(self._header[4:], "big")
+                self._source, self._left = self._header[0], int.from_bytes(self._header[4:], "big")
                 self._header = b""
-        return bytes(output)
+
+
+class Lines:
+    """Keeps the lines of stdout whole among those of stderr, and the other way round.
+
+    The engine hands out pieces of a fixed size, which end anywhere. The beginning of a line is held back until more of
+    it comes, or `rest` is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[int, bytes] = {}
+
+    def feed(self, source: int, piece: bytes) -> bytes:
+        """Return the lines that have ended."""
+        whole, newline, rest = (self._begun.pop(source, b"") + piece).rpartition(b"\n")
+        if len(rest) > _LONGEST:
+            return whole + newline + rest
+        if rest:
+            self._begun[source] = rest
+        return whole + newline
+
+    def rest(self) -> bytes:
+        """Return, for once, the beginnings that were held back."""
+        rest = b"".join(self._begun.values())
+        self._begun.clear()
+        return rest
+
+    @property
+    def have_rest(self) -> bool:
+        """Whether anything is held back."""
+        return bool(self._begun)
 
 
 class OutputCopy:
@@ -77,20 +113,24 @@ class OutputCopy:
         return self._peak
 
     def _copy(self, gauge: Gauge) -> None:
-        frames = Frames()
+        frames, lines = Frames(), Lines()
         poll = select.poll()
         poll.register(self._stream.fileno(), select.POLLIN)
         if gauge.end is not None:
             poll.register(gauge.end, select.POLLIN)
         with closing(self), self._log.open("ab", buffering=0) as log:
             while True:
-                for descriptor, _ in poll.poll():
-                    if descriptor == gauge.end:  # its control group goes in a moment
-                        self._peak = gauge.peak()
-                        poll.unregister(descriptor)
-                    elif data := self._read():
-                        self._write(log.fileno(), frames.feed(data))
-                    else:
+                ready = [descriptor for descriptor, _ in poll.poll(_HOLD if lines.have_rest else None)]
+                if gauge.end in ready:  # its control group goes in a moment
+                    self._peak = gauge.peak()
+                    poll.unregister(gauge.end)
+                if not ready:
+                    self._write(log.fileno(), lines.rest())
+                elif self._stream.fileno() in ready:
+                    data = self._read()
+                    output = b"".join([lines.feed(*piece) for piece in frames.feed(data)])
+                    self._write(log.fileno(), output if data else lines.rest())
+                    if not data:
                         return
 
     def close(self) -> None:

@@ -15,8 +15,8 @@ import os
 import re
 import signal
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,45 +67,36 @@ class DockerRuntime:
         self._node = node
 
     def start(self, launch: Launch) -> Running:
-        """See Runtime."""
-        record = self._records / launch.claim
-        try:
-            self._await_engine()
-            text = json.dumps({"engine": self._engine.address, "boot": boot_id()})
-            record.write_text(text, encoding="utf-8")
-            return self._start(launch, record)
-        except LaunchError:
-            raise
-        except SparklesError as error:
-            raise LaunchError(str(error), exit=_NOT_EXECUTABLE) from None
-
-    def _await_engine(self) -> None:
+        """See Runtime. An engine that does not answer is waited for."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                with reached():
-                    self._engine.api.ping()
-                    return
-            except EngineError:
-                if time.monotonic() > deadline:
-                    raise
+                return self._start(launch)
+            except LaunchError:
+                raise
+            except SparklesError as error:
+                if not isinstance(error, EngineError) or time.monotonic() > deadline:
+                    raise LaunchError(str(error), exit=_NOT_EXECUTABLE) from None
             time.sleep(_PAUSE)
 
-    def _start(self, launch: Launch, record: Path) -> Running:
+    def _start(self, launch: Launch) -> Running:
         from docker.errors import APIError
 
-        name = container_name(launch.claim)
+        name, record = container_name(launch.claim), self._records / launch.claim
+        record.write_text(json.dumps({"engine": self._engine.address, "boot": boot_id()}), encoding="utf-8")
+        may_run = False
         try:
             with reached(), ExitStack() as stack:
                 self._create(name, launch)
                 output = OutputCopy(self._engine.api, name, launch.log)
                 stack.callback(output.close)
+                may_run = True
                 self._engine.api.start(name)
                 gauge = Gauge(self._engine.api.inspect_container(name)["State"]["Pid"])
                 stack.pop_all()
                 output.begin(gauge)
         except BaseException as error:
-            _insist_on_removal(self._engine, name)
+            _insist_on_removal(self._engine, name, is_dead=lambda: not may_run)
             record.unlink()
             if isinstance(error, APIError):
                 raise LaunchError(f"image {launch.image}: {error.explanation}", exit=_NOT_EXECUTABLE) from None
@@ -176,11 +167,15 @@ class Container:
             return self._ending(self._output.end())
         finally:
             self._is_over = True
-            self._gauge.close()
-            _insist_on_removal(self._engine, self._name)
-            if self._engine.facts.leaves_foreign_files and self._launch.work and self._launch.image:
-                reclaim(self._launch.work, self._launch.image, self._engine.api, owner="0:0")
-            self._record.unlink()
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        """Leave nothing of the container, and all files to the submitter."""
+        with closing(self._gauge):
+            _insist_on_removal(self._engine, self._name, is_dead=self._gauge.has_ended)
+        if self._engine.facts.leaves_foreign_files and self._launch.work and self._launch.image:
+            reclaim(self._launch.work, self._launch.image, self._engine.api, owner="0:0")
+        self._record.unlink()
 
     def _ending(self, peak: int | None) -> Ending:
         from docker.errors import NotFound
@@ -228,9 +223,15 @@ class Container:
         return None if self._is_over else self._gauge.sample()
 
 
-def _insist_on_removal(engine: Engine, name: str) -> None:
-    """Remove a container, however long that takes: as long as it may run, its task cannot be given back."""
+def _insist_on_removal(engine: Engine, name: str, *, is_dead: Callable[[], bool]) -> None:
+    """Remove a container, however long that takes: as long as it may run, its task cannot be given back.
+
+    What is dead for certain is not worth waiting for long.
+    """
+    deadline = time.monotonic() + _PATIENCE
     while not _is_removed(engine, name):
+        if is_dead() and time.monotonic() > deadline:
+            return
         time.sleep(_PAUSE)
 
 

@@ -7,16 +7,44 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkles.backends.docker.output import Frames
+from sparkles.backends.docker.output import Frames, Lines
+
+FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)))
 
 
-@given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50))), st.lists(st.integers(1, 20)))
+@given(FRAMES, st.lists(st.integers(1, 20)))
 def test_the_output_is_the_same_however_the_stream_is_cut(frames, cuts) -> None:
     stream = b"".join(struct.pack(">BxxxL", number, len(output)) + output for number, output in frames)
     places = sorted({place % (len(stream) + 1) for place in cuts})
     pieces = [stream[start:end] for start, end in zip([0, *places], [*places, len(stream)], strict=True)]
     taken = Frames()
 
-    output = b"".join(taken.feed(piece) for piece in pieces)
+    found = [part for piece in pieces for part in taken.feed(piece)]
 
-    assert output == b"".join(output for _, output in frames)
+    for source in (1, 2):
+        assert b"".join(part for number, part in found if number == source) == b"".join(
+            output for number, output in frames if number == source
+        )
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.booleans())))
+def test_lines_of_two_sources_stay_whole(pieces) -> None:
+    lines = Lines()
+
+    output = b"".join(lines.feed(ord(letter), letter.encode() * count + b"\n" * ends) for letter, count, ends in pieces)
+    rest = lines.rest()
+
+    for letter in "ab":
+        of_one = "".join(letter * count + "\n" * ends for source, count, ends in pieces if source == letter)
+        assert [line for line in output.decode().split("\n") if letter in line] == [
+            line for line in of_one.split("\n")[:-1] if line
+        ]
+        assert rest.decode().count(letter) == len(of_one.split("\n")[-1])
+    assert not [line for line in output.splitlines() if b"a" in line and b"b" in line]
+    assert not lines.have_rest
+
+
+def test_a_line_that_does_not_end_is_not_held_back_for_ever() -> None:
+    lines = Lines()
+
+    assert lines.feed(1, b"x" * 70_000) == b"x" * 70_000
