@@ -74,12 +74,13 @@ class Prepared:
 def prepare(
     manifest: Manifest, backend: Backend, *, rerun: Rerun = Rerun.NONE, changing: Collection[str] = ()
 ) -> Prepared:
-    """Decide what an apply of `manifest` would do. Writes nothing.
+    """Decide what an apply of `manifest` would do. Writes nothing; but hashes of files that were read are kept.
 
     `changing` names jobs whose results will be others, because they are applied before this one.
     """
     waits = needs.unmet(manifest.document, backend, changing=changing)
     pinned = pin(manifest, backend, waits=waits)
+    backend.hashes.keep()
     cluster = cluster_of(pinned, backend)
     job, observed = observe(manifest.name, backend, cluster=cluster.name)
     if job is None and backend.objects.results(manifest.name):
@@ -208,4 +209,4 @@ def cluster_of(pinned: Pinned, backend: Backend) -> Cluster:
     spec = pinned.spec
     slots = spec.slots or backend.default_slots
     linger = backend.default_linger if spec.linger is None else spec.linger
-    return Cluster(name=f"{backend.name}-{slots}-{backend.worker}", slots=slots, linger=linger)
+    return Cluster(name=f"{backend.name}-{slots}-{backend.worker()}", slots=slots, linger=linger)

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"docker", "google", "jinja2", "jsonschema"}
 
 PURE = [
-    "authoring", "canonical", "changes", "compile", "errors", "filters", "indices", "lifecycle", "manifest", "model",
-    "names", "placeholders", "plan", "plan_text", "quantities", "references", "shell_line", "spec", "sweep",
+    "authoring", "canonical", "changes", "compile", "digests", "errors", "filters", "indices", "lifecycle", "manifest",
+    "model", "names", "placeholders", "plan", "plan_text", "quantities", "references", "shell_line", "spec", "sweep",
 ]  # fmt: skip
 
 
