@@ -146,6 +146,7 @@ def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> P
 
 def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:
     """Store blobs and manifest."""
+    backend.hashes.keep()
     renewed = time.monotonic()
     for digest in sorted(prepared.missing):
         if source := prepared.pinned.sources.get(digest):
@@ -164,7 +165,7 @@ def _store_content(prepared: Prepared, backend: Backend, applying: Applying, upl
     if prepared.pinned.image:
         status["image"] = prepared.pinned.image
     document = {**prepared.pinned.document, "status": status}
-    backend.objects.write_manifest(prepared.name, applying.generation, manifests.dump(document))
+    backend.objects.write_manifest(prepared.name, applying.generation, manifests.store(document))
 
 
 def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:

@@ -18,6 +18,11 @@ def string(value: str) -> str:
     return encode_basestring_ascii(value)
 
 
+def inside(value: str) -> str:
+    """Return the same without the quotes around it."""
+    return encode_basestring_ascii(value)[1:-1]
+
+
 def sha256(value: Any) -> str:
     """Return the sha256, in hex, of the canonical JSON of a value."""
     return hashlib.sha256(text(value).encode()).hexdigest()

@@ -6,13 +6,13 @@ command, env, uploads (dest, content, mode), image and working directory.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
+from io import BytesIO
 
 from sparkles import canonical, patterns, placeholders, shell_line
+from sparkles.digests import Part, digester
 from sparkles.errors import BackendError, RequestError
 from sparkles.paths import is_inside
 from sparkles.placeholders import Template
@@ -109,55 +109,43 @@ class Definition:
                 other = inputs.setdefault(entry.dest, entry)
                 if other != entry:
                     raise RequestError(f"{upload.where}: two different files would be put at {entry.dest!r}")
-        for folder in {str(folder) for dest in inputs for folder in PurePosixPath(dest).parents}:
+        for folder in _folders(inputs):
             if folder in inputs:
                 raise RequestError(f"spec.uploads: {folder!r} is a file and a folder at once; give one of them a dest")
         return list(inputs.values())
 
     def digest(self, row: Row, index: int) -> bytes:
         """Return the digest of task `index` with the parameters of `row`."""
-        return self._digest({**row, "index": str(index) if self._seq else _INDEX})
+        full = {**row, "index": str(index) if self._seq else _INDEX}
+        return self._digest_of_used([full[name] for name in self._used])
 
     def digests(self, sweep: Sweep) -> bytes:
         """Return the digests of all rows, 32 bytes each, in the order of the sweep."""
-        digests = bytearray()
-        row: dict[str, str] = {"index": _INDEX}
+        digest = digester(self._canonical(), (*sweep.columns, "index"))
+        digests = BytesIO()
         for number, values in enumerate(sweep, start=1):
-            row.update(zip(sweep.columns, values, strict=True))
-            if self._seq:
-                row["index"] = str(number)
-            digests += self._digest(row)
-        return bytes(digests)
-
-    def _digest(self, row: Row) -> bytes:
-        text = "".join([part if isinstance(part, str) else part(row) for part in self._canonical])
-        return hashlib.sha256(text.encode()).digest()
+            digests.write(digest((*values, str(number) if self._seq else _INDEX)))
+        return digests.getvalue()
 
     @cached_property
-    def _canonical(self) -> Sequence[str | Callable[[Row], str]]:
-        """The canonical JSON of a task: literal texts and functions of the row."""
-        return self._parts()
+    def _used(self) -> Sequence[str]:
+        return sorted({*self.names, "index"})
 
-    def _parts(self) -> list[str | Callable[[Row], str]]:
-        parts: list[str | Callable[[Row], str]] = ['{"command":']
-        if self._line:
-            parts.append(_json_of(self._line))
-        else:
-            parts += _joined([_json_of(word) for word in self._words], "[", "]")
-        env = [f"{canonical.text(name)}:" for name in self._env]
-        values = [_json_of(template) for template in self._env.values()]
-        parts.append(',"env":{')
-        for position, (name, value) in enumerate(zip(env, values, strict=True)):
-            parts += [("," if position else "") + name, value]
-        parts.append(f'}},"image":{canonical.text(self._spec.image)}')
+    @cached_property
+    def _digest_of_used(self) -> Callable[[Sequence[str]], bytes]:
+        return digester(self._canonical(), self._used)
+
+    def _canonical(self) -> list[Part]:
+        """Return the canonical JSON of a task in parts."""
+        parts: list[Part] = ['{"command":']
+        parts += [self._line] if self._line else ["[", *_joined([[word] for word in self._words]), "]"]
+        env: list[list[Part]] = [[f"{canonical.text(name)}:", value] for name, value in self._env.items()]
+        parts += [',"env":{', *_joined(env), f'}},"image":{canonical.text(self._spec.image)}']
         if self._seq:
-            parts += [',"index":', lambda row: canonical.string(row["index"])]
-        parts.append(',"uploads":')
-        parts.append(
-            self._json_of_inputs if any(upload.depends_on_row for upload in self._uploads) else self._json_of_inputs({})
-        )
-        parts.append(f',"workingDir":{canonical.text(self._spec.working_dir)}}}')
-        return _merged(parts)
+            parts += [',"index":', Template(("", ""), ("index",))]
+        vary = any(upload.depends_on_row for upload in self._uploads)
+        parts += [',"uploads":', self._json_of_inputs if vary else self._json_of_inputs({})]
+        return [*parts, f',"workingDir":{canonical.text(self._spec.working_dir)}}}']
 
     def _json_of_inputs(self, row: Row) -> str:
         inputs = [(entry.dest, entry.sha256, entry.executable) for entry in self._inputs(row)]
@@ -236,6 +224,17 @@ def default_dest(src: str) -> str:
     return src
 
 
+def _folders(paths: Iterable[str]) -> set[str]:
+    """Return all folders that these relative paths lead through."""
+    folders: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return folders
+
+
 def _normal(dest: str) -> str:
     """Return the one way to write a relative path: no `.`, `..` or double slashes."""
     parts: list[str] = []
@@ -253,32 +252,11 @@ def row_writer(columns: Sequence[str]) -> Callable[[Sequence[str]], str]:
     >>> row_writer(["lambda", "size"])(["0.1", "small"])
     '{"lambda":"0.1","size":"small"}'
     """
-    names = [f"{canonical.string(name)}:" for name in columns]
-    string = canonical.string
-    return lambda values: "{" + ",".join([name + string(v) for name, v in zip(names, values, strict=True)]) + "}"
+    names = [canonical.string(name).replace("%", "%%") for name in columns]
+    form = "{" + ",".join(f"{name}:%s" for name in names) + "}"
+    return lambda values: form % tuple(map(canonical.string, values))
 
 
-def _json_of(template: Template) -> str | Callable[[Row], str]:
-    if not template.names:
-        return canonical.string(template.render({}))
-    return lambda row: canonical.string(template.render(row))
-
-
-def _joined(
-    parts: Sequence[str | Callable[[Row], str]], opening: str, closing: str
-) -> list[str | Callable[[Row], str]]:
-    joined: list[str | Callable[[Row], str]] = [opening]
-    for position, part in enumerate(parts):
-        joined += [",", part] if position else [part]
-    return [*joined, closing]
-
-
-def _merged(parts: Sequence[str | Callable[[Row], str]]) -> list[str | Callable[[Row], str]]:
-    """Join neighbouring literals: what does not depend on the row is written once."""
-    merged: list[str | Callable[[Row], str]] = []
-    for part in parts:
-        if isinstance(part, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += part
-        else:
-            merged.append(part)
-    return merged
+def _joined(items: Sequence[Sequence[Part]]) -> list[Part]:
+    """Return the parts of all items, with a comma between each two."""
+    return [part for number, item in enumerate(items) for part in ([","] if number else []) + [*item]]

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from sparkles.model import (
     OPEN,
@@ -108,7 +109,7 @@ class Attempt:
 
 def claim(task: Task, *, node: str, token: str) -> Task:
     """Give a pending task to a node."""
-    return _move(replace(task, node=node, claim=token), "claim")
+    return _move(task, "claim", node=node, claim=token)
 
 
 def is_mine(task: Task | None, *, claim: str, digest: bytes) -> bool:
@@ -159,13 +160,13 @@ def give_back(task: Task, *, now: float, lost: bool = False) -> Task:
 
 
 def _release(task: Task) -> Task:
-    return _move(replace(task, node=None, claim=None, stop=None), "requeue")
+    return _move(task, "requeue", node=None, claim=None, stop=None)
 
 
 def kill(task: Task, *, now: float) -> Task:
     """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop."""
     if task.state is TaskState.PENDING:
-        return _move(replace(task, reason=Reason.KILLED, exit=None, ended=now, result_generation=None), "kill")
+        return _move(task, "kill", reason=Reason.KILLED, exit=None, ended=now, result_generation=None)
     if task.state is TaskState.CLAIMED:
         return replace(task, stop=Stop.KILLED)
     return task
@@ -176,10 +177,12 @@ def renew(task: Task, *, row: str, digest: bytes, generation: int, cluster: str)
 
     A final task keeps its result until the new one commits. A claimed one is stopped; its holder gives it back.
     """
-    renewed = replace(task, row=row, digest=digest, generation=generation, cluster=cluster, losses=0, failures=0)
+    anew: dict[str, Any] = {
+        "row": row, "digest": digest, "generation": generation, "cluster": cluster, "losses": 0, "failures": 0,
+    }  # fmt: skip
     if task.state is TaskState.CLAIMED:
-        return replace(renewed, stop=Stop.REPLACED)
-    return _move(replace(renewed, attempts=0, claim=None, exit=None, reason=None), "rerun")
+        return replace(task, **anew, stop=Stop.REPLACED)
+    return _move(task, "rerun", **anew, attempts=0, claim=None, exit=None, reason=None)
 
 
 def record(task: Task, *, row: str) -> Task:
@@ -365,11 +368,12 @@ def seconds(task: Task) -> float | None:
     return round(task.ended - task.started, 3)
 
 
-def _move(task: Task, move: str) -> Task:
+def _move(task: Task, move: str, **changes: Any) -> Task:
     try:
-        return replace(task, state=TASK_MOVES[move][task.state])
+        state = TASK_MOVES[move][task.state]
     except KeyError:
         raise MoveError(f"task {task.id}: no move {move!r} from {task.state.value}") from None
+    return replace(task, state=state, **changes)
 
 
 def _move_job(job: Job, move: str) -> Job:

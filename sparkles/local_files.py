@@ -5,6 +5,8 @@ What is wrong with them is collected, so that all of it can be said at once.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,8 @@ class LocalFiles:
         self.warnings: list[str] = []
         self._backend = backend
         self._problems: list[str] = []
+        #: (sha256, name, where) of content that is pinned already, and has not been looked for yet.
+        self._required: list[tuple[str, str, str]] = []
 
     def problem(self, where: str, text: str) -> None:
         """Note that something at `where` is wrong."""
@@ -33,7 +37,8 @@ class LocalFiles:
         self.problem(where, f"no file {name!r} in {self.base}")
 
     def raise_problems(self) -> None:
-        """Raise ProblemsError if anything was noted."""
+        """Raise ProblemsError if anything was noted, or content that is required cannot be had."""
+        self._look_for_required()
         if self._problems:
             raise ProblemsError(dict.fromkeys(self._problems))
 
@@ -46,34 +51,41 @@ class LocalFiles:
         except OSError as error:
             raise RequestError(f"{where}: {name}: {error.strerror}") from None
 
-    def sha256(self, name: str, where: str) -> str | None:
-        """Return the hash of a file that will be uploaded; None after noting why there is none."""
+    def pinned(self, name: str, where: str) -> tuple[str, bool]:
+        """Return the hash of a file that will be uploaded, and whether its owner can run it as a program.
+
+        The hash is one that no file has after noting why there is none.
+        """
         path = self.base / name
         try:
             digest = self._backend.hashes.sha256(path)
+            executable = bool(path.stat().st_mode & stat.S_IXUSR)
         except OSError as error:
             self.problem(where, f"{name}: {error.strerror}")
-            return None
+            return "0" * 64, False
         self.named.add(str(path))
         self.digests.add(digest)
         self.sources[digest] = path
-        return digest
-
-    def is_executable(self, name: str) -> bool:
-        """Say whether a file can be run as a program by its owner."""
-        return bool((self.base / name).stat().st_mode & 0o100)
+        return digest, executable
 
     def require(self, digest: str, name: str, where: str) -> None:
-        """See to it that content which is pinned already can be had: from the store, or from the file."""
+        """See to it that content which is pinned already can be had, when problems are raised."""
         self.named.add(str(self.base / name))
         self.digests.add(digest)
-        if not self._backend.objects.missing([digest]):
+        self._required.append((digest, name, where))
+
+    def _look_for_required(self) -> None:
+        """Look for all required content at once: in the store, and what that lacks in its file."""
+        if not self._required:
             return
-        path = self.base / name
-        if path.is_file() and self._backend.hashes.sha256(path) == digest:
-            self.sources[digest] = path
-        else:
-            self.problem(where, f"the content of {name!r} (sha256 {digest}) is neither stored nor at {path}")
+        missing = self._backend.objects.missing([digest for digest, _, _ in self._required])
+        for digest, name, where in self._required:
+            path = self.base / name
+            if digest in missing and path.is_file() and self._backend.hashes.sha256(path) == digest:
+                self.sources[digest] = path
+            elif digest in missing:
+                self.problem(where, f"the content of {name!r} (sha256 {digest}) is neither stored nor at {path}")
+        self._required.clear()
 
     def blob(self, digest: str) -> bytes:
         """Return content that is pinned already."""
@@ -98,9 +110,11 @@ class LocalFiles:
 
     def _walk(self, name: str, where: str, *, within: tuple[tuple[int, int], ...]) -> Iterator[str]:
         """Yield the files below a folder. Links are followed, but never back into a folder that they are in."""
+        folder = self.base / name
         try:
-            status = (self.base / name).stat()
-            entries = sorted(path.name for path in (self.base / name).iterdir())
+            status = folder.stat()
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
             self.problem(where, f"{name}: {error.strerror}")
             return
@@ -108,13 +122,14 @@ class LocalFiles:
         if this in within:
             return
         for entry in entries:
-            below = f"{name}/{entry}"
-            path = self.base / below
-            if not _is_text(entry):
-                self.problem(where, f"{name}: the name {entry!r} is not text in UTF-8; rename it")
-            elif path.is_dir():
+            below = f"{name}/{entry.name}"
+            # What a link leads to has to be looked up, which an entry does not do for all of them.
+            found = Path(entry.path) if entry.is_symlink() else entry
+            if not _is_text(entry.name):
+                self.problem(where, f"{name}: the name {entry.name!r} is not text in UTF-8; rename it")
+            elif found.is_dir():
                 yield from self._walk(below, where, within=(*within, this))
-            elif path.is_file():
+            elif found.is_file():
                 yield below
             else:  # editors and sockets leave such things lying about
                 self.warnings.append(f"{below!r} is neither a file nor a folder; left out")

@@ -53,7 +53,7 @@ class NeededFiles:
             self._problem(where, f"{src!r} is {len(names)} files; expected one")
         if len(names) != 1:
             return b"", ""
-        return self._backend.objects.read_output(*_file(names[0])), self.sha256(names[0], where)
+        return self._backend.objects.read_output(*_file(names[0])), self.pinned(names[0], where)[0]
 
     def below(self, src: str, where: str) -> Iterator[str]:
         """Yield each file that a src stands for, as a src of its own."""
@@ -73,17 +73,13 @@ class NeededFiles:
             self._problem(where, f"no result of job {refers.job} is {src!r}{near}")
         yield from map(written, chosen)
 
-    def sha256(self, src: str, where: str) -> str:  # noqa: ARG002 - as LocalFiles has it, which may find a problem
-        """Return the hash of a file that `below` yielded."""
+    def pinned(self, src: str, where: str) -> tuple[str, bool]:  # noqa: ARG002 - as LocalFiles has it
+        """Return the hash of a file that `below` yielded, and whether the task left it as a program."""
         file = _file(src)
         digest = self._backend.objects.output_sha256(*file)
         self.found[digest] = file
-        return digest
-
-    def is_executable(self, src: str) -> bool:
-        """Say whether the task left the file as a program."""
-        file = _file(src)
-        return bool(self._of(file.job)[f"{file.job}/{file.index}/{file.name}"].get("executable"))
+        executable = self._of(file.job)[f"{file.job}/{file.index}/{file.name}"].get("executable")
+        return digest, bool(executable)
 
     def _of(self, job: str) -> dict[str, dict[str, Any]]:
         if job not in self._names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 #: Files that sparkles itself writes into a task's result folder.
 LOG_NAME = "stdout.txt"
@@ -24,9 +24,14 @@ class Layout:
         """Return the folder of all results of a job."""
         return self.root / job
 
+    @property
+    def blobs(self) -> Path:
+        """Return the folder of all blobs."""
+        return self.root / ".sparkles" / "cas"
+
     def blob(self, digest: str) -> Path:
         """Return the place of a blob by its sha256 in hex."""
-        return self.root / ".sparkles" / "cas" / digest
+        return self.blobs / digest
 
     def records(self, job: str) -> Path:
         """Return the folder of what sparkles keeps for itself about a job."""
@@ -91,10 +96,9 @@ class Home:
 
 def is_inside(relative: str, *, itself: bool = False) -> bool:
     """Say whether a relative POSIX path stays in the folder that it starts from; it may be that `itself`, or not."""
-    path = PurePosixPath(relative)
     depth = 0
-    for part in path.parts:
-        depth += -1 if part == ".." else 1
+    for part in relative.split("/"):
+        depth += -1 if part == ".." else part not in ("", ".")
         if depth < 0:
             return False
-    return not path.is_absolute() and (depth > 0 or itself)
+    return not relative.startswith("/") and (depth > 0 or itself)

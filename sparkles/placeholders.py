@@ -14,6 +14,7 @@ from sparkles.errors import RequestError, nearest
 
 #: Names hold no braces, so the name of a placeholder ends at the next brace of any kind.
 _BRACES = re.compile(r"\{\{(?P<escaped>[^{}]+)\}\}|\{(?P<name>[^{}]+)\}")
+_IN_BRACES = re.compile(r"\{([^{}]+)\}")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -69,6 +70,8 @@ def quoted(value: str) -> str:
 
 def parse(text: str, known: Collection[str], where: str) -> Template:
     """Find the placeholders of `text`; `known` always includes `index`."""
+    if "{" not in text:
+        return Template((text,))
     literals, fields = [""], list[str]()
     end = 0
     for match in _BRACES.finditer(text):
@@ -107,7 +110,7 @@ def escaped(text: str, known: Collection[str]) -> str:
     def literal(match: re.Match[str]) -> str:
         return f"{{{match[0]}}}" if match[1] in known or _is_identifier(match[1]) else match[0]
 
-    return re.sub(r"\{([^{}]+)\}", literal, text)
+    return _IN_BRACES.sub(literal, text)
 
 
 def _unescaped(name: str, known: Collection[str]) -> str:

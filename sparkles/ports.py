@@ -382,6 +382,10 @@ class Hashes(Protocol):
         """Return the sha256, in hex, of a file's content. Raises OSError if it cannot be read."""
         ...
 
+    def keep(self) -> None:
+        """Remember what has been found out, for processes to come. Not for what must not write anything."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
@@ -395,7 +399,7 @@ class Backend:
     #: Opens it once more, for another thread.
     reopen: Callable[[], Backend]
     #: Names the worker program: nodes serve only jobs that were submitted with the same one.
-    worker: str
+    worker: Callable[[], str]
     #: Runs commands without an image; None where each task needs one.
     host: Runtime | None = None
     #: Runs commands in images; None on a client that never does.

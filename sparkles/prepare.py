@@ -79,7 +79,7 @@ def prepare(
     changing: Collection[str] = (),
     refresh_image: bool = False,
 ) -> Prepared:
-    """Decide what an apply of `manifest` would do. Writes nothing.
+    """Decide what an apply of `manifest` would do. Writes nothing; but hashes of files that were read are kept.
 
     `changing` names jobs whose results will be others, because they are applied before this one. The image stays the
     one that the job has, as long as its name does, unless told to `refresh_image`.
@@ -88,6 +88,7 @@ def prepare(
     has_image = "image" in manifest.document["spec"]
     images = _image_of(manifest.name, backend) if has_image and not refresh_image else NO_IMAGES
     pinned = pin(manifest, backend, waits=waits, images=images)
+    backend.hashes.keep()
     cluster = cluster_of(pinned, backend)
     job, observed = observe(manifest.name, backend, cluster=cluster.name)
     if job is None and backend.objects.results(manifest.name):
@@ -225,4 +226,4 @@ def cluster_of(pinned: Pinned, backend: Backend) -> Cluster:
     spec = pinned.spec
     slots = spec.slots or backend.default_slots
     linger = backend.default_linger if spec.linger is None else spec.linger
-    return Cluster(name=f"{backend.name}-{slots}-{backend.worker}", slots=slots, linger=linger)
+    return Cluster(name=f"{backend.name}-{slots}-{backend.worker()}", slots=slots, linger=linger)

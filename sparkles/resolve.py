@@ -148,7 +148,7 @@ def _sweep(spec: dict[str, Any], inputs: Inputs) -> Sweep | None:
             sweep = sweeps.from_csv(content, name)
         case {"csv": name} as pinned:
             sweep = sweeps.from_csv(files.read(name, "spec.parameters.csv"), name)
-            pinned["sha256"] = files.sha256(name, "spec.parameters.csv")
+            pinned["sha256"], _ = files.pinned(name, "spec.parameters.csv")
         case other:
             raise AssertionError(f"the schema let {other!r} pass")
     pinned["count"] = len(sweep)

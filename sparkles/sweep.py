@@ -109,16 +109,17 @@ def from_matrix(matrix: Mapping[str, Sequence[str]]) -> Sweep:
 
 def from_csv(data: bytes, name: str) -> Sweep:
     """Return the rows of a CSV file (TSV, if `name` says so); `name` is what errors call it."""
+    csv.field_size_limit(_FIELD_LIMIT)
     text = _utf8(data, name)
-    records = partial(_records, text, name)
     try:
-        header, count = _validated(records(), name)
+        header, count = _validated(_records(text, name), name)
     except UnicodeDecodeError:
         raise _undecodable(text, "utf-8", name) from None
+    rows = partial(_rows, text, name, len(header))
     if header[0]:
-        return Sweep(header, count, partial(_values, records, 0))
+        return Sweep(header, count, rows)
     note = f"{name}: the unnamed first column was dropped"
-    return Sweep(header[1:], count, partial(_values, records, 1), notes=(note,))
+    return Sweep(header[1:], count, lambda: (values[1:] for values in rows()), notes=(note,))
 
 
 def _utf8(data: bytes, name: str) -> bytes:
@@ -149,13 +150,18 @@ def _line_of(text_before: str) -> int:
     return len(_LINE_END.findall(text_before)) + 1
 
 
+def _delimiter(name: str) -> str:
+    return "\t" if name.lower().endswith(".tsv") else ","
+
+
+def _lines(text: bytes) -> Iterable[str]:
+    return TextIOWrapper(BytesIO(text), "utf-8", newline="")
+
+
 def _records(text: bytes, name: str) -> Iterator[_Record]:
     """Yield every record that is no blank line, header included, with the number of its first line."""
-    csv.field_size_limit(_FIELD_LIMIT)
-    delimiter = "\t" if name.lower().endswith(".tsv") else ","
     last = [""]
-    lines = TextIOWrapper(BytesIO(text), "utf-8", newline="")
-    reader = csv.reader(_remembered(lines, last), delimiter=delimiter, strict=True)
+    reader = csv.reader(_remembered(_lines(text), last), delimiter=_delimiter(name), strict=True)
     line = 1
     try:
         for values in reader:
@@ -172,8 +178,12 @@ def _remembered(lines: Iterable[str], last: list[str]) -> Iterator[str]:
         yield line
 
 
-def _values(records: Callable[[], Iterator[_Record]], dropped: int) -> Iterator[Row]:
-    return (tuple(values[dropped:]) for _, values in islice(records(), 1, None))
+def _rows(text: bytes, name: str, width: int) -> Iterator[Row]:
+    """Yield the rows of a file that has been read once, and so has no flaw."""
+    if width == 1:  # only the line itself tells a blank one from a value
+        return (tuple(values) for _, values in islice(_records(text, name), 1, None))
+    reader = csv.reader(_lines(text), delimiter=_delimiter(name), strict=True)
+    return islice((tuple(values) for values in reader if len(values) == width), 1, None)
 
 
 def _validated(records: Iterable[_Record], name: str) -> tuple[Row, int]:

@@ -119,10 +119,8 @@ def _pin_one(
 
 
 def _pinned_file(name: str, where: str, files: LocalFiles | NeededFiles) -> dict[str, Any]:
-    digest = files.sha256(name, where)
-    if digest is None:
-        return {"sha256": "0" * 64, "executable": False}  # never seen: a problem has been noted
-    return {"sha256": digest, "executable": files.is_executable(name)}
+    digest, executable = files.pinned(name, where)
+    return {"sha256": digest, "executable": executable}
 
 
 def _sources(src: str, sweep: Sweep) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparkles import canonical
 from sparkles import sweep as sweeps
 from sparkles.compile import DIGEST_SIZE, Definition, Input, row_writer
 from sparkles.errors import BackendError, RequestError
@@ -191,6 +192,39 @@ def test_both_ways_to_digest_agree(values: list[tuple[str, str]], literals: list
 
     assert digests == [definition.digest({"x": x, "y": y}, 9) for x, y in values]
     assert len(set(digests)) == len(set(values))
+
+
+def test_a_digest_is_that_of_the_canonical_json_of_all_that_is_computed() -> None:
+    row = {"x": 'a "b" 100% \\ é🙂\n', "y": "%s"}
+    definition = a_definition(command=["50%", "{x}-{y}"], env={"Y": "{y}{index}"}, uploads=[a_file("f", dest="{y}%")])
+
+    expected = {
+        "command": ["50%", f"{row['x']}-%s"],
+        "env": {"Y": "%s\0index"},
+        "image": None,
+        "uploads": [["%s%", A, False]],
+        "workingDir": ".",
+    }
+
+    assert definition.digest(row, 7) == bytes.fromhex(canonical.sha256(expected))
+
+
+def test_a_digest_of_a_line_is_that_of_its_quoted_values() -> None:
+    expected = {"command": "run 'it'\"'\"'s'", "env": {}, "image": None, "uploads": [], "workingDir": "."}
+
+    assert digest({"x": "it's"}, command="run {x}") == bytes.fromhex(canonical.sha256(expected))
+
+
+def test_a_row_may_have_other_parameters_than_those_that_are_used() -> None:
+    definition = a_definition(columns=("x", "y"))
+
+    assert definition.digest({"x": "1"}, 1) == definition.digest({"z": "3", "x": "1", "y": "2"}, 1)
+
+
+def test_names_are_written_as_they_are() -> None:
+    write = row_writer(["a%", 'b"', "%s"])
+
+    assert json.loads(write(["1%", '"', "%d"])) == {"a%": "1%", 'b"': '"', "%s": "%d"}
 
 
 def split(digests: bytes) -> list[bytes]:

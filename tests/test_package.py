@@ -20,10 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"docker", "google", "jinja2", "jsonschema", "rich"}
 
 PURE = [
-    "authoring", "canonical", "changes", "compile", "errors", "filters", "image_name", "indices", "lifecycle",
-    "manifest", "model", "names", "pace", "placeholders", "plan", "plan_text", "quantities", "references", "shell_line",
-    "sight", "spec",
-    "sweep",
+    "authoring", "canonical", "changes", "compile", "digests", "errors", "filters", "image_name", "indices",
+    "lifecycle", "manifest", "model", "names", "pace", "placeholders", "plan", "plan_text", "quantities", "references",
+    "shell_line", "sight", "spec", "sweep",
 ]  # fmt: skip
 
 

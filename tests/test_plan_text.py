@@ -39,6 +39,12 @@ def test_a_plan_is_shown_line_by_line() -> None:
     ]
 
 
+def test_tasks_are_named_by_index_however_their_rows_stand() -> None:
+    action = Action(verb=Verb.CHANGE, indices=[40, 12, 13, 41], cause="env.A")
+
+    assert lines(a_plan(action))[1].endswith("12\u201313, 40\u201341: env.A")
+
+
 def test_causes_of_one_kind_of_change_share_its_line_and_more_than_a_few_are_counted() -> None:
     causes = [Action(verb=Verb.CHANGE, indices=[n], cause=f"parameters.x {n} → 0") for n in range(1, 8)]
     stopped = Action(verb=Verb.CHANGE, indices=[8, 9], cause="env.A", loss=Loss.RUN)

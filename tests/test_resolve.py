@@ -456,3 +456,14 @@ def test_a_sweep_whose_tasks_are_all_the_same_is_warned_of(pin) -> None:
 
     assert list(same.warnings) == ["all 2 tasks are the same: none uses a parameter; write {x} where its value belongs"]
     assert list(different.warnings) == []
+
+
+def test_the_store_is_asked_once_about_all_content_that_is_pinned(pin, backend, base, monkeypatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(backend.objects, "missing", lambda digests: asked.append(list(digests)) or set())
+    entries = [{"src": f"f{n}", "dest": f"f{n}", "sha256": str(n) * 64, "executable": False} for n in range(3)]
+    folder = {"src": "d/{index}", "files": [{"src": "d/1", "sha256": "a" * 64, "executable": False}]}
+
+    pin(uploads=[*entries, folder])
+
+    assert asked == [["0" * 64, "1" * 64, "2" * 64, "a" * 64]]

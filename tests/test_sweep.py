@@ -100,6 +100,7 @@ def test_the_csv_of_the_manual_is_read_however_it_was_saved(data: bytes) -> None
         pytest.param(b"a,b\n,\n", [("", "")], id="empty values"),
         pytest.param("a,b\né,日本🙂\n".encode(), [("é", "日本🙂")], id="not ASCII"),
         pytest.param(b'a\n1\n""\n\n"  "\n  \n2\n', [("1",), ("",), ("  ",), ("2",)], id="one column"),
+        pytest.param(b' \na,b\n  \n1,2\n\n\t\n"",3\n', [("1", "2"), ("", "3")], id="blank lines before and between"),
         pytest.param(b"a:b,my size,c.d-e\n1,2,3\n", [("1", "2", "3")], id="odd names"),
         pytest.param(b"a\n" + b"x" * 200_000, [("x" * 200_000,)], id="a long value"),
         pytest.param("a,b\nx\u2028y,\x85\n".encode(), [("x\u2028y", "\x85")], id="odd line ends are no line ends"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -15,9 +13,6 @@ import click
 from sparkles.quantities import human_bytes
 
 FORMS = ("table", "json", "yaml", "csv")
-
-#: What JSON lets stand as it is and YAML does not, or takes for white space.
-_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,12 +25,11 @@ def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def print_document(document: Mapping[str, Any], form: str) -> None:
     """Print one document as YAML or JSON; the JSON, too, can be read as YAML."""
-    if form == "json":
-        text = json.dumps(document, indent=2, ensure_ascii=False)
-        click.echo(_NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
-        return
     from sparkles import manifest as manifests  # a table, which is printed more often, does not need it
 
+    if form == "json":
+        click.echo(manifests.to_json(document, indent=2))
+        return
     click.echo(manifests.dump(dict(document)), nl=False)
 
 
@@ -44,6 +38,8 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], form: 
     if form == "table":
         _print_table(rows, columns)
     elif form == "csv":
+        import csv  # what is printed most often is a table
+
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_plain(row[column]) for column in columns] for row in rows)

@@ -4,7 +4,7 @@ from sparkles.manifest.defaults import with_defaults
 from sparkles.manifest.documents import Manifest, check, read, read_config
 from sparkles.manifest.emit import dump
 from sparkles.manifest.explain import describe, explain, update_policy
-from sparkles.manifest.stored import load
+from sparkles.manifest.stored import load, store, to_json
 
 __all__ = [
     "Manifest",
@@ -15,6 +15,8 @@ __all__ = [
     "load",
     "read",
     "read_config",
+    "store",
+    "to_json",
     "update_policy",
     "with_defaults",
 ]

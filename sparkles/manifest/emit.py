@@ -1,7 +1,7 @@
 """Emit: a document in, YAML text out that reads back to exactly that document.
 
-Other YAML readers see the same in it. No library writes it: the stores keep this text, and it must not change
-with a version.
+Other YAML readers see the same in it. No library writes it: people keep this text and compare it, and it must not
+change with a version.
 """
 
 from __future__ import annotations

@@ -122,6 +122,9 @@ class Draft:
         return labels if len(labels.observed) == LABEL_SIZE * len(self._observed.tasks) else NO_LABELS
 
     def _decide_rows(self) -> None:
+        if not len(self._observed.tasks):
+            self.verbs = bytearray([BYTES[Verb.ADD]]) * len(self.assigned)
+            return
         place = matching.places(self._observed.tasks.indices)
         for row, index in enumerate(self.assigned):
             position = place(index)
@@ -169,6 +172,8 @@ class Draft:
 
     def actions(self, differences: Sequence[Change]) -> Sequence[Action]:
         """Return as few actions as there are different (verb, cause, loss), those that keep first."""
+        if not len(self._observed.tasks):
+            return [Action(verb=Verb.ADD, indices=self.assigned, cause="")]
         self._decide_changed(differences)
         self._decide_gone()
         order = list(Verb)
@@ -184,6 +189,8 @@ class Draft:
 
     def _causes(self, rows: Sequence[int], differences: Sequence[Change]) -> Iterator[tuple[int, str]]:
         """Yield the index of each of these rows, and why it is not what it was."""
+        if not rows:
+            return
         indices = [self.assigned[row] for row in rows]
         if len(indices) > DETAILED:
             yield from zip(indices, repeat(common(differences)), strict=False)

@@ -50,12 +50,16 @@ def assign(
     last_index: int,
     labels: Labels = NO_LABELS,
     alike: Alike = lambda *_: (),
-) -> array[int]:
+) -> Sequence[int]:
     """Return the index of each row: that of the task it is, or one that was never used.
 
     `digests` are those of the rows, 32 bytes each; `order` the observed indices as the rows stood last time. `alike`
     is asked about what no digest decides.
     """
+    if not len(tasks):
+        return range(last_index + 1, last_index + 1 + len(digests) // DIGEST_SIZE)
+    if digests == tasks.digests and order == tasks.indices and not labels.desired:
+        return tasks.indices
     known = _as_they_stood(tasks, order)
     matched = array("q", [NOWHERE]) * (len(digests) // DIGEST_SIZE)
     if labels.desired:

@@ -79,6 +79,9 @@ class PlainHashes:
     def sha256(self, path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
+    def keep(self) -> None:
+        pass
+
 
 class ScriptedRunning:
     """A command that is a Python function; it may wait for `stopped`, which any signal sets."""
@@ -176,7 +179,7 @@ def a_backend(root: Path, **parts: Any) -> Backend:
     def reopen() -> Backend:
         return a_backend(root, **{**parts, "state": SqliteState(home.state)})
 
-    return Backend(name="local", worker="w", reopen=reopen, **{**known, **parts})
+    return Backend(name="local", worker=lambda: "w", reopen=reopen, **{**known, **parts})
 
 
 def a_manifest(base: Path, command: Any = ("true",), *, name: str = "j", **spec: Any) -> Manifest:

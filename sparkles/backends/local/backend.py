@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from sparkles.backends.docker.engine import Engine
@@ -34,7 +35,7 @@ def local_backend(
     slots: int | None = None,
     host: Runtime | None = None,
     containers: Runtime | None = None,
-    worker: str | None = None,
+    worker: Callable[[], str] | None = None,
 ) -> Backend:
     """Return the backend of this machine. Nothing is made before the first write; without `write` nothing at all.
 
@@ -42,7 +43,7 @@ def local_backend(
     """
     if write:
         require_folder(home.root)
-    worker = worker or _program_digest()
+    worker = worker or cache(_program_digest)
     hashes = HashCache(home.hashes, write=write)
     return Backend(
         name="local",
@@ -63,6 +64,8 @@ def local_backend(
 
 def _program_digest() -> str:
     """Return a name for this very installation: another one has nodes of its own."""
+    import hashlib  # a twentieth of what `status` takes, which needs no hash
+
     package = Path(__file__).resolve().parents[2]
     facts = sorted(
         (str(path.relative_to(package)), status.st_size, status.st_mtime_ns)

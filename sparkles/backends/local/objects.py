@@ -7,7 +7,6 @@ between the two, whoever reads the result next completes the rename: the task's 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -18,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from sparkles.backends.local.filesystem import make_folder
+from sparkles.backends.local.hashes import PIECE, sha256_of
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
 from sparkles.ports import LOG_PIECE, Hashes, Output, Result
-
-_CHUNK = 1 << 20
 
 
 class DirectoryObjects:
@@ -40,16 +38,19 @@ class DirectoryObjects:
 
     def missing(self, digests: Sequence[str]) -> set[str]:
         """See ObjectStore. Asking the disk is as quick as a cache of the answers would be, and never stale."""
-        return {digest for digest in digests if not self._layout.blob(digest).exists()}
+        blobs = self._layout.blobs
+        return {digest for digest in digests if not (blobs / digest).exists()}
 
     def put_blob(self, source: Path, digest: str) -> None:
         """See ObjectStore."""
+        import hashlib  # those who only look at jobs do not need it
+
         target = self._layout.blob(digest)
         if target.exists():
             return
         with _replacing(target) as partial, source.open("rb") as reader, partial.open("wb") as writer:
             found = hashlib.sha256()
-            while chunk := reader.read(_CHUNK):
+            while chunk := reader.read(PIECE):
                 found.update(chunk)
                 writer.write(chunk)
             if found.hexdigest() != digest:
@@ -170,7 +171,7 @@ class DirectoryObjects:
         """See ObjectStore."""
         path = self._layout.result(job, index) / name
         with _named(job, index, name):
-            return self._hashes.sha256(path) if self._hashes else hashlib.sha256(path.read_bytes()).hexdigest()
+            return self._hashes.sha256(path) if self._hashes else sha256_of(path)
 
     def keep_output(self, job: str, index: int, name: str, digest: str) -> None:
         """See ObjectStore."""
@@ -204,6 +205,8 @@ class DirectoryObjects:
 
     def write_environment(self, environment: Mapping[str, str]) -> str:
         """See ObjectStore."""
+        import hashlib
+
         content = json.dumps(environment, sort_keys=True).encode()
         name = hashlib.sha256(content).hexdigest()
         path = self._home.environment(name)

@@ -25,10 +25,13 @@ from sparkles.model import (
 )
 
 #: Raised by one with each change of `SCHEMA`; an older file is migrated, a newer one refused.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: What makes a file of each version one of the next.
-MIGRATIONS = {1: ["ALTER TABLE job ADD COLUMN scaled INTEGER", "ALTER TABLE job ADD COLUMN waiting TEXT"]}
+MIGRATIONS = {
+    1: ["ALTER TABLE job ADD COLUMN scaled INTEGER", "ALTER TABLE job ADD COLUMN waiting TEXT"],
+    2: ["DROP INDEX task_state", 'CREATE INDEX task_state ON task(job, state, "index")'],
+}
 
 SCHEMA = """
 CREATE TABLE job (
@@ -43,7 +46,8 @@ CREATE TABLE task (
   started REAL, ended REAL, peak_memory INTEGER, result_generation TEXT, version INTEGER NOT NULL);
 -- Claims follow the rowid, that is, the order of submission.
 CREATE UNIQUE INDEX task_key ON task(job, "index");
-CREATE INDEX task_state ON task(job, state);
+-- Without the index, the few tasks that run would be looked for among a million.
+CREATE INDEX task_state ON task(job, state, "index");
 CREATE INDEX task_pending ON task(cluster) WHERE state = 'pending';
 CREATE INDEX task_held ON task(node) WHERE state = 'claimed';
 CREATE TABLE node (
@@ -54,6 +58,9 @@ CREATE TABLE cluster (
   name TEXT PRIMARY KEY, slots INTEGER NOT NULL, linger REAL NOT NULL, epoch INTEGER NOT NULL,
   version INTEGER NOT NULL);
 """
+
+#: Looking a state up is quicker than making one of its value.
+TASK_STATES = {state.value: state for state in TaskState}
 
 _TYPES: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "cluster": Cluster}
 
@@ -97,7 +104,7 @@ def task_from(row: Sequence[Any]) -> Task:
     """Read a task back."""
     return Task(
         job=row[0], index=row[1], row=row[2], digest=row[3], generation=row[4], cluster=row[5],
-        state=TaskState(row[6]), node=row[7], claim=row[8], stop=Stop(row[9]) if row[9] else None,
+        state=TASK_STATES[row[6]], node=row[7], claim=row[8], stop=Stop(row[9]) if row[9] else None,
         attempts=row[10], failures=row[11], losses=row[12], exit=row[13],
         reason=Reason(row[14]) if row[14] else None, started=row[15], ended=row[16], peak_memory=row[17],
         result_generation=row[18], version=row[19],

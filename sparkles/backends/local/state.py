@@ -7,9 +7,10 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
-from sparkles.backends.local import records
+from sparkles.backends.local import records, statements
 from sparkles.backends.local.filesystem import make_folder, make_once, require_local_disk
 from sparkles.errors import BackendError
 from sparkles.model import (
@@ -120,42 +121,21 @@ class SqliteState:
 
     def _write(self, before: Records, writes: Writes) -> dict[Key, Record]:
         written: dict[Key, Record] = {}
-        inserts: dict[str, list[tuple[object, ...]]] = {}
-        updates: dict[str, list[tuple[object, ...]]] = {}
         for record in writes.put:
-            old = before.get(record.key)
-            version = old.version + 1 if old else 1
-            row = (*records.encode(record)[:-1], version)
-            if old:
-                updates.setdefault(record.key.kind, []).append((*row, *records.where(record.key)[1]))
-            else:
-                inserts.setdefault(record.key.kind, []).append(row)
-            written[record.key] = replace(record, version=version)
-        many = self._connection.executemany
-        for kind, rows in updates.items():
-            assignments = ", ".join(f'"{column}" = ?' for column in records.COLUMNS[kind])
-            condition, _ = records.where(Key(kind, ""))
-            many(f"UPDATE {kind} SET {assignments} WHERE {condition}", rows)  # noqa: S608 - names of ours
-        for kind, rows in inserts.items():
-            many(_INSERT[kind], rows)
+            old = before.get(key := record.key)
+            written[key] = replace(record, version=old.version + 1 if old else 1)
+        for statement, rows in statements.of_records(before, written).items():
+            self._connection.executemany(statement, rows)
         for key in writes.remove:
             condition, values = records.where(key)
             self._connection.execute(f"DELETE FROM {key.kind} WHERE {condition}", values)  # noqa: S608
-        if writes.add:
-            many(self._addition(writes.add.template), writes.add.rows)
+        for statement, several in statements.of_new_tasks(writes.add, self._quoted) if writes.add else ():
+            self._connection.execute(statement, several)
         return written
 
-    def _addition(self, template: Task) -> str:
-        """Return the statement that adds a task made from `template`, given (index, row, digest).
-
-        What all the tasks share is written into it, quoted by SQLite: binding it for each of them takes longer.
-        """
-        values = [
-            self._connection.execute("SELECT quote(?)", (value,)).fetchone()[0]
-            for value in (*records.encode(template)[:-1], 1)
-        ]
-        values[1:4] = "???"
-        return f"INSERT INTO task ({records.QUOTED['task']}) VALUES ({','.join(values)})"  # noqa: S608 - quoted
+    def _quoted(self, value: object) -> str:
+        quoted: str = self._connection.execute("SELECT quote(?)", (value,)).fetchone()[0]
+        return quoted
 
     def pending(self, cluster: str, *, limit: int) -> Sequence[Task]:
         """See StateStore. First submitted, first tried."""
@@ -185,15 +165,14 @@ class SqliteState:
     def columns(self, job: str) -> TaskColumns:
         """See StateStore."""
         indices = array("q")
-        digests = bytearray()
+        digests = BytesIO()
         states: list[TaskState] = []
-        known = {state.value: state for state in TaskState}
         query = 'SELECT "index", digest, state FROM task WHERE job = ? ORDER BY "index"'
         for index, digest, state in self._connection.execute(query, (job,)):
             indices.append(index)
-            digests += digest
-            states.append(known[state])
-        return TaskColumns(indices=indices, digests=bytes(digests), states=states)
+            digests.write(digest)
+            states.append(records.TASK_STATES[state])
+        return TaskColumns(indices=indices, digests=digests.getvalue(), states=states)
 
     def rows(self, job: str) -> Iterator[str]:
         """See StateStore."""
@@ -212,8 +191,8 @@ class SqliteState:
         return map(records.task_from, rows)
 
     def some(self, job: str, state: TaskState, *, limit: int, last: bool = False) -> Sequence[Task]:
-        """See StateStore. By rowid, in which the index on the states is ordered: no other row is looked at."""
-        order = "rowid DESC" if last else "rowid"
+        """See StateStore. The index on the states is in this order, so no other row is looked at."""
+        order = '"index" DESC' if last else '"index"'
         return self._tasks(f"job = ? AND state = ? ORDER BY {order} LIMIT ?", (job, state.value, limit))
 
     def jobs(self) -> Sequence[Job]:
@@ -268,12 +247,6 @@ def _create(path: Path) -> None:
 
 def _fill(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    statements = [*records.SCHEMA.split(";\n"), f"PRAGMA user_version = {records.SCHEMA_VERSION}"]
-    for statement in ["BEGIN", *statements, "COMMIT"]:
+    making = [*records.SCHEMA.split(";\n"), f"PRAGMA user_version = {records.SCHEMA_VERSION}"]
+    for statement in ["BEGIN", *making, "COMMIT"]:
         connection.execute(statement)
-
-
-_INSERT = {
-    kind: f"INSERT INTO {kind} ({records.QUOTED[kind]}) VALUES ({','.join('?' * len(columns))})"  # noqa: S608
-    for kind, columns in records.COLUMNS.items()
-}

@@ -32,8 +32,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HashCache:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were read."""
     found: list[Path] = []
-    original = hashes._sha256
-    monkeypatch.setattr(hashes, "_sha256", lambda path: found.append(path) or original(path))
+    original = hashes.sha256_of
+    monkeypatch.setattr(hashes, "sha256_of", lambda path: found.append(path) or original(path))
     return found
 
 
@@ -69,11 +69,48 @@ def test_a_file_that_took_the_place_of_another_is_read(cache, file, reads) -> No
 
 def test_hashes_outlive_the_process(cache, file, reads, tmp_path) -> None:
     cache.sha256(file)
+    cache.keep()
 
     again = HashCache(tmp_path / "hashes.db", write=True).sha256(file)
 
     assert again == sha256(b"content")
     assert len(reads) == 1
+
+
+def test_hashes_that_were_kept_are_kept_once_more(cache, file, reads, tmp_path) -> None:
+    other = file.with_name("other")
+    other.write_bytes(b"other")
+    for path in (file, other):
+        cache.sha256(path)
+        cache.keep()
+
+    again = HashCache(tmp_path / "hashes.db", write=True)
+
+    assert [again.sha256(path) for path in (file, other)] == [sha256(b"content"), sha256(b"other")]
+    assert reads == [file, other]
+
+
+def test_a_folder_for_hashes_is_not_made_for_them(file, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(hashes, "_SETTLED", -1.0)
+    folder = tmp_path / "home"
+    cache = HashCache(folder / "hashes.db", write=True)
+    cache.sha256(file)
+
+    cache.keep()
+
+    assert not folder.exists()
+    folder.mkdir()
+    cache.keep()
+    assert (folder / "hashes.db").exists(), "what was found out before is not lost"
+
+
+def test_hashes_that_cannot_be_kept_are_no_problem(cache, file, tmp_path) -> None:
+    cache.sha256(file)
+    (tmp_path / "hashes.db").write_bytes(b"no database at all, and long enough to be seen to be none" * 9)
+
+    cache.keep()
+
+    assert cache.sha256(file) == sha256(b"content")
 
 
 def test_a_file_that_changed_just_now_is_not_remembered(tmp_path, reads) -> None:
@@ -86,10 +123,12 @@ def test_a_file_that_changed_just_now_is_not_remembered(tmp_path, reads) -> None
     assert cache.sha256(path) == sha256(b"two")
 
 
-def test_without_leave_to_write_no_file_is_made(file, tmp_path) -> None:
+def test_without_leave_to_write_no_file_is_made(file, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(hashes, "_SETTLED", -1.0)
     cache = HashCache(tmp_path / "hashes.db", write=False)
 
     assert cache.sha256(file) == sha256(b"content")
+    cache.keep()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -188,10 +188,58 @@ def test_state_on_a_network_file_system_is_a_wrong_request_that_names_the_way_ou
     assert list(tmp_path.iterdir()) == []
 
 
+SECOND_SCHEMA = records.SCHEMA.replace('task(job, state, "index")', "task(job, state)")
+
+
+def test_a_file_of_the_second_version_gets_the_index_of_this_one(tmp_path):
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(SECOND_SCHEMA)
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+
+    with closing(SqliteState(path)) as state:
+        put(state, a_task(1), a_task(2))
+        found = [task.index for task in state.tasks("j", states=[TaskState.PENDING])]
+
+    assert found == [1, 2]
+    assert indices_of(path) == indices_of(a_new_file(tmp_path))
+
+
+def a_new_file(folder):
+    path = folder / "new.db"
+    SqliteState(path).close()
+    return path
+
+
+def indices_of(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return set(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'"))
+
+
+def test_the_few_tasks_that_run_are_found_without_looking_at_all(tmp_path):
+    with closing(SqliteState(tmp_path / "state.db")) as state:
+        state.change([], lambda _: Writes(add=NewTasks(a_task(1), [(n, "{}", b"d" * 32) for n in range(1, 2001)])))
+        put_claimed(state, 1999)
+        steps = []
+        state._connection.set_progress_handler(lambda: steps.append(1), 10)
+
+        found = [task.index for task in state.tasks("j", states=[TaskState.CLAIMED])]
+
+    assert found == [1999]
+    assert len(steps) < 20
+
+
+def put_claimed(state, index):
+    key = a_task(index).key
+    state.change([key], lambda records: Writes(put=[replace(records[key], state=TaskState.CLAIMED, node="n")]))
+
+
 def test_a_file_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(tmp_path):
     path = tmp_path / "state.db"
     connection = sqlite3.connect(path)
-    connection.executescript(records.SCHEMA.replace("scaled INTEGER, waiting TEXT, ", ""))
+    connection.executescript(SECOND_SCHEMA.replace("scaled INTEGER, waiting TEXT, ", ""))
     connection.execute(
         "INSERT INTO job VALUES ('old', 'active', 1, 'c', 'me', 1.0, NULL, 3, 2, NULL, NULL, 1)",
     )
