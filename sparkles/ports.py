@@ -114,6 +114,8 @@ class Result:
     outputs: Sequence[Output]
     #: The content of result.json.
     document: Mapping[str, Any]
+    #: An empty folder that nobody needs any more, for the store to have if it can use one.
+    spare: Path | None = None
 
 
 class ObjectStore(Protocol):
@@ -268,7 +270,7 @@ class Launch:
     env: Mapping[str, str]
     #: An existing folder.
     folder: Path
-    #: The file that stdout and stderr are appended to.
+    #: The file that stdout and stderr are appended to; made if it is not there.
     log: Path
     image: str | None = None
 

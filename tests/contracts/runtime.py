@@ -92,6 +92,11 @@ class RuntimeContract:
 
         assert log.read_bytes() == b"before\none\ntwo\nthree\n\xff\x00"
 
+    def test_there_is_a_log_even_of_a_command_that_says_nothing(self, start, log):
+        start("/bin/sh", "-c", ":").wait()
+
+        assert log.read_bytes() == b""
+
     def test_stdin_is_empty(self, start, log):
         start("/bin/sh", "-c", "cat; echo done").wait()
 

@@ -123,19 +123,19 @@ class SqliteState:
         inserts: dict[str, list[tuple[object, ...]]] = {}
         updates: dict[str, list[tuple[object, ...]]] = {}
         for record in writes.put:
-            old = before.get(record.key)
+            key = record.key
+            old = before.get(key)
             version = old.version + 1 if old else 1
             row = (*records.encode(record)[:-1], version)
             if old:
-                updates.setdefault(record.key.kind, []).append((*row, *records.where(record.key)[1]))
+                address = records.where(key)[1]
+                updates.setdefault(key.kind, []).append((*row[len(address) :], *address))
             else:
-                inserts.setdefault(record.key.kind, []).append(row)
-            written[record.key] = replace(record, version=version)
+                inserts.setdefault(key.kind, []).append(row)
+            written[key] = replace(record, version=version)
         many = self._connection.executemany
         for kind, rows in updates.items():
-            assignments = ", ".join(f'"{column}" = ?' for column in records.COLUMNS[kind])
-            condition, _ = records.where(Key(kind, ""))
-            many(f"UPDATE {kind} SET {assignments} WHERE {condition}", rows)  # noqa: S608 - names of ours
+            many(_UPDATE[kind], rows)
         for kind, rows in inserts.items():
             many(_INSERT[kind], rows)
         for key in writes.remove:
@@ -267,6 +267,15 @@ def _fill(connection: sqlite3.Connection) -> None:
     for statement in ["BEGIN", *statements, "COMMIT"]:
         connection.execute(statement)
 
+
+def _update(kind: str) -> str:
+    """Return the statement that writes a record again: all but its address, so that its index stays as it is."""
+    condition, address = records.where(Key(kind, ""))
+    assignments = ", ".join(f'"{column}" = ?' for column in records.COLUMNS[kind][len(address) :])
+    return f"UPDATE {kind} SET {assignments} WHERE {condition}"  # noqa: S608 - names of ours
+
+
+_UPDATE = {kind: _update(kind) for kind in records.COLUMNS}
 
 _INSERT = {
     kind: f"INSERT INTO {kind} ({records.QUOTED[kind]}) VALUES ({','.join('?' * len(columns))})"  # noqa: S608
