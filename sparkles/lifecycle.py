@@ -124,23 +124,22 @@ def is_mine(task: Task | None, *, claim: str, digest: bytes) -> bool:
 
 def finish(task: Task, attempt: Attempt, retry: RetryPolicy) -> Task:
     """Take the end of an attempt into the task: succeeded, failed, killed, or once more."""
-    task = replace(
-        task,
-        attempts=task.attempts + 1,
-        exit=attempt.exit,
-        reason=attempt.reason,
-        started=attempt.started,
-        ended=attempt.ended,
-        peak_memory=attempt.peak_memory,
-    )
-    done = replace(task, node=None, stop=None, result_generation=attempt.result_generation)
+    ended: dict[str, Any] = {
+        "attempts": task.attempts + 1,
+        "exit": attempt.exit,
+        "reason": attempt.reason,
+        "started": attempt.started,
+        "ended": attempt.ended,
+        "peak_memory": attempt.peak_memory,
+    }
+    done = {**ended, "node": None, "stop": None, "result_generation": attempt.result_generation}
     if attempt.reason is Reason.EXIT and attempt.exit == 0:
-        return _move(done, "succeed")
+        return _move(task, "succeed", **done)
     if attempt.reason is Reason.KILLED:
-        return _move(done, "kill")
+        return _move(task, "kill", **done)
     if task.stop is None and attempt.reason in retry.on and task.failures < retry.limit:
-        return _release(replace(task, failures=task.failures + 1))
-    return _move(done, "fail")
+        return _release(replace(task, **ended, failures=task.failures + 1))
+    return _move(task, "fail", **done)
 
 
 def give_back(task: Task, *, now: float, lost: bool = False) -> Task:

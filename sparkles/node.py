@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.runtime import DockerRuntime
 from sparkles.backends.local.backend import local_backend
 from sparkles.backends.local.compute import NodePlace
-from sparkles.backends.local.runtime import HostRuntime
+from sparkles.backends.local.runtime import HostRuntime, lead_session
 from sparkles.lifecycle import FencedError
 from sparkles.paths import Home
 from sparkles.timing import timing
@@ -25,9 +24,7 @@ _FENCED = 3
 
 def main(name: str) -> None:
     """Serve as the node of this name until there is nothing to do."""
-    # Commands are started by fork, since nothing else lets a child wait before it becomes the command. The child
-    # only makes system calls before it is executed.
-    warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*", category=DeprecationWarning)
+    lead_session()
     home = Home(Path(os.environ["SPARKLES_HOME"]))
     place = NodePlace(home, name)
     containers = DockerRuntime(Engine(), place.containers, node=name)

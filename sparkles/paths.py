@@ -18,7 +18,7 @@ class Layout:
 
     def result(self, job: str, index: int) -> Path:
         """Return the result folder of a task."""
-        return self.root / job / str(index)
+        return self.root / f"{job}/{index}"
 
     def results(self, job: str) -> Path:
         """Return the folder of all results of a job."""
@@ -35,7 +35,7 @@ class Layout:
 
     def records(self, job: str) -> Path:
         """Return the folder of what sparkles keeps for itself about a job."""
-        return self.root / ".sparkles" / "jobs" / job
+        return self.root / f".sparkles/jobs/{job}"
 
     def manifest(self, job: str, generation: int) -> Path:
         """Return the place of a pinned manifest."""
@@ -43,11 +43,11 @@ class Layout:
 
     def log(self, job: str, index: int, claim: str) -> Path:
         """Return the log of an attempt: one chunk that grows. No folder of its own, since making one costs more."""
-        return self.records(job) / "logs" / f"{index}.{claim}"
+        return self.root / f".sparkles/jobs/{job}/logs/{index}.{claim}"
 
     def published(self, job: str, index: int, claim: str) -> Path:
         """Return the folder of a result that is complete but not yet the task's."""
-        return self.records(job) / "published" / str(index) / claim
+        return self.root / f".sparkles/jobs/{job}/published/{index}.{claim}"
 
     @property
     def trash(self) -> Path:
@@ -82,7 +82,7 @@ class Home:
         return self.root / "nodes"
 
     def node(self, name: str) -> Path:
-        """Return the folder of a node: `lock`, `wake`, `running/`, `containers/`, `log`."""
+        """Return the folder of a node: `lock`, `wake`, `session`, `running/`, `containers/`, `log`."""
         return self.nodes / name
 
     def work(self, node: str) -> Path:

@@ -121,6 +121,8 @@ class Result:
     outputs: Sequence[Output]
     #: The content of result.json.
     document: Mapping[str, Any]
+    #: An empty folder that nobody needs any more, for the store to have if it can use one.
+    spare: Path | None = None
 
 
 class ObjectStore(Protocol):
@@ -276,7 +278,7 @@ class Launch:
     env: Mapping[str, str]
     #: The existing folder that the command starts in.
     folder: Path
-    #: The file that stdout and stderr are appended to.
+    #: The file that stdout and stderr are appended to; made if it is not there.
     log: Path
     #: `<job>.<index>`, for people.
     task: str = ""

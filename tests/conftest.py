@@ -118,8 +118,10 @@ class User:
 
     def wait_for_nodes_to_leave(self) -> None:
         """Wait until nothing writes to the home any more."""
-        nodes = self.sparkles_home / "nodes"
+        home = self.sparkles_home
+        nodes = home / "nodes"
         eventually(lambda: not self.nodes() and not (nodes.exists() and any(nodes.iterdir())))
+        eventually(lambda: not any(home.glob("*.db-shm")))  # a node lets go of its files when its process ends
 
     def result(self, job: str, index: int, name: str = "stdout.txt") -> bytes:
         return (self.sparkles_home / "objects" / job / str(index) / name).read_bytes()

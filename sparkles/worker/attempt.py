@@ -141,7 +141,6 @@ class Execution:
 
     def _run(self) -> Ended:
         log = self._backend.objects.open_log(self.task.job, self.task.index, self.claim)
-        log.touch()
         started = time.time()
         try:
             staged = self._stage()
@@ -242,6 +241,7 @@ class Execution:
             log=log,
             outputs=found.outputs,
             document=self._document(ending, reason, started, ended, found),
+            spare=self._spare(found, staged),
         )
         generation = self._insist(lambda: self._bring_in(result))
         if generation is None:
@@ -249,6 +249,11 @@ class Execution:
                 return Ended(self.task)
             return self._ended(ending, Reason.KILLED if self._stopped.is_set() else Reason.UPLOAD, started, ended)
         return self._ended(ending, reason, started, ended, generation)
+
+    def _spare(self, found: outputs.Found, staged: outputs.Snapshot | None) -> Path | None:
+        """Return the work directory, if it is empty and certain to be ours: what ran in an image may have taken it."""
+        is_empty = staged is not None and found is outputs.NOTHING
+        return self._folder if is_empty and self._assignment.definition.image is None else None
 
     def _bring_in(self, result: Result) -> str:
         """Publish a result, once the one that is to be replaced by it is in its place for certain."""

@@ -33,8 +33,11 @@ from sparkles.worker.turn import Turn
 #: Tasks that one commit may finish, and claim.
 _BATCH = 250
 
-#: Seconds after which a commit that failed is tried again; and the longest that an ended job waits to be settled.
-_RETRY, _SETTLE = 1.0, 1.0
+#: Seconds after which a commit that failed is tried again.
+_RETRY = 1.0
+
+#: Seconds in which the ends of tasks are gathered for one commit, as long as all slots have something to run.
+_GATHER = 0.05
 
 #: Durations that the median is taken of.
 _REMEMBERED = 100
@@ -97,7 +100,7 @@ class Worker:
         written = self._backend.state.change([Key.node(self._place.name)], move)
         self._confirmed(written, sent)
         cluster = self._cluster()
-        self._idle_since = self._looked = self._settled = self._sampled = sent
+        self._idle_since = self._looked = self._sampled = sent
         self._epoch, self._linger = cluster.epoch, cluster.linger
 
     def _confirmed(self, written: dict[Key, Record], sent: float) -> None:
@@ -105,6 +108,7 @@ class Worker:
         node = written[Key.node(self._place.name)]
         assert isinstance(node, Node)
         self._node = node
+        self._committed = sent
         self._lease_end = sent + self._timing.lease
         self._beat_due = sent + self._timing.beat
 
@@ -126,8 +130,8 @@ class Worker:
             self._look(now)
             if is_due and not self._slots.held:
                 self._settler.put(job.name for job in self._backend.state.jobs() if job.waiting)
-        ended = self._slots.take_ended(_BATCH)
-        candidates = self._candidates(now)
+        ended = self._slots.take_ended(_BATCH) if now >= self._commit_due() else ()
+        candidates = self._candidates(now, held=len(self._slots.held) - len(ended))
         if ended or candidates or now >= self._beat_due:
             try:
                 self._commit(ended, candidates)
@@ -138,20 +142,25 @@ class Worker:
                 self._may_find = True
                 time.sleep(_RETRY)
                 return
-        if not candidates or now - self._settled >= _SETTLE:
-            self._settle(now)
+        self._settle()
 
     def _wait(self) -> None:
         """Sleep until something happens, or is due."""
-        if self._slots.have_ended or (self._may_find and self._room() > 0 and not self._terminated):
+        if self._may_find and self._room(len(self._slots.held)) > 0 and not self._terminated:
             return
         now = self._place.clock()
         moments = [self._beat_due, self._next_look(), self._lease_end - self._timing.kill_margin]
+        if self._slots.have_ended:
+            moments.append(self._commit_due())
         if not self._slots.held and not self._settler.is_busy:
             moments.append(self._idle_since + self._linger)
         monotonic = time.monotonic()
         timeout = min([moment - now for moment in moments] + [tick - monotonic for tick in self._slots.next_ticks()])
         select.select([self._place.wake], [], [], max(0.0, timeout))
+
+    def _commit_due(self) -> float:
+        """Return when what has ended is to be committed: at once if a slot could have something new for it."""
+        return 0.0 if self._slots.are_short or self._terminated else self._committed + _GATHER
 
     def _is_called(self) -> bool:
         """Say whether the node was woken, and forget it."""
@@ -182,22 +191,22 @@ class Worker:
             elif task.stop is Stop.KILLED:
                 self._slots.stop(execution, Reason.KILLED)
 
-    def _room(self) -> int:
+    def _room(self, held: int) -> int:
         """Return how many more tasks the node may hold: its slots, and what they end in a few seconds."""
         ahead = 0
         if self._durations and not self._careful:
             median = max(statistics.median(self._durations), 1e-3)
             ahead = int(self._node.slots * self._timing.ahead / median)
-        return min(self._node.slots + ahead - len(self._slots.held), _BATCH)
+        return min(self._node.slots + ahead - held, _BATCH)
 
-    def _candidates(self, now: float) -> Sequence[Task]:
-        """Return pending tasks to try to claim."""
+    def _candidates(self, now: float, *, held: int) -> Sequence[Task]:
+        """Return pending tasks to try to claim, with so many `held` beside them."""
         late = now > self._lease_end - self._timing.claim_margin
-        if self._terminated or late or not self._may_find or (room := self._room()) <= 0:
+        if self._terminated or late or not self._may_find or (room := self._room(held)) <= 0:
             return []
         found = self._backend.state.pending(self._node.cluster, limit=room)
         self._may_find = len(found) == room
-        free = self._node.slots - len(self._slots.held)
+        free = self._node.slots - held
         unknown = next((n for n, task in enumerate(found) if n >= free and _kind(task) not in self._measured), None)
         if unknown is not None:
             # How long these take is not known yet: others' haste must not make them wait behind a long one.
@@ -307,11 +316,12 @@ class Worker:
 
     # The end
 
-    def _settle(self, now: float) -> None:
-        """End the jobs whose last task this node may have ended."""
-        self._settled = now
-        self._settler.put(self._touched)
-        self._touched.clear()
+    def _settle(self) -> None:
+        """End the jobs whose last task this node may have ended: not those of which it still holds one."""
+        if self._touched:
+            done = self._touched - {execution.task.job for execution in self._slots.held.values()}
+            self._settler.put(done)
+            self._touched -= done
 
     def _is_done(self) -> bool:
         """Say whether the node may go; if so, it has announced that and found nothing new since."""

@@ -46,6 +46,9 @@ def find(folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Seq
     """
     if folder.is_symlink() or not folder.is_dir():
         return Found((), ["the task has removed or replaced its work directory, so nothing of it is kept"])
+    _open_up([folder])
+    if _is_empty(folder):
+        return NOTHING
     chosen = patterns.any_of(tuple(include))
     rejected = patterns.any_of(tuple(exclude))
     outputs: list[Output] = []
@@ -75,7 +78,6 @@ def _files(folder: Path, notes: list[str]) -> Iterator[tuple[str, Path]]:
     def unreadable(error: OSError) -> None:
         notes.append(f"{_name(Path(error.filename), folder)}: {error.strerror}; left out")
 
-    _open_up([folder])
     for current, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(current)
         links = [name for name in folders if (here / name).is_symlink()]
@@ -87,8 +89,26 @@ def _files(folder: Path, notes: list[str]) -> Iterator[tuple[str, Path]]:
                 notes.append(f"{_name(path, folder)}: not a regular file; left out")
 
 
+def _is_empty(folder: Path) -> bool:
+    """Say whether there is nothing in a folder, for all that can be seen: most tasks leave nothing."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
+
+
 def remove(folder: Path) -> None:
     """Remove a work directory, whatever the task has made of it."""
+    try:
+        folder.rmdir()  # most of the time there is nothing in it, or it has become the result's folder
+    except FileNotFoundError:
+        pass
+    except OSError:
+        _remove_with_all(folder)
+
+
+def _remove_with_all(folder: Path) -> None:
     if folder.is_symlink():
         folder.unlink()
         return

@@ -21,10 +21,14 @@ class Slots:
     def __init__(self, *, turn: Turn, call: Callable[[], None]) -> None:
         #: Claim → execution: all that the node has claimed and not given back.
         self.held: dict[str, Execution] = {}
+        #: Those of them that a thread has in hands: few, where thousands may be held.
+        self._begun: dict[str, Execution] = {}
         self._turn = turn
         self._call = call
         self._ready: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
         self._ended: deque[Ended] = deque()
+        #: Whether the loop has been called since it last took what had ended.
+        self._called = False
         self._samples: dict[str, Sample] = {}
         self._threads: Sequence[threading.Thread] = ()
 
@@ -54,12 +58,12 @@ class Slots:
 
     def tick(self) -> None:
         """Enforce time-outs and the ends of graces."""
-        for execution in self.held.values():
+        for execution in list(self._begun.values()):
             execution.tick(time.monotonic())
 
     def next_ticks(self) -> list[float]:
         """Return the times, in time.monotonic(), at which `tick` has something to do."""
-        return [tick for execution in self.held.values() if (tick := execution.next_tick()) is not None]
+        return [tick for execution in list(self._begun.values()) if (tick := execution.next_tick()) is not None]
 
     def end(self, ended: Ended) -> None:
         """Take note of a task that has ended without a slot."""
@@ -67,6 +71,7 @@ class Slots:
 
     def take_ended(self, most: int) -> Sequence[Ended]:
         """Return what has ended since, to be committed."""
+        self._called = False  # before the taking: what comes later than that calls again
         return [self._ended.popleft() for _ in range(min(len(self._ended), most))]
 
     def untake(self, ended: Sequence[Ended]) -> None:
@@ -78,9 +83,14 @@ class Slots:
         """Whether there is something to commit."""
         return bool(self._ended)
 
+    @property
+    def are_short(self) -> bool:
+        """Whether a slot has, or is about to have, nothing to run."""
+        return len(self.held) - len(self._ended) < len(self._threads)
+
     def measure(self) -> None:
         """Sample all commands that run."""
-        found = {claim: execution.sample() for claim, execution in self.held.items()}
+        found = {claim: execution.sample() for claim, execution in list(self._begun.items())}
         self._samples = {claim: sample for claim, sample in found.items() if sample}
 
     @property
@@ -107,15 +117,19 @@ class Slots:
         """Run executions, one after the other."""
         turn = self._turn.share()
         while (execution := self._ready.get()) is not None:
+            self._begun[execution.claim] = execution
             try:
                 with turn:
                     ended = execution.run(turn)
             except Exception:  # noqa: BLE001 - one bad task must not take the slot down
                 report(execution.task)
                 ended = Ended(execution.task, broke=True)
+            del self._begun[execution.claim]
             if ended:
                 self._ended.append(ended)
-                self._call()
+                if not self._called or self.are_short:
+                    self._called = True
+                    self._call()
 
 
 def report(task: Task) -> None:

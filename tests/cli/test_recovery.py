@@ -68,6 +68,7 @@ def test_a_killed_worker_costs_no_task(user: User) -> None:
     client = user.start("sub", "-n", "twelve", "--slots", "4", "--seq", "12", "-u", "task.py",
                         "python3", "-S", "task.py", str(user.folder), "{index}")  # fmt: skip
     eventually(lambda: starts(user).total() == 7)
+    user.wait_for("twelve", succeeded=3)
     first = the_node(user)
 
     os.kill(first.pid, signal.SIGKILL)

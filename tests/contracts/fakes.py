@@ -127,6 +127,7 @@ class ScriptedRuntime:
     def start(self, launch: Launch) -> ScriptedRunning:
         if launch.argv[0] not in self.scripts:
             raise LaunchError(f"{launch.argv[0]}: command not found", exit=127)
+        launch.log.touch()
         running = ScriptedRunning(launch, self.scripts[launch.argv[0]])
         self.started.append(running)
         return running

@@ -325,6 +325,17 @@ class ObjectStoreContract:
 
         assert fetched(objects, tmp_path)[1] == {"x": b"1", "stdout.txt": b"out\n"}
 
+    def test_an_empty_folder_that_comes_with_a_result_leaves_no_trace_in_it(self, objects, tmp_path):
+        (tmp_path / "spare").mkdir()
+        result = a_result(objects, tmp_path, "a", log=b"out\n", files={})
+
+        generations = [objects.publish(replace(result, spare=tmp_path / "spare")) for _ in range(2)]
+        objects.promote("j", 1, generations[0])
+
+        assert generations == ["a", "a"]
+        assert objects.read_result("j", 1) == ("a", a_document("a"))
+        assert fetched(objects, tmp_path)[1] == {"stdout.txt": b"out\n"}
+
     def test_a_late_promote_of_an_older_result_changes_nothing(self, objects, publish, tmp_path):
         zombie = publish("zombie", log=b"old\n", files={"old.txt": b"old"})
         current = publish("current", log=b"new\n", files={"new.txt": b"new"})

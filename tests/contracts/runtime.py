@@ -103,6 +103,11 @@ class RuntimeContract:
         assert [line for line in lines if not line.startswith("e")] == [str(n) for n in range(1, 20001)]
         assert [line for line in lines if line.startswith("e")] == [f"e{n}" for n in range(1, 20001)]
 
+    def test_there_is_a_log_even_of_a_command_that_says_nothing(self, start, log):
+        start("/bin/sh", "-c", ":").wait()
+
+        assert log.read_bytes() == b""
+
     def test_stdin_is_empty(self, start, log):
         start("/bin/sh", "-c", "cat; echo done").wait()
 

@@ -6,6 +6,7 @@ between the two, whoever reads the result next completes the rename: the task's 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -21,6 +22,9 @@ from sparkles.backends.local.hashes import PIECE, sha256_of
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
 from sparkles.ports import LOG_PIECE, Hashes, Output, Result
+
+#: A line for each value: easy on the eye, and much quicker than what `indent` does.
+_json_of = json.JSONEncoder(ensure_ascii=False, separators=(",\n ", ": ")).encode
 
 
 class DirectoryObjects:
@@ -87,7 +91,8 @@ class DirectoryObjects:
     def open_log(self, job: str, index: int, claim: str) -> Path:
         """See ObjectStore."""
         path = self._layout.log(job, index, claim)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
@@ -108,13 +113,11 @@ class DirectoryObjects:
     def publish(self, result: Result) -> str:
         """See ObjectStore."""
         folder = self._layout.published(result.job, result.index, result.claim)
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder, result.spare)
         # Links first: what they lead to may be an output, which is about to be moved.
         for output in sorted(result.outputs, key=lambda output: not output.path.is_symlink()):
             _take(output, folder / output.name)
-        (folder / RESULT_NAME).write_text(
-            json.dumps(result.document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        (folder / RESULT_NAME).write_bytes(_json_of(result.document).encode() + b"\n")
         return result.claim
 
     def promote(self, job: str, index: int, result_generation: str) -> None:
@@ -126,16 +129,32 @@ class DirectoryObjects:
             log = self._layout.log(job, index, result_generation)
             with suppress(FileNotFoundError):
                 log.rename(published / LOG_NAME)
-            target = self._layout.result(job, index)
-            target.parent.mkdir(parents=True, exist_ok=True)
             if not published.exists():
                 return
+            self._put_in_place(published, self._layout.result(job, index))
+            self._drop_published(published.parent, index)
+
+    def _drop_published(self, folder: Path, index: int) -> None:
+        """Remove what is published of a task that has its result now: it came too late."""
+        with suppress(FileNotFoundError):  # the job was deleted
+            for name in os.listdir(folder):  # noqa: PTH208 - paths of them all would cost more than all the rest
+                if name.startswith(f"{index}."):
+                    self._empty(self._to_trash(folder / name))
+
+    def _put_in_place(self, published: Path, target: Path) -> None:
+        """Make a published result the one at `target`."""
+        try:
+            published.rename(target)
+        except FileNotFoundError:  # the first result of the job
+            target.parent.mkdir(parents=True, exist_ok=True)
+            published.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
             old = self._to_trash(target)
             published.rename(target)
-            self._empty(self._to_trash(published.parent))
-            if old:
-                # An old result may be huge, and the caller has a heartbeat to keep.
-                threading.Thread(target=self._empty, args=[old]).start()
+            # It may be huge, and the caller has a heartbeat to keep.
+            threading.Thread(target=self._empty, args=[old]).start()
 
     def discard(self, job: str, index: int, claim: str) -> None:
         """See ObjectStore."""
@@ -143,8 +162,8 @@ class DirectoryObjects:
 
     def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:
         """See ObjectStore."""
-        found = (self._layout.records(job) / "published").glob("*/*")
-        return [(int(path.parent.name), path.name) for path in found]
+        found = (path.name.split(".") for path in (self._layout.records(job) / "published").glob("*.*"))
+        return [(int(index), claim) for index, claim in found]
 
     def results(self, job: str) -> Sequence[int]:
         """See ObjectStore."""
@@ -226,7 +245,8 @@ class DirectoryObjects:
     def _locked(self, job: str) -> Iterator[None]:
         """Let one process at a time move results of `job` into place."""
         path = self._layout.records(job) / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -258,6 +278,17 @@ def _named(job: str, index: int, name: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise BackendError(f"the result of {job}.{index} has no file {name!r} any more") from None
+
+
+def _make(folder: Path, spare: Path | None) -> None:
+    """Make a folder, if possible of a spare one: to make folders and to remove them is what costs."""
+    try:
+        if spare:
+            spare.rename(folder)
+        else:
+            folder.mkdir()
+    except OSError:  # the first result of the job, or a try of this one that failed later
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _read_from(path: Path, start: int, limit: int) -> bytes:

@@ -45,15 +45,22 @@ def was_in_this_boot(identity: str) -> bool:
     return not boot_id() or identity.startswith(boot_id())
 
 
-def group_lives(group: int) -> bool:
-    """Say whether a process group has members that are not zombies."""
-    if not _PROC.joinpath("self/stat").exists():
-        try:
-            os.killpg(group, 0)
-        except OSError:
-            return False
-        return True
-    return any(state not in "ZX" for _, state in _members(group))
+def session_members(session: int) -> list[int]:
+    """Return the processes of a session that are not zombies."""
+    if _PROC.joinpath("self/stat").exists():
+        return [int(process.name) for process, fields in _processes() if fields[3] == str(session)]
+    import subprocess  # not needed on Linux
+
+    shown = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=False)
+    processes = [line.split() for line in shown.stdout.splitlines()]
+    return [int(process) for process, state in processes if state[0] != "Z" and _session_of(int(process)) == session]
+
+
+def _session_of(process: int) -> int | None:
+    try:
+        return os.getsid(process)
+    except OSError:  # it ended meanwhile
+        return None
 
 
 def sample_group(group: int) -> Sample | None:
@@ -76,9 +83,14 @@ def sample_of(processes: Sequence[int]) -> Sample | None:
 
 def _members(group: int) -> Iterator[tuple[Path, str]]:
     """Yield (folder in /proc, state) of the processes of a group."""
+    return ((process, fields[0]) for process, fields in _processes() if fields[2] == str(group))
+
+
+def _processes() -> Iterator[tuple[Path, list[str]]]:
+    """Yield (folder in /proc, [state, parent, group, session, …]) of all processes that are not zombies."""
     for process in _PROC.glob("[0-9]*"):
         with suppress(OSError):
             text = (process / "stat").read_text(encoding="ascii", errors="replace")
-            state, _, its_group, *_ = text.rpartition(")")[2].split()
-            if int(its_group) == group:
-                yield process, state
+            fields = text.rpartition(")")[2].split()
+            if fields[0] not in "ZX":
+                yield process, fields

@@ -1,7 +1,11 @@
-"""Local runtime: commands as processes of this machine, each the leader of a session of its own.
+"""Local runtime: commands as processes of this machine, each the leader of a process group of its own.
 
-Before a command is executed, a file with its process group is written. So whoever finds this worker dead knows
-exactly what it left running.
+They are started by posix_spawn: a fork of this process, with all its threads and pages, costs more than a small command
+does. But nothing can be written about a process that is spawned before it runs. So what is written, before each start,
+is the session that the command will belong to: the worker's own. A worker leads a session; all that it starts is born
+in it. Whoever finds the worker dead kills the whole session, and knows by their records which commands had begun: there
+is no moment at which a command runs that would not be found. (As with any group or session, a process that
+leaves it on purpose is on its own.)
 """
 
 from __future__ import annotations
@@ -14,14 +18,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 from sparkles.backends.launching import launch_error
-from sparkles.backends.local.process import group_lives, identity, sample_group, was_in_this_boot
-from sparkles.errors import BackendError
+from sparkles.backends.local.process import identity, sample_group, session_members, was_in_this_boot
+from sparkles.errors import BackendError, LaunchError
 from sparkles.model import Sample
 from sparkles.ports import Ending, Launch, Running
 
@@ -35,29 +39,87 @@ _DEATH = 10.0
 _DEFAULTS = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGINT") if hasattr(signal, name)]
 
 
+def lead_session() -> None:
+    """Make this process the leader of a session, unless it is. Who finds it dead will kill all of that session."""
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+
+
 class HostRuntime:
     """Runtime without an image."""
 
     def __init__(self, running: Path) -> None:
+        """Keep a record of each command that runs in the folder `running`."""
         self._running = running
-        # One at a time: a child that waits at its gate must not hold the gate of another one open.
+        # One thread at a time: a process has one current folder, which is the one that its commands start in.
         self._spawning = threading.Lock()
 
     def start(self, launch: Launch) -> Running:
         """See Runtime."""
         record = self._running / launch.claim
+        with self._spawning:
+            os.link(self._session, record)
         try:
             log = os.open(launch.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                with self._spawning:
-                    pid = _spawn(launch, log, record)
+                pid = self._spawn(launch, log)
             finally:
                 os.close(log)
         except BaseException:
-            with suppress(FileNotFoundError):
-                record.unlink()
+            record.unlink()
             raise
         return HostProcess(pid, record)
+
+    def _spawn(self, launch: Launch, log: int) -> int:
+        """Start the command; return its process id."""
+        try:
+            program = _find(launch)
+            with self._inside(launch.folder):
+                return os.posix_spawn(
+                    program,
+                    list(launch.argv),
+                    launch.env,
+                    file_actions=[
+                        (os.POSIX_SPAWN_DUP2, self._null, 0),
+                        (os.POSIX_SPAWN_DUP2, log, 1),
+                        (os.POSIX_SPAWN_DUP2, log, 2),
+                    ],
+                    setpgroup=0,
+                    setsigdef=_DEFAULTS,
+                )
+        except OSError as error:
+            raise launch_error(error.errno or errno.EIO, launch.argv[0], launch.folder) from None
+        except ValueError as error:  # no program can be given such words or such an environment
+            raise LaunchError(f"{launch.argv[0]}: {error}", exit=126) from None
+
+    @contextmanager
+    def _inside(self, folder: Path) -> Iterator[None]:
+        """Make `folder` the current one. Nothing else in a worker depends on which that is."""
+        with self._spawning:
+            here = self._here
+            os.chdir(folder)
+            try:
+                yield
+            finally:
+                os.fchdir(here)
+
+    @cached_property
+    def _session(self) -> Path:
+        """The record of every command that is started here: each has a link to it, since making files costs more.
+
+        If this process leads no session, there will be none to kill.
+        """
+        record = self._running.with_name("session")
+        record.write_text(json.dumps({"session": os.getpid(), "identity": identity(os.getpid())}), encoding="ascii")
+        return record
+
+    @cached_property
+    def _here(self) -> int:
+        return os.open(".", os.O_RDONLY)
+
+    @cached_property
+    def _null(self) -> int:
+        return os.open(os.devnull, os.O_RDONLY)
 
 
 class HostProcess:
@@ -102,57 +164,22 @@ def _peak(maxrss: int) -> int | None:
     return maxrss * _RSS_UNIT if maxrss > own else None
 
 
-def _spawn(launch: Launch, log: int, record: Path) -> int:
-    """Start the command; return its process id. It is executed only after `record` was written."""
-    with ExitStack() as stack:
-        gate, opener = _pipe(stack)
-        report, reporter = _pipe(stack)
-        null = os.open(os.devnull, os.O_RDONLY)
-        stack.callback(os.close, null)
-        pid = os.fork()
-        if pid == 0:
-            os.close(opener)
-            _become(launch, gate=gate, null=null, log=log, reporter=reporter)
-        try:
-            record.write_text(json.dumps({"group": pid, "identity": identity(pid)}), encoding="ascii")
-            os.write(opener, b"!")
-        except BaseException:
-            os.kill(pid, signal.SIGKILL)  # it still waits at the gate
-            os.waitpid(pid, 0)
-            raise
-        os.dup2(null, reporter, inheritable=False)  # only the child may hold the other end of `report`
-        failure = os.read(report, 16)
-    if failure:
-        os.waitpid(pid, 0)
-        raise launch_error(int(failure), launch.argv[0], launch.folder)
-    return pid
+def _find(launch: Launch) -> str:
+    """Return the path of the program, looked for as execvpe does.
 
-
-def _pipe(stack: ExitStack) -> tuple[int, int]:
-    ends = os.pipe()
-    for end in ends:
-        stack.callback(os.close, end)
-    return ends
-
-
-def _become(launch: Launch, *, gate: int, null: int, log: int, reporter: int) -> NoReturn:
-    """Turn the forked child into the command."""
-    code = errno.EIO
-    try:
-        os.setsid()
-        if os.read(gate, 1):
-            for number in _DEFAULTS:
-                signal.signal(number, signal.SIG_DFL)
-            os.dup2(null, 0)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            os.chdir(launch.folder)
-            os.execvpe(launch.argv[0], list(launch.argv), dict(launch.env))  # noqa: S606 - argv, no shell
-    except OSError as error:
-        code = error.errno or code
-    finally:
-        os.write(reporter, str(code).encode())
-        os._exit(127)
+    Looking comes first because it can take long, where programs are far away, and spawning would hold up all threads.
+    """
+    program = launch.argv[0]
+    path = launch.env.get("PATH", os.defpath)
+    code = errno.ENOENT
+    for folder in [""] if "/" in program else path.split(os.pathsep):
+        found = os.path.join(folder, program)  # noqa: PTH118 - a Path would not keep it as it is written
+        place = os.path.join(launch.folder, found)  # noqa: PTH118
+        if os.access(place, os.X_OK) and not os.path.isdir(place):  # noqa: PTH112
+            return found
+        if os.path.exists(place):  # noqa: PTH110
+            code = errno.EACCES
+    raise OSError(code, os.strerror(code))
 
 
 def _signal_group(group: int, number: int) -> None:
@@ -162,24 +189,29 @@ def _signal_group(group: int, number: int) -> None:
 
 def kill_recorded(records: Sequence[Path]) -> frozenset[str]:
     """Kill what a dead worker left running; return its claims. Processes that only share a number are spared."""
-    claims = set()
-    for record in records:
-        claims.add(record.name)
-        try:
-            content = json.loads(record.read_text(encoding="ascii"))
-        except (ValueError, FileNotFoundError):
-            continue  # the worker died while it wrote: the gate was still shut
-        now = identity(content["group"])
-        # With the leader gone, the number stays reserved for as long as its group has members; till the next boot.
-        if now == content["identity"] or (now is None and was_in_this_boot(content["identity"])):
-            _kill_group(content["group"])
-    return frozenset(claims)
+    sessions = {content for record in records if (content := _read(record))}
+    for session, its_identity in sessions:
+        now = identity(session)
+        # With the leader gone, the number stays reserved for as long as its session has members; till the next boot.
+        if now == its_identity or (now is None and was_in_this_boot(its_identity)):
+            _kill_session(session)
+    return frozenset(record.name for record in records)
 
 
-def _kill_group(group: int) -> None:
-    _signal_group(group, signal.SIGKILL)
+def _read(record: Path) -> tuple[int, str] | None:
+    try:
+        content = json.loads(record.read_bytes())
+    except (ValueError, FileNotFoundError):
+        return None
+    return content["session"], content["identity"]
+
+
+def _kill_session(session: int) -> None:
     deadline = time.monotonic() + _DEATH
-    while group_lives(group):
+    while members := session_members(session):  # some may be born while the others are killed
         if time.monotonic() > deadline:
-            raise BackendError(f"process group {group}, left by a dead worker, cannot be killed")
+            raise BackendError(f"processes {members}, left by a dead worker, cannot be killed")
+        for process in members:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         time.sleep(0.01)

@@ -118,7 +118,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_what_ran_on_a_dead_node_is_killed_and_reported(compute, home, folder, sleeper) -> None:
-    record = {"group": sleeper.pid, "identity": identity(sleeper.pid)}
+    record = {"session": sleeper.pid, "identity": identity(sleeper.pid)}
     (folder / "running" / "claim").write_text(json.dumps(record))
     (home.work("n") / "claim").mkdir(parents=True)
 
@@ -129,7 +129,7 @@ def test_what_ran_on_a_dead_node_is_killed_and_reported(compute, home, folder, s
 
 
 def test_what_ran_is_told_until_the_node_is_forgotten(compute, home, folder) -> None:
-    (folder / "running" / "claim").write_text(json.dumps({"group": 2**22 + 1, "identity": "gone"}))
+    (folder / "running" / "claim").write_text(json.dumps({"session": 2**22 + 1, "identity": "gone"}))
     (home.work("n") / "claim").mkdir(parents=True)
 
     told = [compute.fence(now()), compute.fence(now())]

@@ -11,15 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from conftest import eventually, lives
 from contracts.runtime import RuntimeContract
 
-from sparkles.backends.local.process import group_lives, identity, sample_group
+from sparkles.backends.local.process import identity, sample_group, session_members
 from sparkles.backends.local.runtime import HostRuntime, kill_recorded
 from sparkles.errors import LaunchError
-
-# A worker forks from its slots' threads; the child only makes system calls before it is executed.
-pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 
 
 class TestHostRuntime(RuntimeContract):
@@ -38,14 +35,13 @@ class TestHostRuntime(RuntimeContract):
         assert log.read_text() == "one\ntwo\nthree\n"
 
     def test_a_command_has_a_record_while_it_runs(self, start, running, log):
-        command = start("/bin/sh", "-c", "echo $$; while :; do sleep 0.01; done")
+        command = start("/bin/sh", "-c", "while :; do sleep 0.01; done")
         record = json.loads((running / "claim").read_text())
-        pid = int(eventually(log.read_text))
 
         command.signal(signal.SIGKILL)
         command.wait()
 
-        assert record["group"] == pid
+        assert record == {"session": os.getpid(), "identity": identity(os.getpid())}
         assert list(running.iterdir()) == []
 
     def test_a_command_that_cannot_be_executed_leaves_no_record(self, start, running):
@@ -84,6 +80,28 @@ class TestHostRuntime(RuntimeContract):
         # 3 is the folder that ls itself reads.
         assert set(log.read_text().split()) - inherited <= {"0", "1", "2", "3"}
 
+    def test_words_that_no_program_can_be_given_are_an_error_of_the_launch(self, start, running):
+        with pytest.raises(LaunchError, match="null") as error:
+            start("/bin/echo", "a\0b")
+
+        assert error.value.exit == 126
+        assert list(running.iterdir()) == []
+
+    def test_a_folder_on_the_path_is_not_a_program(self, start, folder):
+        (folder / "bin" / "mine").mkdir(parents=True)
+
+        with pytest.raises(LaunchError, match="mine: ") as error:
+            start("mine", env={"PATH": f"{folder}/bin:/usr/bin"})
+
+        assert error.value.exit == 126
+
+    def test_the_current_folder_of_the_node_stays_as_it_is(self, start):
+        before = Path.cwd()
+
+        start("/bin/sh", "-c", ":").wait()
+
+        assert Path.cwd() == before
+
     def test_the_peak_of_memory_is_known_once_it_is_above_the_workers_own(self, start):
         own = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
         size = own + (64 << 20)
@@ -103,7 +121,7 @@ def is_inheritable(descriptor: int) -> bool:
 
 @pytest.fixture
 def left_behind() -> subprocess.Popen[bytes]:
-    """A process that leads a group of its own."""
+    """A process that leads a session of its own."""
     process = subprocess.Popen(["/bin/sh", "-c", "sleep 60 & wait"], start_new_session=True)
     yield process
     if process.poll() is None:
@@ -113,27 +131,39 @@ def left_behind() -> subprocess.Popen[bytes]:
 
 def test_what_a_dead_worker_left_running_is_killed(left_behind, tmp_path) -> None:
     record = tmp_path / "claim"
-    record.write_text(json.dumps({"group": left_behind.pid, "identity": identity(left_behind.pid)}))
+    record.write_text(json.dumps({"session": left_behind.pid, "identity": identity(left_behind.pid)}))
 
     claims = kill_recorded([record])
 
     assert claims == {"claim"}
     assert left_behind.wait() == -signal.SIGKILL
-    assert not group_lives(left_behind.pid)
+    assert session_members(left_behind.pid) == []
+
+
+def test_what_went_into_a_group_of_its_own_is_killed_as_well(tmp_path) -> None:
+    script = "import os, time; os.fork() or os.setpgid(0, 0) or print(os.getpid(), flush=True); time.sleep(60)"
+    argv = [sys.executable, "-c", script]
+    with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, text=True) as process:
+        child = int(process.stdout.readline())
+        (tmp_path / "claim").write_text(json.dumps({"session": process.pid, "identity": identity(process.pid)}))
+
+        kill_recorded([tmp_path / "claim"])
+
+        assert not lives(child)
 
 
 def test_a_process_that_only_has_the_same_number_is_spared(left_behind, tmp_path) -> None:
     record = tmp_path / "claim"
-    record.write_text(json.dumps({"group": left_behind.pid, "identity": "another boot 1"}))
+    record.write_text(json.dumps({"session": left_behind.pid, "identity": "another boot 1"}))
 
     claims = kill_recorded([record])
 
     assert claims == {"claim"}
-    assert group_lives(left_behind.pid)
+    assert left_behind.pid in session_members(left_behind.pid)
     assert left_behind.poll() is None
 
 
-@pytest.mark.parametrize("content", [pytest.param("", id="empty"), pytest.param('{"gro', id="cut off")])
+@pytest.mark.parametrize("content", [pytest.param("", id="empty"), pytest.param('{"ses', id="cut off")])
 def test_a_record_that_was_not_written_whole_stands_for_a_command_that_never_began(tmp_path, content) -> None:
     (tmp_path / "claim").write_text(content)
 
@@ -145,3 +175,44 @@ def test_a_group_is_sampled_as_a_whole(left_behind) -> None:
 
     assert sample.resident <= sample.total
     assert sample_group(2**22 + 1) is None
+
+
+#: A worker of three slots that does nothing but start commands which run for ever, until it is killed itself.
+_WORKER = """
+import os, sys, threading
+from pathlib import Path
+from sparkles.backends.local.runtime import HostRuntime, lead_session
+from sparkles.ports import Launch
+
+lead_session()
+root = Path(sys.argv[1])
+runtime = HostRuntime(root / "running")
+
+def serve(slot):
+    for number in range(1000):
+        claim = f"{slot}.{number}"
+        argv = ["/bin/sh", "-c", f"echo $$ > started/{claim}; sleep 60 & exec sleep 60"]
+        launch = Launch(claim=claim, argv=argv, env={"PATH": os.defpath}, folder=root, log=root / "log")
+        runtime.start(launch)
+
+for slot in range(3):
+    threading.Thread(target=serve, args=[slot]).start()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("begun", [0, 1, 2, 5, 9, 14, 20])
+def test_whenever_a_worker_is_killed_all_that_it_has_started_is_found(tmp_path, begun) -> None:
+    started, running = tmp_path / "started", tmp_path / "running"
+    started.mkdir()
+    running.mkdir()
+    worker = subprocess.Popen([sys.executable, "-c", _WORKER, str(tmp_path)], start_new_session=True)
+    eventually(lambda: len(list(running.iterdir())) >= begun)
+    worker.kill()
+    worker.wait()
+
+    claims = kill_recorded(list(running.iterdir()))
+
+    assert session_members(worker.pid) == []
+    assert {path.name for path in started.iterdir()} <= claims
+    assert not any(lives(int(pid)) for path in started.iterdir() if (pid := path.read_text()))
