@@ -22,6 +22,15 @@ _ANSWER = 120
 _INSTEAD = "or leave the image out, and the command runs on this machine itself"
 
 
+_loading = threading.Lock()
+
+
+def load() -> None:
+    """Load the docker library, whose parts import each other in circles: two threads must not begin that at once."""
+    with _loading:
+        import docker  # noqa: F401
+
+
 class EngineError(BackendError):
     """The engine does not answer."""
 
@@ -55,6 +64,7 @@ class Engine:
     def address(self) -> str:
         """Where the engine listens, as DOCKER_HOST has it."""
         if self._address is None:
+            load()
             self._address = _address()
         return self._address
 

@@ -20,7 +20,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparkles.backends.docker.engine import Engine, EngineError, reached
+from sparkles.backends.docker.engine import Engine, EngineError, load, reached
 from sparkles.backends.docker.gauge import Gauge
 from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.docker.output import OutputCopy
@@ -68,6 +68,7 @@ class DockerRuntime:
 
     def start(self, launch: Launch) -> Running:
         """See Runtime. An engine that does not answer is waited for."""
+        load()
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:

@@ -6,6 +6,8 @@ import gc
 import json
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FuturesTimeout
 from contextlib import closing
@@ -13,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from conftest import ROOT, eventually
 from contracts.runtime import RuntimeContract
 from cut import Cuttable
 from engine import busybox_files, containers
@@ -214,6 +216,37 @@ def shaky(records: Path, connection: Cuttable, tmp_path: Path, api):
         yield DockerRuntime(engine, records, node=tmp_path.name)
     assert containers(api, sparkles_node=tmp_path.name) == []
     gc.collect()
+
+
+def test_slots_may_load_the_library_at_the_same_time(api, tmp_path: Path):
+    # In a process of its own: here, the library is loaded already. It takes a tenth of a second or two; with one
+    # slot coming after the other, some meet in the middle of it.
+    program = """
+import sys, threading, time
+from pathlib import Path
+from sparkles.backends.docker.engine import Engine
+from sparkles.backends.docker.runtime import DockerRuntime
+from sparkles.errors import LaunchError
+from sparkles.ports import Launch
+folder = Path(sys.argv[1])
+runtime = DockerRuntime(Engine(), folder, node="first")
+def run(number):
+    time.sleep(number / 100)
+    image = f"sha256:{'0' * 64}"
+    try:
+        runtime.start(Launch(claim=str(number), argv=["x"], env={}, folder=folder, log=folder / "log", image=image))
+    except LaunchError as error:
+        sys.stdout.write(f"{error.exit} ")
+threads = [threading.Thread(target=run, args=[number]) for number in range(30)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert (done.stdout.split(), done.stderr) == (["126"] * 30, "")
 
 
 # The docker library leaves a connection that failed to the garbage collector, which complains.
