@@ -318,10 +318,11 @@ class Worker:
 
     def _settle(self) -> None:
         """End the jobs whose last task this node may have ended: not those of which it still holds one."""
-        if self._touched:
-            done = self._touched - {execution.task.job for execution in self._slots.held.values()}
-            self._settler.put(done)
-            self._touched -= done
+        held = self._slots.held.values()
+        # Mostly the first one held decides it; there may be hundreds.
+        done = {job for job in self._touched if all(execution.task.job != job for execution in held)}
+        self._settler.put(done)
+        self._touched -= done
 
     def _is_done(self) -> bool:
         """Say whether the node may go; if so, it has announced that and found nothing new since."""
