@@ -14,7 +14,9 @@ from sparkles.errors import RequestError
 HUB = "docker.io"
 
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
-_REGISTRY = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+# Without a dot or a port, only `localhost` is a registry: programs differ about others, such as `Registry/x`.
+_HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY = rf"(?:localhost|(?:{_HOST}\.)+{_HOST}|(?:{_HOST}|\[[0-9a-fA-F:]+\])(?=:))(?::[0-9]+)?"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(
     rf"(?P<repository>(?:{_REGISTRY}/)?{_PART}(?:/{_PART})*)"
@@ -59,7 +61,7 @@ class ImageName:
 
     def _split(self) -> tuple[str, str]:
         first, slash, rest = self.repository.partition("/")
-        if slash and (first == "localhost" or any(sign in first for sign in ".:") or first != first.lower()):
+        if slash and (first == "localhost" or any(sign in first for sign in ".:")):
             return (HUB if first == f"index.{HUB}" else first), rest
         return HUB, self.repository
 

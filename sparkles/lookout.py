@@ -21,8 +21,8 @@ class Lookout:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._pace = Pace()
-        #: The count of failed tasks that the failures belong to.
-        self._failed = 0
+        #: The counts of tasks that the failures belong to.
+        self._counts: Mapping[TaskState, int] = {}
         self._failures: dict[tuple[str, str | None], Failure] = {}
 
     def look(
@@ -32,7 +32,7 @@ class Lookout:
         still_open = sum(counts.get(state, 0) for state in OPEN)
         ended = sum(counts.values()) - still_open
         self._pace = self._pace.at(now, ended, running=bool(counts.get(TaskState.CLAIMED)))
-        self._see_failures(job.name, counts.get(TaskState.FAILED, 0))
+        self._see_failures(job.name, counts)
         return Sight(
             job=job.name,
             counts=counts,
@@ -45,12 +45,13 @@ class Lookout:
             failures=tuple(self._failures.values()),
         )
 
-    def _see_failures(self, job: str, failed: int) -> None:
-        """Look which tasks failed, when their number has changed; read only the logs that were not read before."""
-        if failed == self._failed:
+    def _see_failures(self, job: str, counts: Mapping[TaskState, int]) -> None:
+        """Look which tasks failed, when anything has moved; read only the logs that were not read before."""
+        if counts == self._counts:
             return
-        self._failed = failed
-        tasks = self._backend.state.some(job, TaskState.FAILED, limit=_FAILURES, last=True)
+        self._counts = counts
+        failed = counts.get(TaskState.FAILED)
+        tasks = self._backend.state.some(job, TaskState.FAILED, limit=_FAILURES, last=True) if failed else []
         known = self._failures
         self._failures = {
             (task.id, task.result_generation): known.get((task.id, task.result_generation)) or self._failure(task)

@@ -343,13 +343,16 @@ class Images(Protocol):
     def pin(self, name: str) -> str:
         """Return what the name of an image means now: `name@sha256:…`, or the id of one that is only here.
 
-        Looks, and changes nothing. Raises RequestError if there is no such image, or none that could run here;
-        BackendError if that cannot be found out.
+        A name that can only mean one image is not looked up. Changes nothing. Raises RequestError if there is no such
+        image, or none that could run here; BackendError if that cannot be found out.
         """
         ...
 
     def fetch(self, pinned: str, progress: Progress) -> None:
-        """See to it that nodes have a pinned image, or will get it by themselves. Raises BackendError."""
+        """See to it that nodes have a pinned image, or will get it by themselves.
+
+        Raises RequestError or BackendError if they cannot have it, or could not run it.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from sparkles import manifest as manifests
 from sparkles import patterns, uploads
 from sparkles import sweep as sweeps
 from sparkles.compile import Definition
-from sparkles.errors import BackendError, RequestError
+from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.local_files import LocalFiles
 from sparkles.manifest import Manifest
 from sparkles.needed_files import NeededFiles, ResultFile
@@ -217,7 +217,12 @@ def _image(spec: dict[str, Any], backend: Backend, known: Mapping[str, str]) -> 
         raise RequestError(f"spec.resources.memory: {memory} is too little for any command; the least is 6M")
     if backend.images is None:
         raise BackendError(f"image {name!r}: the backend {backend.name} runs no images")
-    now = backend.images.pin(name)
+    try:
+        now = backend.images.pin(name)
+    except SparklesError:  # what stays as it is need not be found again
+        if name not in known:
+            raise
+        now = known[name]
     spec["image"] = known.get(name, now)
     if spec["image"] == now:
         return _Image(name)

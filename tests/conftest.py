@@ -150,7 +150,7 @@ class User:
                     os.kill(node.pid, signal.SIGKILL)
             folder = self.sparkles_home / "nodes" / node.name
             kill_recorded(list((folder / "running").glob("*")))
-            remove_recorded(list((folder / "containers").glob("*")))
+            remove_recorded(list((folder / "containers").glob("*")), node=node.name)
 
 
 @pytest.fixture

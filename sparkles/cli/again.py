@@ -8,7 +8,7 @@ import click
 
 from sparkles import filters, names, results
 from sparkles.cli.context import Chosen, with_backend
-from sparkles.cli.submission import carry_out_or_heal, confirm, follow_all, require_owner, show_all
+from sparkles.cli.submission import carry_out_or_heal, confirm, fetch_image, follow_all, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend
@@ -69,6 +69,7 @@ def retry_cmd(
     if dry_run:
         return
     confirm(prepared, yes=yes)
+    fetch_image(prepared, backend)
     carry_out_or_heal(prepared, backend, yes=yes, as_it_was=True)
     if wait:
         follow_all([job.name], backend, quiet=form is not None)

@@ -79,8 +79,10 @@ class Area:
 
     def close(self) -> None:
         """Remove the area."""
-        self.draw([], [])
-        signal.signal(signal.SIGCONT, self._before)
+        try:
+            self.draw([], [])
+        finally:
+            signal.signal(signal.SIGCONT, self._before)
 
     def _back(self) -> str:
         """Return what moves the cursor to the beginning of the area and erases it.

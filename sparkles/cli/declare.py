@@ -13,7 +13,7 @@ from sparkles import manifest as manifests
 from sparkles.cli import compare
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.sources import Asked, Source, with_sources
-from sparkles.cli.submission import carry_out_or_heal, confirm, follow_all, show_all, warn
+from sparkles.cli.submission import carry_out_or_heal, confirm, fetch_image, follow_all, show_all, warn
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.manifest import Manifest
 from sparkles.plan import Rerun
@@ -79,6 +79,8 @@ def apply_cmd(
         return
     for one in prepared:
         confirm(one, yes=yes)
+    for one in prepared:
+        fetch_image(one, backend)
     for one in prepared:
         carry_out_or_heal(one, backend, force=force, yes=yes)
     if wait:

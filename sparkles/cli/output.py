@@ -24,13 +24,13 @@ def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def print_document(document: Mapping[str, Any], form: str) -> None:
-    """Print one document as YAML or JSON; the JSON, too, can be read as YAML."""
+    """Print one document as YAML or JSON, in UTF-8 whatever the locale; the JSON, too, can be read as YAML."""
     from sparkles import manifest as manifests  # a table, which is printed more often, does not need it
 
     if form == "json":
-        click.echo(manifests.to_json(document, indent=2))
+        click.echo(manifests.to_json(document, indent=2).encode())
         return
-    click.echo(manifests.dump(dict(document)), nl=False)
+    click.echo(manifests.dump(dict(document)).encode(), nl=False)
 
 
 def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:

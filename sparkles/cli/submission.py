@@ -137,7 +137,6 @@ def carry_out(
 
     A watcher prints how the job stands when its tasks are queued.
     """
-    _fetch_image(prepared, backend)
     upload = Transfer("uploading", files=prepared.upload["missing"], size=prepared.upload["upload_bytes"])
 
     def before_nodes() -> None:
@@ -158,8 +157,8 @@ def carry_out(
     return find_job(backend, job.name) or job
 
 
-def _fetch_image(prepared: Prepared, backend: Backend) -> None:
-    """Bring in the image now, where people see how far it is, and before anything is changed."""
+def fetch_image(prepared: Prepared, backend: Backend) -> None:
+    """Bring in the image now, where people see how far it is. To be done before anything is changed."""
     image = prepared.pinned.spec.image
     if image and backend.images and (prepared.plan.touches_tasks or prepared.plan.waits):
         with Transfer(f"fetching image {prepared.pinned.image}") as transfer:

@@ -16,7 +16,7 @@ from sparkles.authoring import Flags
 from sparkles.cli import live
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
-from sparkles.cli.submission import carry_out, confirm, follow, require_owner, show_all, warn
+from sparkles.cli.submission import carry_out, confirm, fetch_image, follow, require_owner, show_all, warn
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest, describe
 from sparkles.model import Job, JobState
@@ -166,6 +166,7 @@ def _submit(
     prepared = prepare(manifest, backend, rerun=rerun, refresh_image=True)
     warn(prepared)
     confirm(prepared, yes=yes)
+    fetch_image(prepared, backend)
     upload = prepared.upload
     click.echo(
         f"{upload['missing']} files ({upload['upload_bytes']} bytes) out of {upload['files']} files will be uploaded"

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,7 +186,8 @@ class Execution:
             work=self._folder,
             memory=self._assignment.policy.memory,
         )
-        running = self._runtime().start(launch)
+        with self._turn.yielded() if launch.image else nullcontext():  # it takes long, and waits most of it
+            running = self._runtime().start(launch)
         with self._lock:
             self._running = running
             if self._why:
@@ -215,9 +216,10 @@ class Execution:
 
     def _environment(self) -> dict[str, str]:
         definition = self._assignment.definition
+        folder = str(self._folder / definition.working_dir)
         return {
-            **self._assignment.environment,
-            **({} if definition.image else {"PWD": str(self._folder / definition.working_dir)}),
+            # Nothing of the submitter's shell gets into an image, not even while the job loses its image.
+            **({} if definition.image else {**self._assignment.environment, "PWD": folder}),
             "SPARKLES_JOB": self.task.job,
             "SPARKLES_ATTEMPT": str(self.task.attempts + 1),
             **definition.env,

@@ -146,6 +146,7 @@ class Worker:
 
     def _wait(self) -> None:
         """Sleep until something happens, or is due."""
+        self._slots.listen()
         if self._may_find and self._room(len(self._slots.held)) > 0 and not self._terminated:
             return
         now = self._place.clock()

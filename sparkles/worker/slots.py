@@ -27,7 +27,7 @@ class Slots:
         self._call = call
         self._ready: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
         self._ended: deque[Ended] = deque()
-        #: Whether the loop has been called since it last took what had ended.
+        #: Whether the loop has been called since it last listened.
         self._called = False
         self._samples: dict[str, Sample] = {}
         self._threads: Sequence[threading.Thread] = ()
@@ -71,8 +71,11 @@ class Slots:
 
     def take_ended(self, most: int) -> Sequence[Ended]:
         """Return what has ended since, to be committed."""
-        self._called = False  # before the taking: what comes later than that calls again
         return [self._ended.popleft() for _ in range(min(len(self._ended), most))]
+
+    def listen(self) -> None:
+        """Have the loop called by the next end. To be asked before looking whether anything has ended."""
+        self._called = False
 
     def untake(self, ended: Sequence[Ended]) -> None:
         """Put back what could not be committed."""

@@ -147,6 +147,32 @@ def test_apply_keeps_the_image_until_it_is_told_to_refresh(user: User, make_imag
     remove_images(api, old)
 
 
+def test_a_job_whose_image_stays_can_be_changed_without_an_engine(user: User, busybox: str) -> None:
+    user.write("job.yaml", json.dumps({
+        "apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": "kept"},
+        "spec": {"image": busybox, "command": ["true"]},
+    }))  # fmt: skip
+    user.ok("apply", "--wait", "job.yaml")
+    user.env["DOCKER_HOST"] = f"unix://{user.folder}/none.sock"
+
+    assert "nothing to do" in user.ok("apply", "job.yaml")
+
+
+def test_no_job_is_changed_if_the_image_of_another_cannot_be_had(user: User) -> None:
+    gone = f"sha256:{'0' * 64}"
+    documents = [
+        {"apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"command": ["true"], **spec}}
+        for name, spec in (("first", {}), ("second", {"image": gone}))
+    ]
+    user.write("jobs.yaml", "---\n".join(json.dumps(document) + "\n" for document in documents))
+
+    done = user("apply", "jobs.yaml")
+
+    assert done.returncode == 3
+    assert "build it again" in done.stderr
+    assert user.rows("status") == []
+
+
 def test_a_submission_takes_the_image_that_the_name_means_now(user: User, make_image, api) -> None:
     old = make_image("anew")
     user.ok("sub", "-n", "anew", "-i", "sparkles-test/anew", "true")

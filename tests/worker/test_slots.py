@@ -50,9 +50,14 @@ def test_the_loop_is_not_called_at_each_end_while_there_is_more_to_run(tasks, ca
     assert len(slots.take_ended(100)) == tasks
 
 
-def test_what_ends_after_the_loop_has_looked_calls_it_again() -> None:
+def test_what_ends_after_the_loop_has_listened_calls_it_again() -> None:
     called = []
-    slots = Slots(turn=Turn(), call=lambda: called.append(len(slots.take_ended(100))))
+
+    def loop() -> None:
+        slots.listen()
+        called.append(len(slots.take_ended(100)))
+
+    slots = Slots(turn=Turn(), call=loop)
     for index in range(1, 6):
         slots.put(Instant(a_task(index)))
 
@@ -61,3 +66,23 @@ def test_what_ends_after_the_loop_has_looked_calls_it_again() -> None:
     slots.join()
 
     assert called == [1, 1, 1, 1, 1]
+
+
+def test_a_call_that_found_nothing_to_take_does_not_silence_the_next_end() -> None:
+    called = []
+    slots = Slots(turn=Turn(), call=lambda: called.append(True))
+    for index in range(1, 10):
+        slots.put(Instant(a_task(index)))
+    slots.start(1)
+    slots.close()
+    slots.join()
+    slots.take_ended(100)  # the loop has taken all, and is called for what it has taken
+    before = len(called)
+
+    slots.listen()
+    slots.put(Instant(a_task(10)))
+    slots.start(1)
+    slots.close()
+    slots.join()
+
+    assert len(called) == before + 1

@@ -32,7 +32,7 @@ def load() -> None:
 
 
 class EngineError(BackendError):
-    """The engine does not answer."""
+    """The engine does not answer now; it may later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +98,16 @@ def _address() -> str:
         return host
     from docker.context import ContextAPI
 
-    context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
+    with reached():
+        context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
     if context is None:
-        raise EngineError("docker's present context does not exist: choose one with 'docker context use default'")
+        raise BackendError("docker's present context does not exist: choose one with 'docker context use default'")
     return str(context.Host)
 
 
 def _connected(address: str) -> APIClient:
     if not address.startswith("unix://"):
-        raise EngineError(
+        raise BackendError(
             f"the docker engine at {address} may be another machine's, which does not see the folders of this one: "
             f"let DOCKER_HOST name a socket of this machine, {_INSTEAD}"
         )
@@ -116,27 +117,27 @@ def _connected(address: str) -> APIClient:
     try:
         return APIClient(address, version="auto", timeout=_ANSWER)
     except DockerException as error:
-        raise EngineError(_absent(address, str(error))) from None
+        raise _absent(address, str(error)) from None
 
 
-def _absent(address: str, why: str) -> str:
+def _absent(address: str, why: str) -> BackendError:
     """Say what to do about an engine that cannot be reached."""
     if "Permission denied" in why:
-        return (
+        return BackendError(
             f"you may not use the docker engine at {address}: have yourself added to its group "
             f"('sudo usermod -aG docker $USER') and log in again, {_INSTEAD}"
         )
     missing = "No such file" in why or "Connection refused" in why
-    return (
+    return EngineError(
         f"no docker engine answers at {address}{'' if missing else f' ({why})'}: install or start docker "
         f"('sudo systemctl start docker', or Docker Desktop), {_INSTEAD}"
     )
 
 
-def _facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> Facts:
-    options = {word for option in info.get("SecurityOptions") or [] for word in option.split(",")}
+def _facts(said: Mapping[str, Any], version: Mapping[str, Any]) -> Facts:
+    options = {word for option in said.get("SecurityOptions") or [] for word in option.split(",")}
     # Docker Desktop gives all files to the user who started it.
-    shares_files = sys.platform == "linux" and info.get("OperatingSystem") != "Docker Desktop"
+    shares_files = sys.platform == "linux" and said.get("OperatingSystem") != "Docker Desktop"
     rootless = "name=rootless" in options  # there, root is the user who started the engine
     own = "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
     emulates = not shares_files or any(Path("/proc/sys/fs/binfmt_misc").glob("qemu-*"))
@@ -151,13 +152,17 @@ def _facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> Facts:
 
 @contextmanager
 def reached() -> Iterator[None]:
-    """Turn the engine's silence into an EngineError. What it answers is for the caller."""
-    from docker.errors import APIError
-    from requests.exceptions import RequestException
+    """Turn the engine's silence into an EngineError, and what the library cannot do into a BackendError.
+
+    What the engine answers is for the caller: an APIError.
+    """
+    from docker.errors import APIError, DockerException
 
     try:
         yield
     except APIError:
         raise
-    except RequestException as error:
+    except DockerException as error:  # a program that keeps credentials, for example, cannot be run
+        raise BackendError(f"docker: {error}") from None
+    except OSError as error:
         raise EngineError(f"the docker engine does not answer any more: {error}") from None

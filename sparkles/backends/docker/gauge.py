@@ -23,9 +23,13 @@ _PEAKS = ("memory.max_usage_in_bytes", "memory.peak")
 class Gauge:
     """Measures one container."""
 
-    def __init__(self, pid: int) -> None:
-        """`pid`: its first process, as this machine numbers it; 0 if it has ended."""
-        self._folder = _memory_group(pid) if pid else None
+    def __init__(self, container: str, pid: int) -> None:
+        """`container`: its id; `pid`: its first process, as the engine numbers it, 0 if it has ended.
+
+        This machine may number otherwise, or see other processes. So the process must be in the container's group.
+        """
+        folder = _memory_group(pid) if pid else None
+        self._folder = folder if folder and container in str(folder) else None
         self._end = _end_of(pid) if self._folder else None
 
     @property

@@ -32,13 +32,15 @@ class DockerImages:
 
     def inspect(self, name: str) -> Mapping[str, Any] | None:
         """Return what the engine knows of an image; None if it is not on this machine."""
-        from docker.errors import ImageNotFound
+        from docker.errors import APIError, ImageNotFound
 
         with reached():
             try:
                 found: Mapping[str, Any] = self._engine.api.inspect_image(name)
             except ImageNotFound:
                 return None
+            except APIError as error:
+                raise BackendError(f"image {name!r}: {error.explanation}") from None
             return found
 
     def _pinned_here(self, name: str, parsed: ImageName, found: Mapping[str, Any]) -> str:
@@ -69,12 +71,13 @@ class DockerImages:
 
     def fetch(self, pinned: str, progress: Progress) -> None:
         """See Images."""
-        if self.inspect(pinned):
-            return
         parsed = image_name.parse(pinned)
-        if not parsed.repository:
-            raise BackendError(f"image {pinned} was built on this machine and is not here any more: build it again")
-        self._pull(parsed, progress)
+        if not self.inspect(pinned):
+            if not parsed.repository:
+                raise BackendError(f"image {pinned} was built on this machine and is not here any more: build it again")
+            self._pull(parsed, progress)
+        found = self.inspect(pinned)
+        self._require_architecture(pinned, [found["Architecture"]] if found else [])
 
     def _pull(self, parsed: ImageName, progress: Progress) -> None:
         from docker.errors import APIError

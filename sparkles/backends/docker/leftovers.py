@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sparkles.backends.docker.engine import Engine, EngineError
+from sparkles.backends.docker.engine import Engine, EngineError, reached
 from sparkles.backends.docker.runtime import container_name, remove
 from sparkles.backends.local.process import boot_id
 from sparkles.errors import BackendError
@@ -17,8 +17,10 @@ from sparkles.errors import BackendError
 _DEATH, _PAUSE = 30.0, 0.1
 
 
-def remove_recorded(records: Sequence[Path]) -> frozenset[str]:
-    """Remove the containers that these records name; return the claims that they ran for.
+def remove_recorded(records: Sequence[Path], *, node: str) -> frozenset[str]:
+    """Remove the containers that these records of a node name; return the claims that they ran for.
+
+    Removes also what carries the node's label: what it had asked for when it died may have been made since.
 
     Raises BackendError if one may still run, because its engine cannot be asked.
     """
@@ -29,18 +31,26 @@ def remove_recorded(records: Sequence[Path]) -> frozenset[str]:
             continue  # the worker died while it wrote: the engine had not been asked
         try:
             with closing(Engine(content["engine"])) as engine:
-                _remove(record.name, engine)
+                _remove(container_name(record.name), engine)
+                for found in _labelled(node, engine):
+                    _remove(found, engine)
         except EngineError:
             if content["boot"] == boot_id():  # otherwise it ended with the machine
                 raise
     return frozenset(record.name for record in records)
 
 
-def _remove(claim: str, engine: Engine) -> None:
+def _labelled(node: str, engine: Engine) -> Sequence[str]:
+    with reached():
+        filters = {"label": f"sparkles.node={node}"}
+        return [found["Id"] for found in engine.api.containers(all=True, filters=filters)]
+
+
+def _remove(name: str, engine: Engine) -> None:
     deadline = time.monotonic() + _DEATH
     while True:
         try:
-            return remove(engine.api, container_name(claim))
+            return remove(engine.api, name)
         except EngineError:
             raise
         except BackendError:

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,8 +22,8 @@ _PIECE = 1 << 16
 #: Before each piece of output: its stream, three zeros, its length in four bytes.
 _HEADER = 8
 
-#: Milliseconds, and bytes, for which the beginning of a line is held back.
-_HOLD, _LONGEST = 100, 1 << 16
+#: Seconds, and bytes, for which the beginning of a line is held back.
+_HOLD, _LONGEST = 0.1, 1 << 16
 
 #: Seconds after which a full disk is tried again.
 _PAUSE = 1.0
@@ -62,14 +63,18 @@ class Lines:
     """Keeps the lines of stdout whole among those of stderr, and the other way round.
 
     The engine hands out pieces of a fixed size, which end anywhere. The beginning of a line is held back until more of
-    it comes, or `rest` is asked for.
+    it comes, but not for long. Times are arguments, in seconds.
     """
 
     def __init__(self) -> None:
         self._begun: dict[int, bytes] = {}
+        #: When something was first held back since nothing was.
+        self._since = 0.0
 
-    def feed(self, source: int, piece: bytes) -> bytes:
+    def feed(self, source: int, piece: bytes, *, now: float) -> bytes:
         """Return the lines that have ended."""
+        if not self._begun:
+            self._since = now
         whole, newline, rest = (self._begun.pop(source, b"") + piece).rpartition(b"\n")
         if len(rest) > _LONGEST:
             return whole + newline + rest
@@ -77,26 +82,25 @@ class Lines:
             self._begun[source] = rest
         return whole + newline
 
+    def patience(self, *, now: float) -> float | None:
+        """Return for how long what is held back may be held still; None if there is nothing."""
+        return max(0.0, self._since + _HOLD - now) if self._begun else None
+
     def rest(self) -> bytes:
-        """Return, for once, the beginnings that were held back."""
+        """Return the beginnings that were held back."""
         rest = b"".join(self._begun.values())
         self._begun.clear()
         return rest
-
-    @property
-    def have_rest(self) -> bool:
-        """Whether anything is held back."""
-        return bool(self._begun)
 
 
 class OutputCopy:
     """Copies the output of one container, from before its start to its end, in a thread of its own."""
 
     def __init__(self, api: APIClient, container: str, log: Path) -> None:
-        self._stream = api.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1})
-        self._log = log
         log.touch()
+        self._log = log
         self._start = log.stat().st_size
+        self._stream = api.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1})
         self._given_up = threading.Event()
         self._peak: int | None = None
         self._thread: threading.Thread | None = None
@@ -120,17 +124,20 @@ class OutputCopy:
             poll.register(gauge.end, select.POLLIN)
         with closing(self), self._log.open("ab", buffering=0) as log:
             while True:
-                ready = [descriptor for descriptor, _ in poll.poll(_HOLD if lines.have_rest else None)]
-                if gauge.end in ready:  # its control group goes in a moment
-                    self._peak = gauge.peak()
-                    poll.unregister(gauge.end)
-                if not ready:
+                patience = lines.patience(now=time.monotonic())
+                if patience == 0:
                     self._write(log.fileno(), lines.rest())
-                elif self._stream.fileno() in ready:
-                    data = self._read()
-                    output = b"".join([lines.feed(*piece) for piece in frames.feed(data)])
-                    self._write(log.fileno(), output if data else lines.rest())
-                    if not data:
+                    patience = None
+                for descriptor, _ in poll.poll(None if patience is None else patience * 1000):
+                    if descriptor == gauge.end:  # its control group goes in a moment
+                        self._peak = gauge.peak()
+                        poll.unregister(descriptor)
+                    elif stream := self._read():
+                        now = time.monotonic()
+                        output = [lines.feed(*piece, now=now) for piece in frames.feed(stream)]
+                        self._write(log.fileno(), b"".join(output))
+                    else:
+                        self._write(log.fileno(), lines.rest())
                         return
 
     def close(self) -> None:

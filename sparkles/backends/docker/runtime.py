@@ -14,6 +14,7 @@ import json
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
@@ -93,9 +94,11 @@ class DockerRuntime:
                 stack.callback(output.close)
                 may_run = True
                 self._engine.api.start(name)
-                gauge = Gauge(self._engine.api.inspect_container(name)["State"]["Pid"])
-                stack.pop_all()
+                found = self._engine.api.inspect_container(name)
+                gauge = Gauge(found["Id"], found["State"]["Pid"])
+                stack.callback(gauge.close)
                 output.begin(gauge)
+                stack.pop_all()
         except BaseException as error:
             _insist_on_removal(self._engine, name, is_dead=lambda: not may_run)
             record.unlink()
@@ -179,13 +182,13 @@ class Container:
         self._record.unlink()
 
     def _ending(self, peak: int | None) -> Ending:
-        from docker.errors import NotFound
+        from docker.errors import APIError
 
         try:
             with reached():
                 code = self._engine.api.wait(self._name, timeout=None)["StatusCode"]
                 state = self._engine.api.inspect_container(self._name)["State"]
-        except (EngineError, NotFound) as error:
+        except (EngineError, APIError) as error:
             raise BackendError(f"task {self._launch.task}: its container was lost: {error}") from None
         if code and (refused := self._output.take_back(_REFUSED, _LONGEST_REFUSAL)):
             raise self._refusal(refused[1])
@@ -209,15 +212,18 @@ class Container:
         return LaunchError(f"{error}; {hint}", exit=error.exit)
 
     def signal(self, number: int) -> None:
-        """See Running."""
-        from docker.errors import APIError
-
-        if self._is_over:
-            return
+        """See Running. The engine may take long to answer, and the worker has a heart to beat: it is told beside."""
         if number == signal.SIGKILL:
             self._output.let_go()
-        with suppress(APIError, EngineError), reached():  # it has ended, or the engine ends it when it comes back
-            self._engine.api.kill(self._name, number)
+        threading.Thread(target=self._send, args=[number], daemon=True).start()
+
+    def _send(self, number: int) -> None:
+        from docker.errors import APIError
+
+        # If it has ended, or does as soon as the engine comes back, there is nobody to be told.
+        with suppress(APIError, BackendError), reached():
+            if not self._is_over:
+                self._engine.api.kill(self._name, number)
 
     def sample(self) -> Sample | None:
         """See Running."""

@@ -63,7 +63,7 @@ def local_backend(
 
 
 def _program_digest() -> str:
-    """Return a name for this very installation: another one has nodes of its own."""
+    """Return a name for this very installation, and the docker engine it uses: others have nodes of their own."""
     import hashlib  # a twentieth of what `status` takes, which needs no hash
 
     package = Path(__file__).resolve().parents[2]
@@ -72,4 +72,5 @@ def _program_digest() -> str:
         for path in package.rglob("*.py")
         for status in [path.stat()]
     )
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+    engine = [os.environ.get(name) for name in ("DOCKER_HOST", "DOCKER_CONTEXT")]
+    return hashlib.sha256(repr([facts, engine]).encode()).hexdigest()[:12]

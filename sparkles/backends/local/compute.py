@@ -151,9 +151,7 @@ class LocalCompute:
             self._wait_for_death(node)
         claims = kill_recorded(list((folder / "running").glob("*")))
         if containers := list((folder / "containers").glob("*")):
-            from sparkles.backends.docker.leftovers import remove_recorded  # most nodes have no use for its library
-
-            claims |= remove_recorded(containers)
+            claims |= _remove_containers(containers, node)
         return claims
 
     def forget(self, node: Node) -> None:
@@ -173,6 +171,15 @@ class LocalCompute:
             return (self._home.node(node.name) / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
         except FileNotFoundError:
             return ""
+
+
+def _remove_containers(records: Sequence[Path], node: Node) -> frozenset[str]:
+    from sparkles.backends.docker.leftovers import remove_recorded  # most nodes have no use for its library
+
+    try:
+        return remove_recorded(records, node=node.name)
+    except BackendError as error:
+        raise BackendError(f"node {node.name} died and may have left containers running: {error}") from None
 
 
 class NodePlace:

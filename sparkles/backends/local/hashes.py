@@ -69,6 +69,7 @@ class HashCache:
         with suppress(OSError, sqlite3.Error):
             if not self._path.exists():
                 make_once(self._path, _create)
+                self._connection.close()
                 self._connection = _connect(self._path)
             with self._connection:
                 self._connection.execute("BEGIN")

@@ -203,7 +203,8 @@ def _read(record: Path) -> tuple[int, str] | None:
         content = json.loads(record.read_bytes())
     except (ValueError, FileNotFoundError):
         return None
-    return content["session"], content["identity"]
+    # An older version started each command as the leader of a session of its own.
+    return content.get("session", content.get("group")), content["identity"]
 
 
 def _kill_session(session: int) -> None:
@@ -212,6 +213,6 @@ def _kill_session(session: int) -> None:
         if time.monotonic() > deadline:
             raise BackendError(f"processes {members}, left by a dead worker, cannot be killed")
         for process in members:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # it is another user's; the deadline will say so
                 os.kill(process, signal.SIGKILL)
         time.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -12,11 +13,13 @@ from contextlib import closing, suppress
 
 import pytest
 from conftest import eventually
+from docker.auth import resolve_repository_name
 from engine import busybox_files, import_image, load_image, remove_images
 
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.images import DockerImages
 from sparkles.errors import BackendError, RequestError
+from sparkles.image_name import parse
 
 pytestmark = pytest.mark.process
 
@@ -147,6 +150,30 @@ def test_without_the_login_it_is_said_what_to_do(images, api, registry, pushed, 
         images.pin(name)
     with pytest.raises(BackendError, match=f"docker login {registry}"):
         images.fetch(f"{name.removesuffix(':1')}@{digest}", lambda *_: None)
+
+
+def test_a_broken_program_for_credentials_is_said(images, registry, tmp_path, monkeypatch) -> None:
+    program = tmp_path / "docker-credential-broken"
+    program.write_text("#!/bin/sh\necho no keyring >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "config.json").write_text(json.dumps({"credHelpers": {registry: "broken"}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    with pytest.raises(BackendError, match=r"docker: .*[Cc]redentials"):
+        images.pin(f"{registry}/team/tool:1")
+
+
+def test_the_registry_is_the_one_that_the_library_sends_credentials_to() -> None:
+    names = ["r-base", "me/tool:1", "quay.io/x", "us.gcr.io/p/x:2", "localhost/x", "localhost:5000/x", "host:5000/x/y"]
+
+    assert [parse(name).registry for name in names] == [resolve_repository_name(name)[0] for name in names]
+
+
+@pytest.mark.parametrize("name", ["MyRegistry/x", "LocalHost/x"])
+def test_a_registry_that_programs_disagree_about_is_refused(name) -> None:
+    with pytest.raises(RequestError, match="is not the name of an image"):
+        parse(name)
 
 
 def test_a_name_that_the_registry_does_not_have_is_a_wrong_request(images, registry, logged_in) -> None:

@@ -22,7 +22,10 @@ def test_what_runs_is_removed_and_what_was_only_asked_for_does_no_harm(api, busy
         (tmp_path / claim).write_text(record)
     (tmp_path / "torn").write_text(record[:9])
 
-    claims = remove_recorded([*tmp_path.iterdir(), tmp_path / "gone"])
+    # Asked for, and made when the worker was dead already.
+    api.create_container(busybox, ["sleep", "600"], name="sparkles-late", labels={"sparkles.node": "dead"})
+
+    claims = remove_recorded([*tmp_path.iterdir(), tmp_path / "gone"], node="dead")
 
     assert claims == {"ran", "never", "torn", "gone"}
     assert containers(api, sparkles_node="dead") == []
@@ -34,9 +37,9 @@ def test_only_after_a_restart_a_silent_engine_has_nothing_running(tmp_path) -> N
     record = {"engine": f"unix://{tmp_path}/none.sock", "boot": "another"}
     (tmp_path / "claim").write_text(json.dumps(record))
 
-    assert remove_recorded([tmp_path / "claim"]) == {"claim"}
+    assert remove_recorded([tmp_path / "claim"], node="n") == {"claim"}
 
     (tmp_path / "claim").write_text(json.dumps({**record, "boot": boot_id()}))
     with pytest.raises(BackendError, match="no docker engine answers"):
-        remove_recorded([tmp_path / "claim"])
+        remove_recorded([tmp_path / "claim"], node="n")
     gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +32,9 @@ def test_the_output_is_the_same_however_the_stream_is_cut(frames, cuts) -> None:
 def test_lines_of_two_sources_stay_whole(pieces) -> None:
     lines = Lines()
 
-    output = b"".join(lines.feed(ord(letter), letter.encode() * count + b"\n" * ends) for letter, count, ends in pieces)
+    output = b"".join(
+        lines.feed(ord(letter), letter.encode() * count + b"\n" * ends, now=0.0) for letter, count, ends in pieces
+    )
     rest = lines.rest()
 
     for letter in "ab":
@@ -41,10 +44,23 @@ def test_lines_of_two_sources_stay_whole(pieces) -> None:
         ]
         assert rest.decode().count(letter) == len(of_one.split("\n")[-1])
     assert not [line for line in output.splitlines() if b"a" in line and b"b" in line]
-    assert not lines.have_rest
+    assert lines.patience(now=0.0) is None
 
 
 def test_a_line_that_does_not_end_is_not_held_back_for_ever() -> None:
     lines = Lines()
 
-    assert lines.feed(1, b"x" * 70_000) == b"x" * 70_000
+    assert lines.feed(1, b"x" * 70_000, now=0.0) == b"x" * 70_000
+
+
+def test_a_line_that_grows_all_the_time_is_not_held_back_for_long() -> None:
+    lines = Lines()
+
+    left = []
+    for step in range(4):
+        lines.feed(1, b"\r%d%%" % step, now=step * 0.04)
+        left.append(lines.patience(now=step * 0.04))
+
+    assert left[:3] == pytest.approx([0.1, 0.06, 0.02])
+    assert left[3] == 0
+    assert lines.rest() == b"\r0%\r1%\r2%\r3%"

@@ -15,9 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 from conftest import ROOT, eventually
 from contracts.runtime import RuntimeContract
 from cut import Cuttable
+from docker.errors import APIError
 from engine import busybox_files, containers
 
 from sparkles.backends.docker.engine import Engine
@@ -77,6 +79,7 @@ class TestDockerRuntime(RuntimeContract):
             pytest.param("#!/no/such\n", 0o755, "./fit", 127, "first line was not found in the image", id="#!"),
             pytest.param("#!/bin/sh\n", 0o644, "./fit", 126, r"not executable; chmod \+x it", id="mode"),
             pytest.param("", 0o755, "./else", 127, "command not found in the image", id="nothing there"),
+            pytest.param("", 0o755, "/bin/bash", 127, "command not found in the image", id="only on this machine"),
             pytest.param("", 0o755, "no\nsuch", 127, "command not found in the image", id="two lines"),
         ],
     )
@@ -144,7 +147,7 @@ class TestDockerRuntime(RuntimeContract):
 
         peak = start("/bin/sh", "-c", f"({half}) & ({half}) & wait").wait().peak_memory
 
-        assert peak is None or 60_000_000 <= peak < 600_000_000
+        assert 60_000_000 <= peak < 600_000_000
 
     def test_files_are_the_submitters_whoever_the_image_makes_its_user(self, runtime, engine, make_image, folder, log):
         folder.chmod(0o777)
@@ -183,6 +186,15 @@ class TestDockerRuntime(RuntimeContract):
             assert ending.exit == 128 + signal.SIGKILL
         assert list(records.iterdir()) == []
 
+    def test_what_the_engine_refuses_to_say_of_the_end_is_no_failure_of_the_command(self, start, engine, monkeypatch):
+        command = start("/bin/true")
+        answer = requests.Response()
+        answer.status_code = 500
+        monkeypatch.setattr(engine.api, "wait", lambda *_, **__: raising(APIError("500", answer, "out of order")))
+
+        with pytest.raises(BackendError, match="its container was lost"):
+            command.wait()
+
     def test_an_image_that_is_not_here_any_more_is_an_error_of_the_launch(self, runtime, folder, log, records):
         launch = Launch(claim="m", argv=["x"], env={}, folder=folder, log=log, image=f"sha256:{'0' * 64}")
 
@@ -200,6 +212,10 @@ class TestDockerRuntime(RuntimeContract):
         command.signal(signal.SIGKILL)
 
         assert command.wait().exit == 128 + signal.SIGKILL
+
+
+def raising(error):
+    raise error
 
 
 @pytest.fixture
