@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from sparkles.backends.local.process import sample_of
+from sparkles.backends.process import sample_of
 from sparkles.model import Sample
 
 _GROUPS = Path("/sys/fs/cgroup")

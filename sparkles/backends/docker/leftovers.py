@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sparkles.backends.docker.engine import Engine, EngineError, reached
 from sparkles.backends.docker.runtime import container_name, remove
-from sparkles.backends.local.process import boot_id
+from sparkles.backends.process import boot_id
 from sparkles.errors import BackendError
 
 #: Seconds that the engine may take to remove a container that it has begun to remove.

@@ -27,7 +27,7 @@ from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.docker.output import OutputCopy
 from sparkles.backends.docker.ownership import reclaim
 from sparkles.backends.launching import launch_error
-from sparkles.backends.local.process import boot_id
+from sparkles.backends.process import boot_id
 from sparkles.errors import BackendError, LaunchError, SparklesError
 from sparkles.model import Sample
 from sparkles.ports import Ending, Launch, Running

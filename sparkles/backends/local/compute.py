@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkles import lifecycle
-from sparkles.backends.local.process import boot_id
 from sparkles.backends.local.runtime import kill_recorded
+from sparkles.backends.process import boot_id
 from sparkles.errors import BackendError
 from sparkles.model import Cluster, Node, NodeState, Records, Writes
 from sparkles.paths import Home

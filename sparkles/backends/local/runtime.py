@@ -24,7 +24,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sparkles.backends.launching import launch_error
-from sparkles.backends.local.process import identity, sample_group, session_members, was_in_this_boot
+from sparkles.backends.process import identity, sample_group, session_members, was_in_this_boot
 from sparkles.errors import BackendError, LaunchError
 from sparkles.model import Sample
 from sparkles.ports import Ending, Launch, Running

@@ -10,7 +10,7 @@ from engine import containers
 
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.leftovers import remove_recorded
-from sparkles.backends.local.process import boot_id
+from sparkles.backends.process import boot_id
 from sparkles.errors import BackendError
 
 

@@ -18,8 +18,8 @@ from contracts.nouns import a_cluster, a_node, put
 
 from sparkles.backends.local import compute as computes
 from sparkles.backends.local.compute import LocalCompute, NodePlace
-from sparkles.backends.local.process import boot_id, identity
 from sparkles.backends.local.state import SqliteState
+from sparkles.backends.process import boot_id, identity
 from sparkles.lifecycle import RESERVATION
 from sparkles.model import Node, NodeState
 from sparkles.paths import Home

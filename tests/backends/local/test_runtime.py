@@ -14,8 +14,8 @@ import pytest
 from conftest import eventually, lives
 from contracts.runtime import RuntimeContract
 
-from sparkles.backends.local.process import identity, sample_group, session_members
 from sparkles.backends.local.runtime import HostRuntime, kill_recorded
+from sparkles.backends.process import identity, sample_group, session_members
 from sparkles.errors import LaunchError
 
 
