@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,12 +53,12 @@ class Facts:
 
 
 class Engine:
-    """One engine. May be shared between threads."""
+    """One engine. May be shared between threads: each has a connection of its own, since the library's may not be."""
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address
-        self._lock = threading.Lock()
-        self._api: APIClient | None = None
+        self._own = threading.local()
+        self._opened: weakref.WeakSet[APIClient] = weakref.WeakSet()
         self._facts: Facts | None = None
 
     @property
@@ -70,18 +71,17 @@ class Engine:
 
     @property
     def api(self) -> APIClient:
-        """The connection. Raises EngineError if nobody answers."""
-        with self._lock:
-            if self._api is None:
-                self._api = _connected(self.address)
-            return self._api
+        """This thread's connection. Raises EngineError if nobody answers."""
+        if not hasattr(self._own, "api"):
+            self._own.api = _connected(self.address)
+            self._opened.add(self._own.api)
+        return self._own.api
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
-        with self._lock:
-            if self._api is not None:
-                self._api.close()
-                self._api = None
+        """Close all connections. To be called when no other thread uses one."""
+        for api in list(self._opened):
+            api.close()
+        self._own = threading.local()
 
     @property
     def facts(self) -> Facts:

@@ -221,9 +221,9 @@ class Container:
         from docker.errors import APIError
 
         # If it has ended, or does as soon as the engine comes back, there is nobody to be told.
-        with suppress(APIError, BackendError), reached():
+        with suppress(APIError, BackendError), reached(), closing(Engine(self._engine.address)) as engine:
             if not self._is_over:
-                self._engine.api.kill(self._name, number)
+                engine.api.kill(self._name, number)
 
     def sample(self) -> Sample | None:
         """See Running."""
