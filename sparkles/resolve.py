@@ -28,8 +28,8 @@ from sparkles.uploads import Inputs
 #: No image has to stay what it was.
 NO_IMAGES: Mapping[str, str] = MappingProxyType({})
 
-#: Bytes that the docker engine insists on.
-_LEAST_MEMORY = 6 << 20
+#: Bytes that the docker engine insists on, and more than it can count.
+_LEAST_MEMORY, _TOO_MUCH_MEMORY = 6 << 20, 1 << 63
 
 #: CSV files that an unknown parameter is looked for in, at most.
 _HINT_FILES = 50
@@ -215,6 +215,8 @@ def _image(spec: dict[str, Any], backend: Backend, known: Mapping[str, str]) -> 
         return _Image(warnings=[unheld] if memory else [])
     if memory and size_of(memory) < _LEAST_MEMORY:
         raise RequestError(f"spec.resources.memory: {memory} is too little for any command; the least is 6M")
+    if memory and size_of(memory) >= _TOO_MUCH_MEMORY:
+        raise RequestError(f"spec.resources.memory: {memory} is more than any machine has")
     if backend.images is None:
         raise BackendError(f"image {name!r}: the backend {backend.name} runs no images")
     try:

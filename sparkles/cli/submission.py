@@ -17,7 +17,7 @@ from sparkles.cli import INTERRUPTED, live
 from sparkles.cli.context import hint
 from sparkles.cli.output import print_document, print_rows
 from sparkles.cli.transfer import Transfer
-from sparkles.errors import BackendError, RequestError
+from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
@@ -161,8 +161,13 @@ def fetch_image(prepared: Prepared, backend: Backend) -> None:
     """Bring in the image now, where people see how far it is. To be done before anything is changed."""
     image = prepared.pinned.spec.image
     if image and backend.images and (prepared.plan.touches_tasks or prepared.plan.waits):
-        with Transfer(f"fetching image {prepared.pinned.image}") as transfer:
-            backend.images.fetch(image, transfer.at)
+        name = prepared.pinned.image
+        try:
+            with Transfer(f"fetching image {name}") as transfer:
+                backend.images.fetch(image, transfer.at)
+        except SparklesError as error:
+            error.args = (f"job {prepared.name}, image {name!r}: {error}",)
+            raise
 
 
 def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:

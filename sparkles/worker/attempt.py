@@ -19,7 +19,6 @@ from sparkles.errors import LaunchError, SparklesError
 from sparkles.lifecycle import Attempt
 from sparkles.model import Reason, Sample, Task
 from sparkles.ports import Backend, Ending, Launch, Output, Result, Running, Runtime
-from sparkles.quantities import human_bytes
 from sparkles.timing import Timing
 from sparkles.worker import outputs
 from sparkles.worker.definitions import Assignment
@@ -205,7 +204,7 @@ class Execution:
 
     def _out_of_memory(self) -> str:
         if limit := self._assignment.policy.memory:
-            return f"stopped because it needed more than {human_bytes(limit)} of memory; --memory allows it more"
+            return f"stopped because it needed more than {limit >> 20}M of memory; --memory allows it more"
         return "stopped because the machine ran out of memory"
 
     def _runtime(self) -> Runtime:
@@ -235,7 +234,11 @@ class Execution:
         policy = self._assignment.policy
         found = outputs.NOTHING
         if staged is not None:
-            found = outputs.find(self._folder, staged, include=policy.include, exclude=policy.exclude)
+            try:
+                found = outputs.find(self._folder, staged, include=policy.include, exclude=policy.exclude)
+            except OSError as error:  # paths that are too long for the system, for example
+                found = outputs.Found((), [f"its files could not be looked through, so none is kept: {error.strerror}"])
+                _append(log, f"sparkles: {found.notes[0]}\n")
         result = Result(
             job=self.task.job,
             index=self.task.index,

@@ -113,8 +113,9 @@ def _remove_with_all(folder: Path) -> None:
         folder.unlink()
         return
     _open_up([folder])
-    for current, folders, _ in os.walk(folder):
-        _open_up([Path(current) / name for name in folders if not (Path(current) / name).is_symlink()])
+    with suppress(OSError):  # paths that are too long for it; to remove them is no matter of paths
+        for current, folders, _ in os.walk(folder):
+            _open_up([Path(current) / name for name in folders if not (Path(current) / name).is_symlink()])
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -90,7 +90,7 @@ def test_too_much_memory_is_named_and_can_be_retried(user: User, busybox: str) -
     assert done.returncode == 1
     (task,) = user.rows("list", "big")
     assert (task["state"], task["reason"], task["attempts"]) == ("failed", "out-of-memory", 2)
-    assert "needed more than 16.8 MB of memory; --memory allows it more" in user.log("big.1")
+    assert "needed more than 16M of memory; --memory allows it more" in user.log("big.1")
 
 
 def test_a_running_container_can_be_killed(user: User, busybox: str, api) -> None:
@@ -169,7 +169,8 @@ def test_no_job_is_changed_if_the_image_of_another_cannot_be_had(user: User) -> 
     done = user("apply", "jobs.yaml")
 
     assert done.returncode == 3
-    assert "build it again" in done.stderr
+    assert f"job second, image '{gone}'" in done.stderr
+    assert "build it anew" in done.stderr
     assert user.rows("status") == []
 
 
@@ -192,6 +193,7 @@ def test_a_submission_takes_the_image_that_the_name_means_now(user: User, make_i
         pytest.param(["-i", "Alpine"], 2, "did you mean 'alpine'?", id="capitals"),
         pytest.param(["-i", "127.0.0.1:1/x"], 3, "not on this machine, and 127.0.0.1:1 cannot be asked", id="silence"),
         pytest.param(["-i", "BUSYBOX", "--memory", "64k"], 2, "the least is 6M", id="too little memory"),
+        pytest.param(["-i", "BUSYBOX", "--memory", "8388608T"], 2, "more than any machine has", id="too much memory"),
         pytest.param(["-i", "BUSYBOX", "--memory", "lots"], 2, "a number and a unit such as 512M, 4G", id="no size"),
     ],
 )

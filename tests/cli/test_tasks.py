@@ -333,3 +333,15 @@ def test_a_task_runs_with_hostile_names_around(warm: User) -> None:
 
     assert row.files() == [f"copy of {name}"]
     assert (row.folder / f"copy of {name}").read_text() == "content"
+
+
+def test_paths_that_are_too_long_cost_the_files_and_not_the_task(warm: User) -> None:
+    deep = "import os\nfor _ in range(20):\n    os.mkdir('d' * 250); os.chdir('d' * 250)\nprint('ok')"
+
+    warm.ok("sub", "-n", "deep", "python3", "-c", deep)
+
+    assert warm.log("deep.1").startswith("ok\nsparkles: its files could not be looked through, so none is kept: ")
+    assert warm.rows("list", "deep")[0]["attempts"] == 1
+    assert json.loads(warm.result("deep", 1, "result.json"))["notes"]
+    work = warm.sparkles_home / "work"
+    eventually(lambda: not [path for node in work.iterdir() for path in node.iterdir()])

@@ -74,7 +74,10 @@ class DockerImages:
         parsed = image_name.parse(pinned)
         if not self.inspect(pinned):
             if not parsed.repository:
-                raise BackendError(f"image {pinned} was built on this machine and is not here any more: build it again")
+                raise BackendError(
+                    f"image {pinned} was only on this machine, and is not here any more; build it anew and submit the "
+                    "job once more, or apply it with --refresh-image"
+                )
             self._pull(parsed, progress)
         found = self.inspect(pinned)
         self._require_architecture(pinned, [found["Architecture"]] if found else [])

@@ -198,7 +198,7 @@ def test_an_image_for_another_machine_is_a_wrong_request(images, api) -> None:
 
 
 def test_what_was_built_here_and_is_gone_cannot_be_fetched(images) -> None:
-    with pytest.raises(BackendError, match="build it again"):
+    with pytest.raises(BackendError, match="build it anew"):
         images.fetch(f"sha256:{'0' * 64}", lambda *_: None)
 
 

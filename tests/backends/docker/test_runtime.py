@@ -198,7 +198,7 @@ class TestDockerRuntime(RuntimeContract):
     def test_an_image_that_is_not_here_any_more_is_an_error_of_the_launch(self, runtime, folder, log, records):
         launch = Launch(claim="m", argv=["x"], env={}, folder=folder, log=log, image=f"sha256:{'0' * 64}")
 
-        with pytest.raises(LaunchError, match="build it again") as error:
+        with pytest.raises(LaunchError, match="build it anew") as error:
             runtime.start(launch)
 
         assert error.value.exit == 126
