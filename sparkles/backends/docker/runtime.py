@@ -100,7 +100,8 @@ class DockerRuntime:
                 output.begin(gauge)
                 stack.pop_all()
         except BaseException as error:
-            _insist_on_removal(self._engine, name, is_dead=lambda: not may_run)
+            if may_run or isinstance(error, EngineError | APIError):  # otherwise the engine was not asked for it
+                _insist_on_removal(self._engine, name, is_dead=lambda: not may_run)
             record.unlink()
             if isinstance(error, APIError):
                 raise LaunchError(f"image {launch.image}: {error.explanation}", exit=_NOT_EXECUTABLE) from None

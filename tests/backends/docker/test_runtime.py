@@ -204,6 +204,15 @@ class TestDockerRuntime(RuntimeContract):
         assert error.value.exit == 126
         assert list(records.iterdir()) == []
 
+    def test_an_engine_that_will_never_do_is_not_waited_for(self, records, busybox, folder, log, monkeypatch):
+        monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waited"))
+        runtime = DockerRuntime(Engine("tcp://10.0.0.1:2375"), records, node="n")
+
+        with pytest.raises(LaunchError, match="does not see the folders of this one"):
+            runtime.start(Launch(claim="n", argv=["x"], env={}, folder=folder, log=log, image=busybox))
+
+        assert list(records.iterdir()) == []
+
     def test_a_full_disk_makes_a_container_wait_and_a_kill_ends_that(self, start, log):
         log.symlink_to("/dev/full")
         command = start("/bin/sh", "-c", "echo x; sleep 60")
