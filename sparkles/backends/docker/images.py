@@ -72,14 +72,15 @@ class DockerImages:
     def fetch(self, pinned: str, progress: Progress) -> None:
         """See Images."""
         parsed = image_name.parse(pinned)
-        if not self.inspect(pinned):
+        found = self.inspect(pinned)
+        if not found:
             if not parsed.repository:
                 raise BackendError(
                     f"image {pinned} was only on this machine, and is not here any more; build it anew and submit the "
                     "job once more, or apply it with --refresh-image"
                 )
             self._pull(parsed, progress)
-        found = self.inspect(pinned)
+            found = self.inspect(pinned)
         self._require_architecture(pinned, [found["Architecture"]] if found else [])
 
     def _pull(self, parsed: ImageName, progress: Progress) -> None:

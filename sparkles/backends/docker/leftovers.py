@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sparkles.backends.docker.engine import Engine, EngineError, reached
@@ -24,20 +24,25 @@ def remove_recorded(records: Sequence[Path], *, node: str) -> frozenset[str]:
 
     Raises BackendError if one may still run, because its engine cannot be asked.
     """
+    named: dict[tuple[str, str], list[str]] = {}
     for record in records:
-        try:
+        with suppress(ValueError, FileNotFoundError):  # the worker died while it wrote: the engine had not been asked
             content = json.loads(record.read_text(encoding="utf-8"))
-        except (ValueError, FileNotFoundError):
-            continue  # the worker died while it wrote: the engine had not been asked
-        try:
-            with closing(Engine(content["engine"])) as engine:
-                _remove(container_name(record.name), engine)
-                for found in _labelled(node, engine):
-                    _remove(found, engine)
-        except EngineError:
-            if content["boot"] == boot_id():  # otherwise it ended with the machine
-                raise
+            named.setdefault((content["engine"], content["boot"]), []).append(container_name(record.name))
+    for (address, boot), names in named.items():
+        _remove_all(names, address, boot=boot, node=node)
     return frozenset(record.name for record in records)
+
+
+def _remove_all(names: Sequence[str], address: str, *, boot: str, node: str) -> None:
+    """Remove what one engine has of a node."""
+    try:
+        with closing(Engine(address)) as engine:
+            for name in (*names, *_labelled(node, engine)):
+                _remove(name, engine)
+    except EngineError:
+        if boot == boot_id():  # otherwise they ended with the machine
+            raise
 
 
 def _labelled(node: str, engine: Engine) -> Sequence[str]:
