@@ -22,6 +22,7 @@ _READS = {
         "tick",
         "close",
         "commit_limit",
+        "streams",
     },
     "objects": {
         "url",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from sparkles.model import (
     TaskState,
     Writes,
 )
+from sparkles.timing import Timing
 
 #: Decides, from the records as read, what to write. Pure: it may be called again after a conflict.
 Move = Callable[[Records], Writes]
@@ -34,6 +35,9 @@ class StateStore(Protocol):
 
     #: The most records that one `change` should name.
     commit_limit: int
+    #: How many threads may use the store at the same time, and are worth it. Only with more than one does it keep
+    #: fences (see `model.Fence`).
+    streams: int
 
     def read(self, keys: Sequence[Key]) -> Records:
         """Return the records that exist among `keys`."""
@@ -45,6 +49,9 @@ class StateStore(Protocol):
         Reads `keys` and hands `move` those that exist. Everything that `move` puts or removes must be
         among `keys`, or new. If another writer came between, reads and calls `move` again, so `move` must
         be pure. What `move` raises leaves the store as it was. Returns the records put, with their versions.
+
+        Only what is written is guarded: a move whose decision hangs on a record must put that one, too. Raises
+        BackendError if it cannot be written; then it may have been, where the store is far away.
         """
         ...
 
@@ -77,9 +84,10 @@ class StateStore(Protocol):
         ...
 
     def some(self, job: str, state: TaskState, *, limit: int, last: bool = False) -> Sequence[Task]:
-        """Return up to `limit` tasks of `job` in `state`, in the order they are tried; if `last`, the last ones first.
+        """Return up to `limit` tasks of `job` in `state`.
 
-        Takes no longer if the job has a million tasks.
+        Where the store keeps tasks in an order, they come in it; if `last`, from its end. Takes no longer if the job
+        has a million tasks.
         """
         ...
 
@@ -405,6 +413,8 @@ class Backend:
     reopen: Callable[[], Backend]
     #: Names the worker program: nodes serve only jobs that were submitted with the same one.
     worker: Callable[[], str]
+    #: The seconds of the protocol there.
+    timing: Timing = field(default_factory=Timing)
     #: Runs commands without an image; None where each task needs one.
     host: Runtime | None = None
     #: Runs commands in images; None on a client that never does.

@@ -44,15 +44,17 @@ def local_backend(
     if write:
         require_folder(home.root)
     worker = worker or cache(_program_digest)
+    times = timing()
     hashes = HashCache(home.hashes, write=write)
     return Backend(
         name="local",
         state=SqliteState(home.state if write or home.state.exists() else None, lazy=True),
         objects=DirectoryObjects(home, hashes),
-        compute=LocalCompute(home, timing()),
+        compute=LocalCompute(home, times),
         hashes=hashes,
         reopen=lambda: local_backend(home, write=write, slots=slots, host=host, containers=containers, worker=worker),
         worker=worker,
+        timing=times,
         host=host or HostRuntime(home.root),
         containers=containers,
         images=DockerImages(Engine()),

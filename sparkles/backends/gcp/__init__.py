@@ -1,0 +1,1 @@
+"""The backend in Google Cloud: state in Datastore, files in Cloud Storage."""
