@@ -92,8 +92,8 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
     """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on."""
     key = Key.job(prepared.name)
     environment = None
-    if submitter and prepared.pinned.spec.image is None:
-        environment = backend.objects.write_environment(submitter.environment)
+    if submitter and backend.environments and prepared.pinned.spec.image is None:
+        environment = backend.environments.write(submitter.environment)
     now = time.time()
     applying = Applying(
         token=os.urandom(8).hex(),

@@ -1,4 +1,4 @@
-"""Ports: the four things that a backend provides. The docstrings are the contracts that tests/contracts checks."""
+"""Ports: the things that a backend provides. The docstrings are the contracts that tests/contracts checks."""
 
 from __future__ import annotations
 
@@ -228,12 +228,16 @@ class ObjectStore(Protocol):
         """Remove manifests, logs and unpromoted results of `job`."""
         ...
 
-    def write_environment(self, environment: Mapping[str, str]) -> str:
-        """Keep an environment for tasks without an image, readable by its owner alone. Returns its name."""
+
+class Environments(Protocol):
+    """What submitting shells export, for tasks without an image. It holds secrets: it stays on this machine."""
+
+    def write(self, environment: Mapping[str, str]) -> str:
+        """Keep an environment, readable by its owner alone. Returns its name."""
         ...
 
-    def read_environment(self, name: str) -> dict[str, str]:
-        """Return an environment that `write_environment` kept."""
+    def read(self, name: str) -> dict[str, str]:
+        """Return an environment that `write` kept."""
         ...
 
 
@@ -407,6 +411,8 @@ class Backend:
     worker: Callable[[], str]
     #: Runs commands without an image; None where each task needs one.
     host: Runtime | None = None
+    #: What such commands start from; None where there are none.
+    environments: Environments | None = None
     #: Runs commands in images; None on a client that never does.
     containers: Runtime | None = None
     #: None where there are no images.

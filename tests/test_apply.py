@@ -78,7 +78,7 @@ def test_a_new_job_is_there_with_its_tasks_manifest_and_nodes(backend, compute, 
     assert made.applying is None
     assert tasks(backend) == {1: ('{"x":"a"}', P), 2: ('{"x":"b"}', P), 3: ('{"x":"c"}', P)}
     assert stored(backend)["status"] == {"generation": 1, "indices": "1-3"}
-    assert backend.objects.read_environment(made.environment) == {"FROM": "shell"}
+    assert backend.environments.read(made.environment) == {"FROM": "shell"}
     assert compute.raised == [2]
 
 
@@ -259,7 +259,8 @@ def cut_off(backend: Backend, manifest: Any, monkeypatch: pytest.MonkeyPatch, *,
     with monkeypatch.context() as patch:
         patch.setattr(type(backend.state), "commit_limit", 3)
         patch.setattr(backend.state, "change", counted(backend.state.change))
-        for name in ("put_blob", "write_manifest", "write_environment", "remove_results"):
+        patch.setattr(backend.environments, "write", counted(backend.environments.write))
+        for name in ("put_blob", "write_manifest", "remove_results"):
             patch.setattr(backend.objects, name, counted(getattr(backend.objects, name)))
         try:
             applied(manifest, backend)

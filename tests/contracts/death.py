@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.fakes import READS
 
-from sparkles.ports import Backend, Compute, ObjectStore, StateStore
+from sparkles.ports import Backend, Compute, Environments, ObjectStore, StateStore
 
 
 class DeathError(BaseException):
@@ -45,6 +45,7 @@ def mortal(backend: Backend, life: Life) -> Backend:
         state=_Mortal(backend.state, READS[StateStore], life),
         objects=_Mortal(backend.objects, READS[ObjectStore], life),
         compute=_Mortal(backend.compute, READS[Compute], life),
+        environments=_Mortal(backend.environments, READS[Environments], life),
         reopen=lambda: mortal(backend.reopen(), life),
     )  # type: ignore[arg-type]
 

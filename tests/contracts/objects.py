@@ -446,17 +446,6 @@ class ObjectStoreContract:
     def test_the_url_names_the_job(self, objects):
         assert objects.url("my-job").endswith("/my-job")
 
-    # Environments
-
-    def test_an_environment_is_read_back_by_its_name(self, objects):
-        environment = {"PATH": "/bin", "ODD": "ä\nb", "EMPTY": ""}
-
-        name = objects.write_environment(environment)
-
-        assert objects.read_environment(name) == environment
-        assert objects.write_environment(dict(reversed(environment.items()))) == name
-        assert objects.write_environment({**environment, "MORE": "x"}) != name
-
 
 def a_document(claim: str, *, index: int = 1) -> dict[str, Any]:
     return {"claim": claim, "index": index, "odd": "ä🙂", "files": [], "digest": digest_of(claim).hex()}

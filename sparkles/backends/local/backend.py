@@ -10,6 +10,7 @@ from pathlib import Path
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.local.compute import LocalCompute
+from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.filesystem import require_folder
 from sparkles.backends.local.hashes import HashCache
 from sparkles.backends.local.objects import DirectoryObjects
@@ -54,6 +55,7 @@ def local_backend(
         reopen=lambda: local_backend(home, write=write, slots=slots, host=host, containers=containers, worker=worker),
         worker=worker,
         host=host or HostRuntime(home.root),
+        environments=PrivateEnvironments(home),
         containers=containers,
         images=DockerImages(Engine()),
         default_slots=slots or os.cpu_count() or 1,

@@ -12,12 +12,12 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sparkles.backends.local.filesystem import make_folder
+from sparkles.backends.local.filesystem import replacing
 from sparkles.backends.local.hashes import PIECE, sha256_of
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
@@ -52,7 +52,7 @@ class DirectoryObjects:
         target = self._layout.blob(digest)
         if target.exists():
             return
-        with _replacing(target) as partial, source.open("rb") as reader, partial.open("wb") as writer:
+        with replacing(target) as partial, source.open("rb") as reader, partial.open("wb") as writer:
             found = hashlib.sha256()
             while chunk := reader.read(PIECE):
                 found.update(chunk)
@@ -78,7 +78,7 @@ class DirectoryObjects:
 
     def write_manifest(self, job: str, generation: int, text: str) -> None:
         """See ObjectStore."""
-        with _replacing(self._layout.manifest(job, generation)) as partial:
+        with replacing(self._layout.manifest(job, generation)) as partial:
             partial.write_text(text, encoding="utf-8")
 
     def read_manifest(self, job: str, generation: int) -> str | None:
@@ -205,7 +205,7 @@ class DirectoryObjects:
             target = destination / Path(folder).relative_to(source)
             target.mkdir(parents=True, exist_ok=True)
             for name in names:
-                with _replacing(target / name) as partial:
+                with replacing(target / name) as partial:
                     shutil.copy2(Path(folder) / name, partial)
                     total += partial.stat().st_size
         return total
@@ -221,25 +221,6 @@ class DirectoryObjects:
     def remove_records(self, job: str) -> None:
         """See ObjectStore."""
         self._empty(self._to_trash(self._layout.records(job)))
-
-    def write_environment(self, environment: Mapping[str, str]) -> str:
-        """See ObjectStore."""
-        import hashlib
-
-        content = json.dumps(environment, sort_keys=True).encode()
-        name = hashlib.sha256(content).hexdigest()
-        path = self._home.environment(name)
-        if not path.exists():
-            make_folder(self._home.root)
-            with _replacing(path) as partial:
-                partial.touch(mode=0o600)
-                partial.write_bytes(content)
-        return name
-
-    def read_environment(self, name: str) -> dict[str, str]:
-        """See ObjectStore."""
-        environment: dict[str, str] = json.loads(self._home.environment(name).read_bytes())
-        return environment
 
     @contextmanager
     def _locked(self, job: str) -> Iterator[None]:
@@ -308,16 +289,3 @@ def _take(output: Output, target: Path) -> None:
     with suppress(OSError):  # the task's own choice of mode must not keep anyone from fetching the result
         output.path.chmod(output.path.stat().st_mode | 0o600)
     shutil.move(output.path, target)
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Yield a new path beside `target`, which becomes `target` when all went well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{os.urandom(8).hex()}")  # the target's own name may be as long as names get
-    try:
-        yield partial
-        partial.replace(target)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()

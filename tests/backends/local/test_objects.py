@@ -112,13 +112,6 @@ class TestDirectoryObjects(ObjectStoreContract):
 
         assert objects.read_log("j", 1, "first", start=0) == b"failed\n"
 
-    def test_an_environment_is_for_its_owner_alone(self, objects, home):
-        name = objects.write_environment({"TOKEN": "secret"})
-
-        path = home.environment(name)
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert [file for file in files_below(home.root) if b"secret" in file.read_bytes()] == [path]
-
 
 def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if not path.is_dir()]
