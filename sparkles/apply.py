@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,7 +29,7 @@ from sparkles.model import (
 )
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.plan import Rerun, Verb
-from sparkles.ports import Backend
+from sparkles.ports import Backend, Moved
 from sparkles.prepare import Prepared, observe
 from sparkles.task_writes import TaskWrites, task_commits
 
@@ -53,13 +53,13 @@ def execute(
     force: bool = False,
     may_lose: bool = False,
     before_nodes: Callable[[], None] = lambda: None,
-    uploaded: Callable[[int], None] = lambda _: None,
+    uploaded: Callable[[Moved], None] = lambda _: None,
     spared: Callable[[int], None] = lambda _: None,
 ) -> Job:
     """Carry out what `prepare` decided; return the job as it is then.
 
-    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` with the
-    size of each blob that has been stored, `before_nodes` when the tasks are queued, and `spared` with the index of
+    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` as
+    blobs are stored, `before_nodes` when the tasks are queued, and `spared` with the index of
     each task that stays as it is, because it has begun or ended since it was planned to change or go.
 
     What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
@@ -144,16 +144,12 @@ def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> P
     return again
 
 
-def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:
-    """Store blobs and manifest."""
+def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[Moved], None]) -> None:
+    """Store blobs and manifest. Whoever sees that bytes move also renews this apply's mark."""
     backend.hashes.keep()
     renewed = time.monotonic()
-    for digest in sorted(prepared.missing):
-        if source := prepared.pinned.sources.get(digest):
-            backend.objects.put_blob(source, digest)
-            uploaded(source.stat().st_size)
-        else:
-            backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+    for moved in _stored(prepared, backend):
+        uploaded(moved)
         if time.monotonic() - renewed > _RENEWAL:
             renewed = time.monotonic()
             _guarded(prepared.name, applying, backend, ([], lambda _: Writes()))
@@ -166,6 +162,16 @@ def _store_content(prepared: Prepared, backend: Backend, applying: Applying, upl
         status["image"] = prepared.pinned.image
     document = {**prepared.pinned.document, "status": status}
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.store(document))
+
+
+def _stored(prepared: Prepared, backend: Backend) -> Iterator[Moved]:
+    """Store the blobs that are missing; yield as they come."""
+    sources = prepared.pinned.sources
+    if prepared.local:
+        yield from backend.objects.put_blobs([(sources[digest], digest) for digest in prepared.local])
+    for digest in sorted(prepared.missing.difference(sources)):
+        backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+        yield Moved(0, 0)
 
 
 def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sparkles.model import (
     Cluster,
@@ -125,6 +125,13 @@ class Result:
     spare: Path | None = None
 
 
+class Moved(NamedTuple):
+    """What has come since the last time: bytes, and files that are complete."""
+
+    size: int
+    files: int
+
+
 class ObjectStore(Protocol):
     """Blobs by hash, results in numbered folders, logs, manifests."""
 
@@ -136,10 +143,14 @@ class ObjectStore(Protocol):
         """Return those of the sha256 `digests` (hex) that the store does not hold."""
         ...
 
-    def put_blob(self, source: Path, digest: str) -> None:
-        """Store the file's content under its sha256, once and for good.
+    def put_blobs(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
+        """Store the content of files under their sha256, once and for good; several at once where that is quicker.
 
-        Raises BackendError if the content does not have that hash: it changed while it was read.
+        Yields as bytes move, and at least about once a second, even if nothing moves. What was yielded adds up to all
+        the files, and to no more than their bytes. Whoever stops iterating stops it.
+
+        Raises BackendError if content does not have its hash: it changed while it was read. Under a hash there is
+        nothing or the whole of the right content, at any moment.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 from contracts.nouns import digest_of
 
 from sparkles.errors import BackendError
-from sparkles.ports import ObjectStore, Output, Result
+from sparkles.ports import Moved, ObjectStore, Output, Result
 
 
 def sha256(content: bytes) -> str:
@@ -31,7 +31,7 @@ class ObjectStoreContract:
         def put(content: bytes) -> str:
             source = tmp_path / f"source-{sha256(content)[:8]}"
             source.write_bytes(content)
-            objects.put_blob(source, sha256(content))
+            store_blob(objects, source, sha256(content))
             return sha256(content)
 
         return put
@@ -138,7 +138,7 @@ class ObjectStoreContract:
     def test_a_blob_that_is_there_is_not_read_again(self, objects, put_blob, tmp_path):
         digest = put_blob(b"content")
 
-        objects.put_blob(tmp_path / "source-that-is-gone", digest)
+        store_blob(objects, tmp_path / "source-that-is-gone", digest)
 
         assert objects.read_blob(digest) == b"content"
 
@@ -148,9 +148,22 @@ class ObjectStoreContract:
         digest = sha256(b"as it was hashed")
 
         with pytest.raises(BackendError, match="changed while it was read"):
-            objects.put_blob(source, digest)
+            store_blob(objects, source, digest)
 
         assert objects.missing([digest, sha256(b"changed meanwhile")]) == {digest, sha256(b"changed meanwhile")}
+
+    def test_many_blobs_are_stored_and_counted(self, objects, tmp_path):
+        contents = [b"", *(bytes([number]) * (number * 50_000) for number in range(1, 6))]
+        files = []
+        for number, content in enumerate(contents):
+            (tmp_path / str(number)).write_bytes(content)
+            files.append((tmp_path / str(number), sha256(content)))
+
+        moved = total(objects.put_blobs(files))
+
+        assert moved == Moved(size=sum(map(len, contents)), files=len(files))
+        assert [objects.read_blob(digest) for _, digest in files] == contents
+        assert list(objects.put_blobs([])) == []
 
     def test_a_blob_that_many_put_at_once_is_whole_for_everyone(self, objects, tmp_path):
         content = b"some content" * 10_000
@@ -160,7 +173,7 @@ class ObjectStoreContract:
 
         def put(_: int) -> bytes:
             start.wait()
-            objects.put_blob(source, sha256(content))
+            store_blob(objects, source, sha256(content))
             return objects.read_blob(sha256(content))
 
         with ThreadPoolExecutor(8) as pool:
@@ -445,6 +458,17 @@ class ObjectStoreContract:
 
     def test_the_url_names_the_job(self, objects):
         assert objects.url("my-job").endswith("/my-job")
+
+
+def store_blob(objects: ObjectStore, source: Path, digest: str) -> Moved:
+    """Store a file's content under its sha256; return how much has moved."""
+    return total(objects.put_blobs([(source, digest)]))
+
+
+def total(moves: Iterable[Moved]) -> Moved:
+    """Add up what has moved."""
+    moves = list(moves)
+    return Moved(size=sum(moved.size for moved in moves), files=sum(moved.files for moved in moves))
 
 
 def a_document(claim: str, *, index: int = 1) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from contracts.objects import ObjectStoreContract, a_document, a_result, append, sha256
+from contracts.objects import ObjectStoreContract, a_document, a_result, append, sha256, store_blob
 
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.errors import BackendError
@@ -29,7 +29,7 @@ class TestDirectoryObjects(ObjectStoreContract):
         source.write_bytes(b"changed")
 
         with pytest.raises(BackendError):
-            objects.put_blob(source, sha256(b"other"))
+            store_blob(objects, source, sha256(b"other"))
 
         assert files_below(home.root) == []
 
