@@ -25,6 +25,7 @@ _READS = {
     },
     "objects": {
         "url",
+        "download_line",
         "missing",
         "read_blob",
         "read_manifest",

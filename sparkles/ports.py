@@ -139,6 +139,10 @@ class ObjectStore(Protocol):
         """Return where the results of `job` are, for people."""
         ...
 
+    def download_line(self, job: str) -> str:
+        """Return the command that copies the results of `job` to a folder, DEST_DIR."""
+        ...
+
     def missing(self, digests: Sequence[str]) -> set[str]:
         """Return those of the sha256 `digests` (hex) that the store does not hold."""
         ...
@@ -177,31 +181,42 @@ class ObjectStore(Protocol):
     def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
         """Return up to `limit` bytes of the attempt's output from byte `start` on, as far as it has come in.
 
-        A negative `start` counts from the end of that; before the beginning there is nothing.
+        `claim` is the attempt's, or the result generation of what it published. A negative `start` counts from the
+        end of that; before the beginning there is nothing.
         Works while the task runs and after its result is published; empty if there is none (yet).
         """
         ...
 
-    def publish(self, result: Result) -> str:
-        """Bring in a result, without making it the task's result yet; may move the files.
+    def publish(self, result: Result, *, holds: Callable[[], bool]) -> str:
+        """Bring in a result; may move the files. Returns its result generation.
 
-        Returns its result generation. Until `promote`, an older result of the task stays as it is.
+        It is the task's only once the task's record names its result generation, so to be committed after this. A
+        store that can put a whole result into its place in one step leaves an older one as it is until `promote`; in
+        one that cannot, the older one may be gone from now on.
+
+        `holds` says whether this node's lease still holds. Without it nobody may write where others may be writing:
+        raises BackendError, as for all else that keeps a result from being stored. Whoever still has the lease may
+        try again, with the same result.
         """
         ...
 
     def promote(self, job: str, index: int, result_generation: str) -> None:
-        """Make a published result the task's result folder. To be called after the task's commit.
+        """Make a published result the task's result folder, if it is not that yet. To be called after the commit.
 
-        Idempotent. Does nothing where that result is not there any more: a later one has replaced it.
+        Removes what only an attempt that has not ended needs. Idempotent. Does nothing where that result is not there
+        any more: a later one has replaced it.
         """
         ...
 
     def discard(self, job: str, index: int, claim: str) -> None:
-        """Remove the unpromoted result of an attempt that will not be committed. Its log stays."""
+        """Remove the result of an attempt that will not be committed, if it has published one. Its log stays.
+
+        Another attempt's result stays as it is.
+        """
         ...
 
     def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:
-        """Return (index, result generation) of the results that were published and never promoted."""
+        """Return (index, result generation) of the results that are not in their place until they are promoted."""
         ...
 
     def results(self, job: str) -> Sequence[int]:
@@ -209,7 +224,11 @@ class ObjectStore(Protocol):
         ...
 
     def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
-        """Return (result generation, content of result.json), or None without a whole result."""
+        """Return (result generation, content of result.json), or None without a whole result.
+
+        It is the task's result only if the task's record names this generation. Of files it may say more than it was
+        given: where they are, and what they hold.
+        """
         ...
 
     def read_output(self, job: str, index: int, name: str) -> bytes:

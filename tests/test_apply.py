@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from contracts.fakes import FakeCompute, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_node, put
-from contracts.objects import a_document, total
+from contracts.objects import a_document, always, total
 
 from sparkles import apply, lifecycle, recover
 from sparkles import manifest as manifests
@@ -62,7 +62,7 @@ def end(backend: Backend, *indices: int, state: TaskState = S) -> None:
         log.touch()
         document = a_document(f"c{index}", index=index)
         result = Result(job="j", index=index, claim=f"c{index}", log=log, outputs=[], document=document)
-        backend.objects.promote("j", index, backend.objects.publish(result))
+        backend.objects.promote("j", index, backend.objects.publish(result, holds=always))
         task = backend.state.read([Key.task("j", index)])[Key.task("j", index)]
         put(backend.state, replace(task, state=state, claim=f"c{index}", result_generation=f"c{index}"))
 

@@ -32,8 +32,8 @@ from sparkles.prepare import prepare
 READS = {
     StateStore: {"read", "is_open", "counts", "columns", "rows", "tasks", "jobs", "nodes", "tick", "close", "pending",
                  "held", "some"},
-    ObjectStore: {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log", "unpromoted",
-                  "read_output", "output_sha256"},
+    ObjectStore: {"url", "download_line", "missing", "read_blob", "read_manifest", "results", "read_result",
+                  "read_log", "unpromoted", "read_output", "output_sha256"},
     Environments: {"read"},
     Compute: {"lapsed", "last_words"},
 }  # fmt: skip

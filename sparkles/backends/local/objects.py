@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ class DirectoryObjects:
     def url(self, job: str) -> str:
         """See ObjectStore."""
         return str(self._layout.results(job))
+
+    def download_line(self, job: str) -> str:
+        """See ObjectStore."""
+        return f"sparkles fetch {job} DEST_DIR"
 
     def missing(self, digests: Sequence[str]) -> set[str]:
         """See ObjectStore. Asking the disk is as quick as a cache of the answers would be, and never stale."""
@@ -114,8 +118,8 @@ class DirectoryObjects:
             return b""
         return _read_from(self._layout.result(job, index) / LOG_NAME, start, limit)
 
-    def publish(self, result: Result) -> str:
-        """See ObjectStore."""
+    def publish(self, result: Result, *, holds: Callable[[], bool]) -> str:  # noqa: ARG002 - it is out of the way
+        """See ObjectStore. Brought in beside the results; nobody else writes there, lease or not."""
         folder = self._layout.published(result.job, result.index, result.claim)
         _make(folder, result.spare)
         # Links first: what they lead to may be an output, which is about to be moved.
