@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +30,7 @@ from sparkles.model import (
 )
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.plan import Rerun, Verb
-from sparkles.ports import Backend
+from sparkles.ports import Backend, Moved
 from sparkles.prepare import Prepared, observe
 from sparkles.task_writes import task_commits
 
@@ -54,13 +54,13 @@ def execute(
     force: bool = False,
     may_lose: bool = False,
     before_nodes: Callable[[], None] = lambda: None,
-    uploaded: Callable[[int], None] = lambda _: None,
+    uploaded: Callable[[Moved], None] = lambda _: None,
     spared: Callable[[int], None] = lambda _: None,
 ) -> Job:
     """Carry out what `prepare` decided; return the job as it is then.
 
-    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` with the
-    size of each blob that has been stored, `before_nodes` when the tasks are queued, and `spared` with the index of
+    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` as
+    blobs are stored, `before_nodes` when the tasks are queued, and `spared` with the index of
     each task that stays as it is, because it has begun or ended since it was planned to change or go.
 
     What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
@@ -94,8 +94,8 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
     """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on."""
     key = Key.job(prepared.name)
     environment = None
-    if submitter and prepared.pinned.spec.image is None:
-        environment = backend.objects.write_environment(submitter.environment)
+    if submitter and backend.environments and prepared.pinned.spec.image is None:
+        environment = backend.environments.write(submitter.environment)
     now = time.time()
     applying = Applying(
         token=os.urandom(8).hex(),
@@ -150,16 +150,12 @@ def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> P
 
 
 def _store_content(
-    prepared: Prepared, backend: Backend, applying: Applying, marked: Marked, uploaded: Callable[[int], None]
+    prepared: Prepared, backend: Backend, applying: Applying, marked: Marked, uploaded: Callable[[Moved], None]
 ) -> None:
-    """Store blobs and manifest."""
+    """Store blobs and manifest. Whoever sees that bytes move also renews this apply's mark."""
     backend.hashes.keep()
-    for digest in sorted(prepared.missing):
-        if source := prepared.pinned.sources.get(digest):
-            backend.objects.put_blob(source, digest)
-            uploaded(source.stat().st_size)
-        else:
-            backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+    for moved in _stored(prepared, backend):
+        uploaded(moved)
         marked.renew()
     status: dict[str, Any] = {"generation": applying.generation}
     if prepared.plan.waits:
@@ -170,6 +166,16 @@ def _store_content(
         status["image"] = prepared.pinned.image
     document = {**prepared.pinned.document, "status": status}
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.store(document))
+
+
+def _stored(prepared: Prepared, backend: Backend) -> Iterator[Moved]:
+    """Store the blobs that are missing; yield as they come."""
+    sources = prepared.pinned.sources
+    if prepared.local:
+        yield from backend.objects.put_blobs([(sources[digest], digest) for digest in prepared.local])
+    for digest in sorted(prepared.missing.difference(sources)):
+        backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+        yield Moved(0, 0)
 
 
 def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from sparkles.ports import Backend, Compute, ObjectStore, StateStore
+from sparkles.ports import Backend, Compute, Environments, ObjectStore, StateStore
 
 #: What a dry run may call.
 _READS = {
@@ -26,6 +26,7 @@ _READS = {
     },
     "objects": {
         "url",
+        "download_line",
         "missing",
         "read_blob",
         "read_manifest",
@@ -36,6 +37,7 @@ _READS = {
         "output_sha256",
     },
     "compute": {"lapsed"},
+    "environments": {"read"},
 }
 
 
@@ -61,4 +63,6 @@ def read_only(backend: Backend) -> Backend:
         state=cast("StateStore", _ReadOnly(backend.state, _READS["state"])),
         objects=cast("ObjectStore", _ReadOnly(backend.objects, _READS["objects"])),
         compute=cast("Compute", _ReadOnly(backend.compute, _READS["compute"])),
+        environments=backend.environments
+        and cast("Environments", _ReadOnly(backend.environments, _READS["environments"])),
     )

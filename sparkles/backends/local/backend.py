@@ -10,6 +10,7 @@ from pathlib import Path
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.local.compute import LocalCompute
+from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.filesystem import require_folder
 from sparkles.backends.local.hashes import HashCache
 from sparkles.backends.local.objects import DirectoryObjects
@@ -56,6 +57,7 @@ def local_backend(
         worker=worker,
         timing=times,
         host=host or HostRuntime(home.root),
+        environments=PrivateEnvironments(home),
         containers=containers,
         images=DockerImages(Engine()),
         default_slots=slots or os.cpu_count() or 1,
