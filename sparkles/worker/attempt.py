@@ -55,7 +55,7 @@ class Execution:
         timing: Timing,
         node: str,
         call: Callable[[], None],
-        holds: Callable[[], bool] = lambda: True,
+        holds: Callable[[], bool],
     ) -> None:
         self.task = assignment.task
         self.claim = assignment.task.claim or ""
