@@ -273,8 +273,12 @@ CONFIGS = [
     Case("a config that is not there", "status --config no.yaml", ["no.yaml", "cannot be read"]),
     Case("a config with a project", "sub echo", ["backend gcp: not built yet"], code=3,
          files={".sparkles.yaml": "project: my-project\n"}),
-    Case("a backend of the environment", "status", ["SPARKLES_BACKEND=nope: expected local or gcp"],
+    Case("a backend of the environment", "status", ["SPARKLES_BACKEND: expected one of local, gcp"],
          env={"SPARKLES_BACKEND": "nope"}),
+    Case("a bucket of the environment", "sub echo", ["SPARKLES_BUCKET: expected a bucket name", "without gs://"],
+         env={"SPARKLES_BUCKET": "gs://bucket"}),
+    Case("a broken config to look at", "config", [".sparkles.yaml:2:1: bukket: unknown", "did you mean 'bucket'?"],
+         files={".sparkles.yaml": "project: p\nbukket: b\n"}),
     Case("a home that is a file", "sub echo", ["SPARKLES_HOME"], files={"file": ""}, env={"SPARKLES_HOME": "file"}),
 ]  # fmt: skip
 
