@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from sparkles.ports import Backend, Compute, ObjectStore, StateStore
+from sparkles.ports import Backend, Buckets, Compute, ObjectStore, StateStore
 
 #: What a dry run may call.
 _READS = {
@@ -35,6 +35,7 @@ _READS = {
         "output_sha256",
     },
     "compute": {"lapsed"},
+    "buckets": {"find", "missing"},
 }
 
 
@@ -60,4 +61,5 @@ def read_only(backend: Backend) -> Backend:
         state=cast("StateStore", _ReadOnly(backend.state, _READS["state"])),
         objects=cast("ObjectStore", _ReadOnly(backend.objects, _READS["objects"])),
         compute=cast("Compute", _ReadOnly(backend.compute, _READS["compute"])),
+        buckets=cast("Buckets", _ReadOnly(backend.buckets, _READS["buckets"])) if backend.buckets else None,
     )

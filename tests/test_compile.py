@@ -293,7 +293,7 @@ def test_a_task_of_a_seq_finds_its_index_in_the_environment() -> None:
 def test_uploads_become_inputs(entry, inputs) -> None:
     task = a_definition(uploads=[entry]).define(ROW, 7)
 
-    assert list(task.inputs) == [Input(dest=dest, sha256=sha256, executable=exe) for dest, sha256, exe in inputs]
+    assert list(task.inputs) == [Input(dest=dest, content=sha256, executable=exe) for dest, sha256, exe in inputs]
 
 
 def test_a_pinned_manifest_that_lacks_a_file_is_an_error_of_the_backend() -> None:

@@ -246,7 +246,7 @@ def test_a_src_with_placeholders_is_pinned_for_each_row(write, pin) -> None:
     assert [(file["src"], file["sha256"]) for file in entry["files"]] == [
         ("s/b.csv", sha256("s/b.csv")), ("s/a.csv", sha256("s/a.csv"))
     ]  # fmt: skip
-    assert [task.inputs[0].sha256 for task in tasks(pinned)] == [
+    assert [task.inputs[0].content for task in tasks(pinned)] == [
         sha256("s/b.csv"),
         sha256("s/a.csv"),
         sha256("s/b.csv"),

@@ -107,7 +107,7 @@ def stored(backend: Backend, name: str = "later") -> dict[str, Any]:
 def uploads(backend: Backend) -> dict[str, str]:
     """Return where each upload of the later job lands, and what it holds."""
     inputs = Definition(spec_of(stored(backend)), columns=[], seq=False).define({}, 1).inputs
-    return {file.dest: backend.objects.read_blob(file.sha256).decode() for file in inputs}
+    return {file.dest: backend.objects.read_blob(file.content).decode() for file in inputs}
 
 
 # Waiting
