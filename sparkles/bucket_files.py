@@ -51,7 +51,7 @@ class BucketFiles:
         """See to it that an object whose generation is written down, and was asked for, is still there."""
         url, generation = file["src"], file.get("generation")
         self._require_backend(url, where)
-        if generation is None:
+        if generation is None or "sha256" in file:
             self._problem(where, f"{url}: an object of a bucket is fixed by its generation, not by its sha256")
         elif object_content(url, generation) in self._missing:
             self._problem(

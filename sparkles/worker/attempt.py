@@ -166,7 +166,7 @@ class Execution:
         """Fill the work directory."""
         definition = self._assignment.definition
         (self._folder / definition.working_dir).mkdir(parents=True, exist_ok=True)
-        staging.fill(self._folder, definition.inputs, self._backend, self._turn)
+        staging.fill(self._folder, definition.inputs, self._backend, turn=self._turn, stopped=self._stopped)
         return outputs.snapshot(self._folder, [entry.dest for entry in definition.inputs])
 
     def _execute(self, log: Path) -> Ending:

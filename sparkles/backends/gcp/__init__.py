@@ -1,0 +1,1 @@
+"""The backend of Google Cloud."""
