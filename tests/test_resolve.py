@@ -360,9 +360,7 @@ def test_a_parameter_may_be_a_whole_url_in_one_row_and_a_file_here_in_another(pi
     buckets.put("gs://bkt/s/1.bam", b"x")
     write("2.bam")
 
-    pinned = pin_there(
-        uploads=["{bam}:in.bam"], parameters={"rows": [{"bam": "gs://bkt/s/1.bam"}, {"bam": "2.bam"}]}
-    )
+    pinned = pin_there(uploads=["{bam}:in.bam"], parameters={"rows": [{"bam": "gs://bkt/s/1.bam"}, {"bam": "2.bam"}]})
 
     assert [task.inputs[0].content for task in tasks(pinned)] == ["gs://bkt/s/1.bam#1", sha256("2.bam")]
     assert pinned.files == 1
@@ -379,6 +377,8 @@ def test_all_that_is_wrong_with_objects_is_said_at_once_with_what_is_wrong_with_
             parameters={"rows": [{"x": "1"}, {"x": "there"}]},
         )  # fmt: skip
 
+    patterns = "patterns are not looked up: name the folder to have all of it"
+    replaced = "the object was replaced or deleted; to take it as it is now, leave the generation out"
     assert list(error.value.problems) == [
         "spec.uploads[0]: nothing is at gs://bkt/none: no object of that name, and none below it",
         f"spec.uploads[1]: no file 'none' in {base}",
@@ -386,10 +386,8 @@ def test_all_that_is_wrong_with_objects_is_said_at_once_with_what_is_wrong_with_
         "spec.uploads[3]: gs://nowhere/f: there is no bucket 'nowhere'",
         "spec.uploads[4]: 'gs:///f' is no URL of a bucket: expected gs://BUCKET/OBJECT",
         "spec.uploads[5]: 'gs://B/f' is no URL of a bucket: expected gs://BUCKET/OBJECT",
-        "spec.uploads[6]: nothing is at gs://bkt/*.bam: no object of that name, and none below it; patterns are not "
-        "looked up: name the folder to have all of it",
-        "spec.uploads[7]: gs://bkt/there: its generation 7 is not there any more: the object was replaced or deleted; "
-        "to take it as it is now, leave the generation out",
+        f"spec.uploads[6]: nothing is at gs://bkt/*.bam: no object of that name, and none below it; {patterns}",
+        f"spec.uploads[7]: gs://bkt/there: its generation 7 is not there any more: {replaced}",
         "spec.uploads[8]: gs://bkt/there: an object of a bucket is fixed by its generation, not by its sha256",
         "spec.uploads[9]: 'a.txt' is not in a bucket, so it has no generation",
     ]

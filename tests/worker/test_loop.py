@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from contracts.fakes import FakeBuckets, FakePlace, ScriptedRunning, ScriptedRuntime, a_backend, a_manifest, applied, rows
+from contracts.fakes import (
+    FakeBuckets,
+    FakePlace,
+    ScriptedRunning,
+    ScriptedRuntime,
+    a_backend,
+    a_manifest,
+    applied,
+    rows,
+)
 from contracts.nouns import a_node, put
 
 from sparkles import lifecycle, recover, results, spec
