@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from google.api_core.exceptions import Forbidden, NotFound
 from google.cloud.storage import Client
@@ -58,29 +58,32 @@ class CloudBuckets:
 
     def stage(self, content: str, destination: Path, *, executable: bool) -> None:
         """See Buckets."""
-        url, generation = _parts(content)
-        bucket, name = _place(url)
         partial = destination.with_name(f".{os.urandom(8).hex()}")
         try:
-            with readable(url, bucket=bucket):
-                _download(self._client.bucket(bucket).blob(name, generation=int(generation)), partial)
+            with partial.open("xb") as file:
+                self.download(content, file)
             partial.chmod(0o755 if executable else 0o644)
             partial.rename(destination)
         finally:
             partial.unlink(missing_ok=True)
 
+    def download(self, content: str, file: BinaryIO) -> None:
+        """Write `gs://bucket/object#generation` to a file, piece by piece.
 
-def _download(blob: Any, target: Path) -> None:
-    """Write an object to a file piece by piece; the library compares its checksum, and goes on where it was cut off."""
-    try:
-        with target.open("xb") as file:
-            blob.download_to_file(file, checksum="crc32c")
-    except NotFound:
-        url = f"gs://{blob.bucket.name}/{blob.name}"
-        raise BackendError(
-            f"{url}: generation {blob.generation} is not there any more: the object was replaced or deleted since the "
-            "job was submitted; submit it again to take it as it is now"
-        ) from None
+        The library compares the checksum, and goes on from where it was cut off.
+        """
+        url, generation = _parts(content)
+        bucket, name = _place(url)
+        with readable(url, bucket=bucket):
+            try:
+                self._client.bucket(bucket).blob(name, generation=int(generation)).download_to_file(
+                    file, checksum="crc32c"
+                )
+            except NotFound:
+                raise BackendError(
+                    f"{url}: generation {generation} is not there any more: the object was replaced or deleted since "
+                    "the job was submitted; submit it again to take it as it is now"
+                ) from None
 
 
 class _Search:

@@ -10,11 +10,20 @@ from google.api_core.exceptions import Forbidden, GoogleAPIError, Unauthorized
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from sparkles.errors import BackendError
 
 #: All that a request to Cloud Storage may raise.
-TROUBLE = (GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption, RequestException)
+_TROUBLE = (
+    GoogleAPIError,
+    GoogleAuthError,
+    InvalidResponse,
+    DataCorruption,
+    RequestException,
+    HTTPError,
+    ConnectionError,
+)
 
 
 @contextmanager
@@ -25,7 +34,7 @@ def readable(what: str, *, bucket: str) -> Iterator[None]:
     except (Forbidden, Unauthorized) as error:
         message = re.sub(r"^[A-Z]+ \S+: ", "", str(error.message))  # verb and address of the request
         raise BackendError(f"{what} may not be read: {message}\n{_way_out(message, bucket)}") from None
-    except TROUBLE as error:
+    except _TROUBLE as error:
         raise BackendError(f"{what} could not be read: {error}") from None
 
 
