@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparkles import lifecycle
+from sparkles import lifecycle, mark
 from sparkles import manifest as manifests
 from sparkles.errors import BackendError
 from sparkles.indices import to_runs
+from sparkles.mark import Marked
 from sparkles.model import (
     Applying,
     Cluster,
@@ -29,12 +30,12 @@ from sparkles.model import (
 )
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.plan import Rerun, Verb
-from sparkles.ports import Backend
+from sparkles.ports import Backend, Moved
 from sparkles.prepare import Prepared, observe
-from sparkles.task_writes import TaskWrites, task_commits
+from sparkles.task_writes import task_commits
 
-#: Seconds after which a long upload says that it goes on.
-_RENEWAL = 5.0
+#: What is done with tasks that have to be written for it.
+_WRITTEN = tuple(verb for verb in Verb if verb is not Verb.KEEP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,30 +54,31 @@ def execute(
     force: bool = False,
     may_lose: bool = False,
     before_nodes: Callable[[], None] = lambda: None,
-    uploaded: Callable[[int], None] = lambda _: None,
+    uploaded: Callable[[Moved], None] = lambda _: None,
     spared: Callable[[int], None] = lambda _: None,
 ) -> Job:
     """Carry out what `prepare` decided; return the job as it is then.
 
-    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` with the
-    size of each blob that has been stored, `before_nodes` when the tasks are queued, and `spared` with the index of
+    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` as
+    blobs are stored, `before_nodes` when the tasks are queued, and `spared` with the index of
     each task that stays as it is, because it has begun or ended since it was planned to change or go.
 
     What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
     when a job that waits begins. Raises BackendError if another apply of the job is under way.
     """
     holders = clusters_of(prepared.job, backend) if prepared.job else set()
-    applying = _begin(prepared, backend, submitter, force=force)
+    fenced = backend.state.streams > 1 and prepared.plan.count(*_WRITTEN) > backend.state.commit_limit
+    applying = _begin(prepared, backend, submitter, force=force, fenced=fenced)
+    marked = Marked(prepared.name, applying, backend)
     try:
         if prepared.job and prepared.job.applying:
             prepared = _planned_again(prepared, backend, may_lose=may_lose)
-        _store_content(prepared, backend, applying, uploaded)
+        _store_content(prepared, backend, applying, marked, uploaded)
     except BaseException:
         _withdraw(prepared, backend, applying)
         raise
     try:
-        for commit in task_commits(prepared, backend, applying, spared):
-            _guarded(prepared.name, applying, backend, commit)
+        marked.commit_all(task_commits(prepared, backend, applying, spared), fenced=fenced)
         _remove_stale_results(prepared, backend)
         job = _complete(prepared, backend, applying, may_lose=may_lose)
     except BaseException:
@@ -88,12 +90,12 @@ def execute(
     return job
 
 
-def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, force: bool) -> Applying:
+def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, force: bool, fenced: bool) -> Applying:
     """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on."""
     key = Key.job(prepared.name)
     environment = None
-    if submitter and prepared.pinned.spec.image is None:
-        environment = backend.objects.write_environment(submitter.environment)
+    if submitter and backend.environments and prepared.pinned.spec.image is None:
+        environment = backend.environments.write(submitter.environment)
     now = time.time()
     applying = Applying(
         token=os.urandom(8).hex(),
@@ -123,9 +125,12 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
         if submitter:
             job = replace(job, environment=environment, submitted=now)
         # Noted before any task is added: an index is not used again even if this apply is cut off.
-        return Writes(put=[replace(job, last_index=max(job.last_index, prepared.plan.last_index))])
+        job = replace(job, last_index=max(job.last_index, prepared.plan.last_index))
+        if fenced:
+            return Writes(put=[job, *mark.fences(job.name, applying, backend)])
+        return Writes(put=[job], remove=mark.standing(records))
 
-    backend.state.change([key], move)
+    backend.state.change([key, *mark.fence_keys(prepared.name, backend)], move)
     return applying
 
 
@@ -144,19 +149,14 @@ def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> P
     return again
 
 
-def _store_content(prepared: Prepared, backend: Backend, applying: Applying, uploaded: Callable[[int], None]) -> None:
-    """Store blobs and manifest."""
+def _store_content(
+    prepared: Prepared, backend: Backend, applying: Applying, marked: Marked, uploaded: Callable[[Moved], None]
+) -> None:
+    """Store blobs and manifest. Whoever sees that bytes move also renews this apply's mark."""
     backend.hashes.keep()
-    renewed = time.monotonic()
-    for digest in sorted(prepared.missing):
-        if source := prepared.pinned.sources.get(digest):
-            backend.objects.put_blob(source, digest)
-            uploaded(source.stat().st_size)
-        else:
-            backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
-        if time.monotonic() - renewed > _RENEWAL:
-            renewed = time.monotonic()
-            _guarded(prepared.name, applying, backend, ([], lambda _: Writes()))
+    for moved in _stored(prepared, backend):
+        uploaded(moved)
+        marked.renew()
     status: dict[str, Any] = {"generation": applying.generation}
     if prepared.plan.waits:
         status["order"] = prepared.plan.order
@@ -168,14 +168,24 @@ def _store_content(prepared: Prepared, backend: Backend, applying: Applying, upl
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.store(document))
 
 
+def _stored(prepared: Prepared, backend: Backend) -> Iterator[Moved]:
+    """Store the blobs that are missing; yield as they come."""
+    sources = prepared.pinned.sources
+    if prepared.local:
+        yield from backend.objects.put_blobs([(sources[digest], digest) for digest in prepared.local])
+    for digest in sorted(prepared.missing.difference(sources)):
+        backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+        yield Moved(0, 0)
+
+
 def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
     """Leave the job as it was before an apply that touched no task, so that nobody has to wait for it."""
     key, before = Key.job(prepared.name), prepared.job
 
     def move(records: Records) -> Writes:
-        job = _mine(records.get(key), applying)
+        job = mark.bearer(records.get(key), applying)
         if before is None:
-            return Writes(remove=[key])
+            return Writes(remove=[key, *mark.standing(records)])
         # Only what `_begin` wrote: the job may have been scaled, or have ended, meanwhile.
         restored = replace(
             job,
@@ -184,10 +194,10 @@ def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
             submitted=before.submitted,
             last_index=before.last_index,
         )
-        return Writes(put=[restored])
+        return Writes(put=[restored], remove=mark.standing(records))
 
     with suppress(BackendError):  # taken over, or out of reach: others do not wait for ever
-        backend.state.change([key], move)
+        backend.state.change([key, *mark.fence_keys(prepared.name, backend)], move)
 
 
 def _give_way(name: str, applying: Applying, backend: Backend) -> None:
@@ -195,29 +205,10 @@ def _give_way(name: str, applying: Applying, backend: Backend) -> None:
     key = Key.job(name)
 
     def move(records: Records) -> Writes:
-        return Writes(put=[replace(_mine(records.get(key), applying), applying=replace(applying, progress=0.0))])
+        return Writes(put=[replace(mark.bearer(records.get(key), applying), applying=replace(applying, progress=0.0))])
 
     with suppress(BackendError):
         backend.state.change([key], move)
-
-
-def _guarded(name: str, applying: Applying, backend: Backend, commit: tuple[list[Key], TaskWrites]) -> None:
-    """Commit a chunk if the job still carries this apply's mark; renew the mark."""
-    key = Key.job(name)
-    keys, decide = commit
-
-    def move(records: Records) -> Writes:
-        job = _mine(records.get(key), applying)
-        writes = decide({key: record for key, record in records.items() if key.kind == "task"})
-        return replace(writes, put=[*writes.put, replace(job, applying=replace(applying, progress=time.time()))])
-
-    backend.state.change([key, *keys], move)
-
-
-def _mine(job: object, applying: Applying) -> Job:
-    if not isinstance(job, Job) or job.applying is None or job.applying.token != applying.token:
-        raise BackendError("another apply took this job over, or it was killed or deleted; 'sparkles status' shows it")
-    return job
 
 
 def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
@@ -235,7 +226,7 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_l
     key, cluster_key = Key.job(prepared.name), prepared.cluster.key
 
     def move(records: Records) -> Writes:
-        job = _mine(records.get(key), applying)
+        job = mark.bearer(records.get(key), applying)
         waiting = None
         if prepared.plan.waits:
             # What was asked for when it began to wait holds until it begins.
@@ -252,8 +243,9 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_l
         )
         known = records.get(cluster_key)
         epoch = known.epoch if isinstance(known, Cluster) else 0
-        return Writes(put=[job, lifecycle.bump(replace(prepared.cluster, epoch=epoch))])
+        cluster = lifecycle.bump(replace(prepared.cluster, epoch=epoch))
+        return Writes(put=[job, cluster], remove=mark.standing(records))
 
-    job = backend.state.change([key, cluster_key], move)[key]
+    job = backend.state.change([key, cluster_key, *mark.fence_keys(prepared.name, backend)], move)[key]
     assert isinstance(job, Job)
     return job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from sparkles.ports import Backend, Buckets, Compute, ObjectStore, StateStore
+from sparkles.ports import Backend, Buckets, Compute, Environments, ObjectStore, StateStore
 
 #: What a dry run may call.
 _READS = {
@@ -22,9 +22,11 @@ _READS = {
         "tick",
         "close",
         "commit_limit",
+        "streams",
     },
     "objects": {
         "url",
+        "download_line",
         "missing",
         "read_blob",
         "read_manifest",
@@ -36,6 +38,7 @@ _READS = {
     },
     "compute": {"lapsed"},
     "buckets": {"find", "missing"},
+    "environments": {"read"},
 }
 
 
@@ -61,5 +64,7 @@ def read_only(backend: Backend) -> Backend:
         state=cast("StateStore", _ReadOnly(backend.state, _READS["state"])),
         objects=cast("ObjectStore", _ReadOnly(backend.objects, _READS["objects"])),
         compute=cast("Compute", _ReadOnly(backend.compute, _READS["compute"])),
-        buckets=cast("Buckets", _ReadOnly(backend.buckets, _READS["buckets"])) if backend.buckets else None,
+        buckets=backend.buckets and cast("Buckets", _ReadOnly(backend.buckets, _READS["buckets"])),
+        environments=backend.environments
+        and cast("Environments", _ReadOnly(backend.environments, _READS["environments"])),
     )

@@ -61,7 +61,7 @@ class Stop(str, Enum):
 
 
 class Key(NamedTuple):
-    """The address of one record. `index` is only used by tasks."""
+    """The address of one record. `index` is only used by tasks and fences."""
 
     kind: str
     name: str
@@ -86,6 +86,11 @@ class Key(NamedTuple):
     def cluster(name: str) -> Key:
         """Return the key of the cluster of this name."""
         return Key("cluster", name)
+
+    @staticmethod
+    def fence(job: str, shard: int) -> Key:
+        """Return the key of one of the fences of an apply of `job`."""
+        return Key("fence", job, shard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +227,8 @@ class Node:
     samples: Mapping[str, Sample] = field(default_factory=dict)
     #: Whether the node has claimed a task since it started.
     worked: bool = False
+    #: Seconds since this was written, by the store's own clock, when it was read; None where the store has none.
+    silence: float | None = field(default=None, compare=False)
     version: int = 0
 
     @property
@@ -259,7 +266,27 @@ class Cluster:
         return Key.cluster(self.name)
 
 
-Record = Job | Task | Node | Cluster
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """Guards the commits of one of the streams in which an apply writes tasks, as the job's own mark would.
+
+    It is there as long as that apply goes on. Who takes the job over takes all of them over in the same commit.
+    """
+
+    job: str
+    #: From 1.
+    shard: int
+    #: That of the apply (see `Applying`).
+    token: str
+    version: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Return the address of this record."""
+        return Key.fence(self.job, self.shard)
+
+
+Record = Job | Task | Node | Cluster | Fence
 Records = Mapping[Key, Record]
 
 

@@ -15,7 +15,6 @@ from sparkles.backends.local.compute import NodePlace
 from sparkles.backends.local.runtime import HostRuntime, lead_session
 from sparkles.lifecycle import FencedError
 from sparkles.paths import Home
-from sparkles.timing import timing
 from sparkles.worker.loop import Worker
 
 #: A process that was given up by others says so with this exit code.
@@ -29,7 +28,7 @@ def main(name: str) -> None:
     place = NodePlace(home, name)
     containers = DockerRuntime(Engine(), place.containers, node=name)
     backend = local_backend(home, write=True, host=HostRuntime(place.running), containers=containers)
-    worker = Worker(backend, place, timing())
+    worker = Worker(backend, place, backend.timing)
 
     def terminate(*_: Any) -> None:
         worker.terminate()

@@ -1,11 +1,11 @@
-"""Ports: the four things that a backend provides. The docstrings are the contracts that tests/contracts checks."""
+"""Ports: the things that a backend provides. The docstrings are the contracts that tests/contracts checks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sparkles.model import (
     Cluster,
@@ -20,6 +20,7 @@ from sparkles.model import (
     TaskState,
     Writes,
 )
+from sparkles.timing import Timing
 
 #: Decides, from the records as read, what to write. Pure: it may be called again after a conflict.
 Move = Callable[[Records], Writes]
@@ -34,6 +35,9 @@ class StateStore(Protocol):
 
     #: The most records that one `change` should name.
     commit_limit: int
+    #: How many threads may use the store at the same time, and are worth it. Only with more than one does it keep
+    #: fences (see `model.Fence`).
+    streams: int
 
     def read(self, keys: Sequence[Key]) -> Records:
         """Return the records that exist among `keys`."""
@@ -45,6 +49,9 @@ class StateStore(Protocol):
         Reads `keys` and hands `move` those that exist. Everything that `move` puts or removes must be
         among `keys`, or new. If another writer came between, reads and calls `move` again, so `move` must
         be pure. What `move` raises leaves the store as it was. Returns the records put, with their versions.
+
+        Only what is written is guarded: a move whose decision hangs on a record must put that one, too. Raises
+        BackendError if it cannot be written; then it may have been, where the store is far away.
         """
         ...
 
@@ -77,9 +84,10 @@ class StateStore(Protocol):
         ...
 
     def some(self, job: str, state: TaskState, *, limit: int, last: bool = False) -> Sequence[Task]:
-        """Return up to `limit` tasks of `job` in `state`, in the order they are tried; if `last`, the last ones first.
+        """Return up to `limit` tasks of `job` in `state`.
 
-        Takes no longer if the job has a million tasks.
+        Where the store keeps tasks in an order, they come in it; if `last`, from its end. Takes no longer if the job
+        has a million tasks.
         """
         ...
 
@@ -125,6 +133,13 @@ class Result:
     spare: Path | None = None
 
 
+class Moved(NamedTuple):
+    """What has come since the last time: bytes, and files that are complete."""
+
+    size: int
+    files: int
+
+
 class ObjectStore(Protocol):
     """Blobs by hash, results in numbered folders, logs, manifests."""
 
@@ -132,14 +147,22 @@ class ObjectStore(Protocol):
         """Return where the results of `job` are, for people."""
         ...
 
+    def download_line(self, job: str) -> str:
+        """Return the command that copies the results of `job` to a folder, DEST_DIR."""
+        ...
+
     def missing(self, digests: Sequence[str]) -> set[str]:
         """Return those of the sha256 `digests` (hex) that the store does not hold."""
         ...
 
-    def put_blob(self, source: Path, digest: str) -> None:
-        """Store the file's content under its sha256, once and for good.
+    def put_blobs(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
+        """Store the content of files under their sha256, once and for good; several at once where that is quicker.
 
-        Raises BackendError if the content does not have that hash: it changed while it was read.
+        Yields as bytes move, and at least about once a second, even if nothing moves. What was yielded adds up to all
+        the files, and to no more than their bytes. Whoever stops iterating stops it.
+
+        Raises BackendError if content does not have its hash: it changed while it was read. Under a hash there is
+        nothing or the whole of the right content, at any moment.
         """
         ...
 
@@ -166,31 +189,42 @@ class ObjectStore(Protocol):
     def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
         """Return up to `limit` bytes of the attempt's output from byte `start` on, as far as it has come in.
 
-        A negative `start` counts from the end of that; before the beginning there is nothing.
+        `claim` is the attempt's, or the result generation of what it published. A negative `start` counts from the
+        end of that; before the beginning there is nothing.
         Works while the task runs and after its result is published; empty if there is none (yet).
         """
         ...
 
-    def publish(self, result: Result) -> str:
-        """Bring in a result, without making it the task's result yet; may move the files.
+    def publish(self, result: Result, *, holds: Callable[[], bool]) -> str:
+        """Bring in a result; may move the files. Returns its result generation.
 
-        Returns its result generation. Until `promote`, an older result of the task stays as it is.
+        It is the task's only once the task's record names its result generation, so to be committed after this. A
+        store that can put a whole result into its place in one step leaves an older one as it is until `promote`; in
+        one that cannot, the older one may be gone from now on.
+
+        `holds` says whether this node's lease still holds. Without it nobody may write where others may be writing:
+        raises BackendError, as for all else that keeps a result from being stored. Whoever still has the lease may
+        try again, with the same result.
         """
         ...
 
     def promote(self, job: str, index: int, result_generation: str) -> None:
-        """Make a published result the task's result folder. To be called after the task's commit.
+        """Make a published result the task's result folder, if it is not that yet. To be called after the commit.
 
-        Idempotent. Does nothing where that result is not there any more: a later one has replaced it.
+        Removes what only an attempt that has not ended needs. Idempotent. Does nothing where that result is not there
+        any more: a later one has replaced it.
         """
         ...
 
     def discard(self, job: str, index: int, claim: str) -> None:
-        """Remove the unpromoted result of an attempt that will not be committed. Its log stays."""
+        """Remove the result of an attempt that will not be committed, if it has published one. Its log stays.
+
+        Another attempt's result stays as it is.
+        """
         ...
 
     def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:
-        """Return (index, result generation) of the results that were published and never promoted."""
+        """Return (index, result generation) of the results that are not in their place until they are promoted."""
         ...
 
     def results(self, job: str) -> Sequence[int]:
@@ -198,7 +232,11 @@ class ObjectStore(Protocol):
         ...
 
     def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
-        """Return (result generation, content of result.json), or None without a whole result."""
+        """Return (result generation, content of result.json), or None without a whole result.
+
+        It is the task's result only if the task's record names this generation. Of files it may say more than it was
+        given: where they are, and what they hold.
+        """
         ...
 
     def read_output(self, job: str, index: int, name: str) -> bytes:
@@ -228,12 +266,16 @@ class ObjectStore(Protocol):
         """Remove manifests, logs and unpromoted results of `job`."""
         ...
 
-    def write_environment(self, environment: Mapping[str, str]) -> str:
-        """Keep an environment for tasks without an image, readable by its owner alone. Returns its name."""
+
+class Environments(Protocol):
+    """What submitting shells export, for tasks without an image. It holds secrets: it stays on this machine."""
+
+    def write(self, environment: Mapping[str, str]) -> str:
+        """Keep an environment, readable by its owner alone. Returns its name."""
         ...
 
-    def read_environment(self, name: str) -> dict[str, str]:
-        """Return an environment that `write_environment` kept."""
+    def read(self, name: str) -> dict[str, str]:
+        """Return an environment that `write` kept."""
         ...
 
 
@@ -443,8 +485,12 @@ class Backend:
     reopen: Callable[[], Backend]
     #: Names the worker program: nodes serve only jobs that were submitted with the same one.
     worker: Callable[[], str]
+    #: The seconds of the protocol there.
+    timing: Timing = field(default_factory=Timing)
     #: Runs commands without an image; None where each task needs one.
     host: Runtime | None = None
+    #: What such commands start from; None where there are none.
+    environments: Environments | None = None
     #: Runs commands in images; None on a client that never does.
     containers: Runtime | None = None
     #: None where there are no images.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sparkles import lifecycle
+from sparkles import lifecycle, mark
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look, start_nodes
@@ -149,6 +149,8 @@ def _change(job: Job, backend: Backend, change: Callable[[Job], Job | None]) -> 
         if not isinstance(current, Job) or current.submitted != job.submitted:
             raise BackendError(f"job {job.name}: changed by someone else meanwhile; look at it and run this again")
         changed = change(current)
-        return Writes(put=[changed]) if changed else Writes(remove=[job.key])
+        if changed is None:
+            return Writes(remove=[job.key, *mark.standing(records)])
+        return Writes(put=[changed], remove=() if changed.applying else mark.standing(records))
 
-    backend.state.change([job.key], move)
+    backend.state.change([job.key, *mark.fence_keys(job.name, backend)], move)

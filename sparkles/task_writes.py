@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sparkles import lifecycle
 from sparkles.compile import row_writer
+from sparkles.mark import Commit, TaskWrites
 from sparkles.model import OPEN, Applying, Key, NewTasks, Records, Task, TaskState, Writes
 from sparkles.plan import Action, Relation, Verb, loss_of
 from sparkles.plan.matching import digest_at
@@ -20,14 +21,11 @@ T = TypeVar("T")
 #: (index, row, digest) that a task is to have.
 NewTask = tuple[int, str, bytes]
 
-#: Decides what to write, given the tasks as they are.
-TaskWrites = Callable[[Records], Writes]
-
 
 def task_commits(
     prepared: Prepared, backend: Backend, applying: Applying, spared: Callable[[int], None]
-) -> Iterator[tuple[list[Key], TaskWrites]]:
-    """Yield (keys to read, what to write given their records), in chunks that the store takes."""
+) -> Iterator[Commit]:
+    """Yield the commits that write the tasks, in chunks that the store takes."""
     name, limit = prepared.name, backend.state.commit_limit - 1
     for action in prepared.plan.actions:
         for indices in chunks(action.indices, limit) if action.verb is Verb.REMOVE else ():

@@ -19,14 +19,23 @@ class Timing:
     kill_margin: float = 15.0
     #: The longest between two heartbeats.
     beat: float = 5.0
-    #: How often a busy worker looks whether there is something to stop.
+    #: Between two commits of a worker, in the long run; a few may come sooner.
+    commit_gap: float = 0.0
+    #: How often a busy worker looks whether there is something to stop. One that has become idle looks less and less
+    #: often at its cluster, and asks for work that nobody told it of this often.
     look: float = 5.0
-    #: How often an idle worker looks for work that nobody woke it for.
     idle_look: float = 30.0
+    #: Between two looks of a worker for nodes of its cluster that died; 0 where others see to that.
+    sweep: float = 0.0
+    #: A node that has not written for this long, by the store's own clock, is lost.
+    silence: float = 150.0
     #: A live process without a beat for this long is hung.
     hung: float = 60.0
     #: Between two sweeps of a watched job's nodes.
     heal: float = 2.0
+    #: The shortest pause between two looks at a watched job, and the longest.
+    poll: float = 0.02
+    longest_poll: float = 0.5
     #: Between SIGTERM and SIGKILL.
     grace: float = 10.0
     #: Work that a worker claims ahead.
@@ -35,6 +44,9 @@ class Timing:
     upload_patience: float = 1800.0
 
 
-def timing() -> Timing:
-    """Return the protocol's times; SPARKLES_TIMING, a JSON object, changes some for tests."""
-    return Timing(**json.loads(os.environ.get("SPARKLES_TIMING", "{}")))
+def timing(**usual: float) -> Timing:
+    """Return the times of a backend, given how its `usual` ones differ.
+
+    SPARKLES_TIMING, a JSON object, changes some for tests.
+    """
+    return Timing(**{**usual, **json.loads(os.environ.get("SPARKLES_TIMING", "{}"))})

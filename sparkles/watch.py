@@ -19,10 +19,6 @@ from sparkles.prepare import find_job
 from sparkles.screen import Screen
 from sparkles.settle import settle
 from sparkles.tail import Tail
-from sparkles.timing import timing
-
-#: Seconds: the shortest pause between two looks, and the longest that nothing is looked at.
-_PAUSE, _LONGEST = 0.02, 0.5
 
 #: A look may take this part of the time at most.
 _SHARE = 20
@@ -88,14 +84,15 @@ def poll(name: str, backend: Backend, *, deadline: float | None = None) -> Itera
     Heals the job meanwhile. Raises TimeoutError at `deadline`, a time.monotonic().
     """
     healer = _Healer(name, backend)
+    times = backend.timing
     tick: object = None
-    looked = -_LONGEST
-    pause = _PAUSE
+    looked = -times.longest_poll
+    pause = times.poll
     while True:
         now = time.monotonic()
         job = healer.heal(now)
         fresh = backend.state.tick()
-        if fresh != tick or now - looked >= _LONGEST:
+        if fresh != tick or now - looked >= times.longest_poll:
             tick, looked = fresh, now
             counts = backend.state.counts(name)
             yield counts
@@ -103,10 +100,10 @@ def poll(name: str, backend: Backend, *, deadline: float | None = None) -> Itera
                 settle(name, backend)
                 results.tidy(name, backend)  # whoever was told that the job ended finds its results
                 return
-            pause = max(_PAUSE, _SHARE * (time.monotonic() - now))
+            pause = max(times.poll, _SHARE * (time.monotonic() - now))
         if deadline is not None and now >= deadline:
             raise TimeoutError
-        time.sleep(min(pause, _LONGEST))
+        time.sleep(min(pause, times.longest_poll))
 
 
 class BlockedError(BackendError):
@@ -121,7 +118,7 @@ class _Healer:
     def __init__(self, name: str, backend: Backend) -> None:
         self._name = name
         self._backend = backend
-        self._pause = timing().heal
+        self._pause = backend.timing.heal
         self._healed = -self._pause
         self._bad_starts = 0
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from contracts.fakes import FakeCompute, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_node, put
-from contracts.objects import a_document
+from contracts.objects import a_document, always, total
 
 from sparkles import apply, lifecycle, recover
 from sparkles import manifest as manifests
@@ -19,7 +19,7 @@ from sparkles.apply import Submitter, execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, JobState, Key, Stop, Task, TaskState
 from sparkles.plan import Rerun, Verb
-from sparkles.ports import Backend, Result
+from sparkles.ports import Backend, Moved, Result
 from sparkles.prepare import find_job, prepare, prepare_stored
 from sparkles.settle import settle
 
@@ -62,7 +62,7 @@ def end(backend: Backend, *indices: int, state: TaskState = S) -> None:
         log.touch()
         document = a_document(f"c{index}", index=index)
         result = Result(job="j", index=index, claim=f"c{index}", log=log, outputs=[], document=document)
-        backend.objects.promote("j", index, backend.objects.publish(result))
+        backend.objects.promote("j", index, backend.objects.publish(result, holds=always))
         task = backend.state.read([Key.task("j", index)])[Key.task("j", index)]
         put(backend.state, replace(task, state=state, claim=f"c{index}", result_generation=f"c{index}"))
 
@@ -78,7 +78,7 @@ def test_a_new_job_is_there_with_its_tasks_manifest_and_nodes(backend, compute, 
     assert made.applying is None
     assert tasks(backend) == {1: ('{"x":"a"}', P), 2: ('{"x":"b"}', P), 3: ('{"x":"c"}', P)}
     assert stored(backend)["status"] == {"generation": 1, "indices": "1-3"}
-    assert backend.objects.read_environment(made.environment) == {"FROM": "shell"}
+    assert backend.environments.read(made.environment) == {"FROM": "shell"}
     assert compute.raised == [2]
 
 
@@ -86,29 +86,43 @@ def test_blobs_are_stored_before_any_task_is_there(backend, tmp_path, monkeypatc
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "b.txt").write_text("b")
     prepared = prepare(a_manifest(tmp_path, uploads=["a.txt", "b.txt"]), backend)
-    put_blob = backend.objects.put_blob
-    seen, sizes = [], []
-    monkeypatch.setattr(
-        backend.objects, "put_blob", lambda *args: seen.append(dict(backend.state.counts("j"))) or put_blob(*args)
-    )
+    seen, moves = [], []
 
-    execute(prepared, backend, ME, uploaded=sizes.append)
+    def uploaded(moved: Moved) -> None:
+        seen.append(dict(backend.state.counts("j")))
+        moves.append(moved)
+
+    execute(prepared, backend, ME, uploaded=uploaded)
 
     assert prepared.upload == {"files": 3, "missing": 2, "upload_bytes": 2}
-    assert seen == [{}, {}]
-    assert sizes == [1, 1]
+    assert not any(seen)
+    assert total(moves) == Moved(size=2, files=2)
     assert backend.objects.missing(list(prepared.pinned.digests)) == set()
+
+
+def test_the_mark_of_an_apply_is_renewed_during_one_long_upload(backend, tmp_path, monkeypatch) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    prepared = prepare(a_manifest(tmp_path, uploads=["a.txt"]), backend)
+    marks: list[float] = []
+    monkeypatch.setattr(apply, "_RENEWAL", -1.0)
+    monkeypatch.setattr(backend.objects, "put_blobs", lambda _: iter([Moved(0, 0)] * 3))
+
+    execute(prepared, backend, ME, uploaded=lambda _: marks.append(job(backend).applying.progress))
+
+    assert marks == sorted(set(marks))
+    assert len(marks) == 3
 
 
 def test_content_that_is_stored_is_not_stored_again(backend, tmp_path, monkeypatch) -> None:
     (tmp_path / "a.txt").write_text("a")
     applied(a_manifest(tmp_path, uploads=["a.txt"]), backend)
-    monkeypatch.setattr(backend.objects, "put_blob", lambda *_: pytest.fail("stored twice"))
+    moves: list[Moved] = []
 
     prepared = prepare(a_manifest(tmp_path, ["other"], uploads=["a.txt"]), backend)
-    execute(prepared, backend, ME)
+    execute(prepared, backend, ME, uploaded=moves.append)
 
     assert prepared.upload == {"files": 2, "missing": 0, "upload_bytes": 0}
+    assert moves == []
 
 
 def test_a_file_that_changed_after_it_was_hashed_stops_the_apply(backend, tmp_path, a_job_of) -> None:
@@ -132,7 +146,7 @@ def test_an_upload_that_fails_leaves_the_job_as_it_was(backend, tmp_path, monkey
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(backend.objects, "put_blob", interrupted)
+    monkeypatch.setattr(backend.objects, "put_blobs", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(prepared, backend, ME)
 
@@ -259,7 +273,8 @@ def cut_off(backend: Backend, manifest: Any, monkeypatch: pytest.MonkeyPatch, *,
     with monkeypatch.context() as patch:
         patch.setattr(type(backend.state), "commit_limit", 3)
         patch.setattr(backend.state, "change", counted(backend.state.change))
-        for name in ("put_blob", "write_manifest", "write_environment", "remove_results"):
+        patch.setattr(backend.environments, "write", counted(backend.environments.write))
+        for name in ("put_blobs", "write_manifest", "remove_results"):
             patch.setattr(backend.objects, name, counted(getattr(backend.objects, name)))
         try:
             applied(manifest, backend)
@@ -505,7 +520,7 @@ def test_an_upload_that_fails_leaves_what_others_have_made_of_the_job_meanwhile(
     def full(*_: Any) -> None:
         raise BackendError("disk full")
 
-    monkeypatch.setattr(backend.objects, "put_blob", full)
+    monkeypatch.setattr(backend.objects, "put_blobs", full)
     with pytest.raises(BackendError, match="disk full"):
         execute(prepared, backend, ME)
 

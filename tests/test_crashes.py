@@ -19,7 +19,7 @@ import pytest
 from contracts.death import DeathError, Life, mortal
 from contracts.fakes import FakeCompute, FakePlace, ScriptedRuntime, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_node, put
-from contracts.objects import a_document
+from contracts.objects import a_document, always
 
 from sparkles import lifecycle, recover, results
 from sparkles import manifest as manifests
@@ -75,7 +75,7 @@ class World:
                 "files": [{"name": output.name, "size": output.size} for output in outputs],
             }
             result = Result(job=name, index=index, claim=claim, log=log, outputs=outputs, document=document)
-            self.backend.objects.promote(name, index, self.backend.objects.publish(result))
+            self.backend.objects.promote(name, index, self.backend.objects.publish(result, holds=always))
             key = Key.task(name, index)
             task = self.backend.state.read([key])[key]
             put(self.backend.state, replace(task, state=state, claim=claim, result_generation=claim))

@@ -12,10 +12,16 @@ from sparkles import apply, dry
 from sparkles.apply import Submitter
 from sparkles.dry import WriteRefusedError, read_only
 from sparkles.model import Writes
-from sparkles.ports import Buckets, Compute, ObjectStore, StateStore
+from sparkles.ports import Buckets, Compute, Environments, ObjectStore, StateStore
 from sparkles.prepare import prepare
 
-PARTS = {StateStore: "state", ObjectStore: "objects", Compute: "compute", Buckets: "buckets"}
+PARTS = {
+    StateStore: "state",
+    ObjectStore: "objects",
+    Compute: "compute",
+    Environments: "environments",
+    Buckets: "buckets",
+}
 
 WRITES = [
     pytest.param(part, name, id=f"{part}.{name}")

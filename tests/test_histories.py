@@ -352,7 +352,7 @@ class Histories(RuleBasedStateMachine):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(type(state), "commit_limit", 3)
             patch.setattr(state, "change", counted(state.change))
-            for name in ("put_blob", "write_manifest", "remove_results"):
+            for name in ("put_blobs", "write_manifest", "remove_results"):
                 patch.setattr(objects, name, counted(getattr(objects, name)))
             yield
 

@@ -12,6 +12,7 @@ import pytest
 from sparkles.cli import area, live, transfer
 from sparkles.cli.area import Area, Row
 from sparkles.model import TaskState
+from sparkles.ports import Moved
 from sparkles.screen import Paper
 from sparkles.sight import Sight
 
@@ -216,16 +217,19 @@ def test_a_pipe_is_no_terminal_whatever_stderr_is(terminal, monkeypatch):
 
 def test_an_upload_that_takes_a_moment_is_shown_and_then_removed(terminal, clock):
     with transfer.Transfer("uploading", files=3, size=30_000_000) as upload:
-        upload.add(10_000_000)
+        upload.add(Moved(10_000_000, 1))
         before = terminal.taken()
         clock.now += 3
-        upload.add(10_000_000)
+        upload.add(Moved(6_000_000, 0))
+        clock.now += 1
+        upload.add(Moved(4_000_000, 1))
         during = terminal.taken()
-        upload.add(10_000_000)
+        upload.add(Moved(10_000_000, 1))
         upload.close()
 
     assert before == ""
-    assert "20.0 MB of 30.0 MB  2 of 3 files  6.7 MB/s" in during
+    assert "16.0 MB of 30.0 MB  1 of 3 files" in during
+    assert "20.0 MB of 30.0 MB  2 of 3 files" in during
     assert terminal.taken() == "\r\x1b[J"
 
 

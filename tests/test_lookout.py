@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from contracts.fakes import a_backend
 from contracts.nouns import a_job, a_task, put
-from contracts.objects import a_result
+from contracts.objects import a_result, always
 
 from sparkles import results
 from sparkles.lookout import Lookout
@@ -46,7 +46,7 @@ def test_the_rate_and_the_rest_are_those_of_tasks_that_end(backend):
 def test_the_last_failures_are_seen_with_their_causes_and_last_lines(backend, tmp_path):
     for index, log in [(2, b"first\nlast words\n"), (5, b"")]:
         result = a_result(backend.objects, tmp_path / str(index), f"claim-{index}", index=index, log=log, files={})
-        backend.objects.promote("j", index, backend.objects.publish(result))
+        backend.objects.promote("j", index, backend.objects.publish(result, holds=always))
     put(
         backend.state,
         a_task(2, state=F, reason=Reason.EXIT, exit=3, result_generation="claim-2"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from contracts.fakes import FakeCompute, a_backend, a_manifest, applied
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, put
-from contracts.objects import a_document
+from contracts.objects import a_document, always
 
 from sparkles import recover, results
 from sparkles.errors import BackendError
@@ -56,7 +56,9 @@ def publish(backend: Backend, index: int = 1, claim: str = "claim-1") -> str:
     log = backend.objects.open_log("j", index, claim)
     log.write_bytes(b"out\n")
     document = a_document(claim, index=index)
-    return backend.objects.publish(Result(job="j", index=index, claim=claim, log=log, outputs=[], document=document))
+    return backend.objects.publish(
+        Result(job="j", index=index, claim=claim, log=log, outputs=[], document=document), holds=always
+    )
 
 
 # Sweep

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from contracts.fakes import FakeBuckets, a_backend, a_manifest
+from contracts.objects import store_blob
 
 from sparkles import manifest as manifests
 from sparkles import resolve
@@ -471,7 +472,7 @@ def test_pinning_what_is_pinned_changes_nothing(full, base, backend) -> None:
 
 def test_what_is_pinned_needs_no_local_file_once_it_is_stored(full, tmp_path, backend) -> None:
     for digest, source in full.sources.items():
-        backend.objects.put_blob(source, digest)
+        store_blob(backend.objects, source, digest)
 
     elsewhere = again(full, tmp_path / "another machine", backend)
 
@@ -482,7 +483,7 @@ def test_what_is_pinned_needs_no_local_file_once_it_is_stored(full, tmp_path, ba
 
 def test_pinned_content_is_what_counts_even_if_the_file_has_changed(full, base, backend) -> None:
     for digest, source in full.sources.items():
-        backend.objects.put_blob(source, digest)
+        store_blob(backend.objects, source, digest)
     (base / "a.txt").write_text("changed")
 
     assert again(full, base, backend).document == full.document

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from contracts.fakes import a_backend
 from contracts.nouns import a_claimed_task, a_job, a_task, put
-from contracts.objects import a_document, a_result
+from contracts.objects import a_document, a_result, always
 
 from sparkles import results
 from sparkles.errors import RequestError
@@ -31,7 +31,7 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
 def publish(backend: Backend, tmp_path: Path) -> Any:
     def publish(claim: str, *, index: int = 1, log: bytes = b"", **files: bytes) -> str:
         result = a_result(backend.objects, tmp_path / claim, claim, index=index, log=log, files=files)
-        return backend.objects.publish(result)
+        return backend.objects.publish(result, holds=always)
 
     return publish
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from contracts.fakes import FakeBuckets, a_backend, a_manifest, applied, rows
 from contracts.nouns import put
-from contracts.objects import a_document
+from contracts.objects import a_document, always
 
 from sparkles import lifecycle, needs, recover, watch
 from sparkles import manifest as manifests
@@ -84,7 +84,7 @@ def end(
     listed = [{"name": o.name, "size": o.size, **({"executable": True} if program else {})} for o in outputs]
     document = {**a_document(claim, index=index), "files": listed}
     result = Result(job=name, index=index, claim=claim, log=log, outputs=outputs, document=document)
-    backend.objects.promote(name, index, backend.objects.publish(result))
+    backend.objects.promote(name, index, backend.objects.publish(result, holds=always))
     put(backend.state, replace(task, state=state, claim=claim, result_generation=claim))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from contracts.fakes import FakeCompute, a_backend
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, put
-from contracts.objects import a_document, append
+from contracts.objects import a_document, always, append
 
 from sparkles import lifecycle, recover, screen, watch
 from sparkles.errors import BackendError, RequestError
@@ -118,7 +118,7 @@ class World:
                 append(path, log)
                 document = a_document(claim, index=index)
                 result = Result(job="j", index=index, claim=claim, log=path, outputs=[], document=document)
-                generation = self.backend.objects.publish(result)
+                generation = self.backend.objects.publish(result, holds=always)
                 put(self.backend.state, a_task(index, state=state, claim=claim, result_generation=generation))
                 self.backend.objects.promote("j", index, generation)
 
@@ -405,7 +405,7 @@ def test_watching_ends_the_job_and_moves_its_results_into_place(backend, world, 
     log = backend.objects.open_log("j", 1, "claim-1")
     log.touch()
     result = Result(job="j", index=1, claim="claim-1", log=log, outputs=[], document=a_document("claim-1"))
-    generation = backend.objects.publish(result)
+    generation = backend.objects.publish(result, holds=always)
     put(backend.state, a_task(state=S, claim="claim-1", result_generation=generation))
 
     world.watched()

@@ -178,7 +178,7 @@ def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
     except KeyboardInterrupt:
         hint(f"\njob {name} goes on; come back to it with 'sparkles watch {name}', stop it with 'sparkles kill {name}'")
         raise SystemExit(INTERRUPTED) from None
-    watcher.screen.say(f"Done waiting for job. You can download results via 'sparkles fetch {name} DEST_DIR'")
+    watcher.screen.say(f"Done waiting for job. You can download results via '{backend.objects.download_line(name)}'")
     _name_failures(name, backend, counts)
     return exit_code(name, backend, counts)
 

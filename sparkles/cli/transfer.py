@@ -12,6 +12,7 @@ import click
 
 from sparkles.cli.area import Area, is_ours, is_terminal
 from sparkles.pace import Pace
+from sparkles.ports import Moved
 
 #: Bytes from which on a transfer takes more than a moment for certain. Seconds after which others do, too; and
 #: between two drawings.
@@ -42,9 +43,9 @@ class Transfer:
         """End, whatever has happened."""
         self.close()
 
-    def add(self, size: int) -> None:
-        """Take note of a file that has come."""
-        self._done, self._count = self._done + size, self._count + 1
+    def add(self, moved: Moved) -> None:
+        """Take note of what has come."""
+        self._done, self._count = self._done + moved.size, self._count + moved.files
         self._show()
 
     def at(self, done: int, size: int) -> None:

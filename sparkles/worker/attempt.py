@@ -42,7 +42,8 @@ class Ended:
 class Execution:
     """An assignment in the hands of a slot. `stop` may be called from another thread at any time.
 
-    It calls `call` when `tick` has something to do earlier than `next_tick` said.
+    It calls `call` when `tick` has something to do earlier than `next_tick` said, and asks `holds` whether the node's
+    lease still does before it touches what other nodes might.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Execution:
         timing: Timing,
         node: str,
         call: Callable[[], None],
+        holds: Callable[[], bool] = lambda: True,
     ) -> None:
         self.task = assignment.task
         self.claim = assignment.task.claim or ""
@@ -63,6 +65,7 @@ class Execution:
         self._timing = timing
         self._node = node
         self._call = call
+        self._holds = holds
         self._turn = Turn()
         self._lock = threading.Lock()
         self._begun = False
@@ -261,7 +264,7 @@ class Execution:
         """Publish a result, once the one that is to be replaced by it is in its place for certain."""
         if self.task.result_generation:
             self._backend.objects.promote(result.job, result.index, self.task.result_generation)
-        return self._backend.objects.publish(result)
+        return self._backend.objects.publish(result, holds=self._holds)
 
     def _insist(self, publish: Callable[[], str]) -> str | None:
         """Try for a long time: hours of compute must not be lost to a full disk or a broken network."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sparkles import manifest as manifests
 from sparkles.compile import Definition, TaskDefinition
 from sparkles.errors import BackendError
-from sparkles.model import Task
+from sparkles.model import Job, Task
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
 from sparkles.spec import JobSpec, spec_of
@@ -59,9 +59,12 @@ class Definitions:
                 raise BackendError(f"job {task.job} was deleted")
             # While an apply goes on, its tasks are ahead of their job.
             spec = self._spec(task.job, max(job.generation, task.generation))
-            environment = self._backend.objects.read_environment(job.environment) if job.environment else {}
-            self._policies[key] = spec, environment
+            self._policies[key] = spec, self._environment(job)
         return self._policies[key]
+
+    def _environment(self, job: Job) -> Mapping[str, str]:
+        environments = self._backend.environments
+        return environments.read(job.environment) if environments and job.environment else {}
 
     def _definition(self, task: Task, row: Mapping[str, str]) -> Definition:
         """Return the definition of a task, making sure that it is the one that the task's digest is of.

@@ -7,13 +7,13 @@ fence in one. Slots run in threads of their own and never touch the state.
 from __future__ import annotations
 
 import os
+import random
 import select
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from sparkles import lifecycle
 from sparkles.errors import SparklesError
@@ -24,13 +24,15 @@ from sparkles.ports import Backend, Place
 from sparkles.prepare import find_job
 from sparkles.timing import Timing
 from sparkles.worker.attempt import Ended, Execution
+from sparkles.worker.budget import Budget
+from sparkles.worker.commit import Commit, LandedError
 from sparkles.worker.definitions import Definitions
 from sparkles.worker.settler import Settler
 from sparkles.worker.slots import Slots, report
 from sparkles.worker.speech import say
 from sparkles.worker.turn import Turn
 
-#: Tasks that one commit may finish, and claim.
+#: Tasks that one commit may finish, and claim, if the store takes so many.
 _BATCH = 250
 
 #: Seconds after which a commit that failed is tried again.
@@ -50,6 +52,10 @@ class Worker:
         self._backend = backend
         self._place = place
         self._timing = timing
+        self._batch = min(_BATCH, (backend.state.commit_limit - 1) // 2)
+        self._budget = Budget(timing.commit_gap)
+        #: A commit of which nobody knows whether it was written.
+        self._undelivered: Commit | None = None
         self._definitions = Definitions(backend)
         self._turn = Turn()
         self._slots = Slots(turn=self._turn.share(), call=place.call)
@@ -100,10 +106,19 @@ class Worker:
         written = self._backend.state.change([Key.node(self._place.name)], move)
         self._confirmed(written, sent)
         cluster = self._cluster()
-        self._idle_since = self._looked = self._sampled = sent
+        self._idle_since = self._looked = self._asked = self._sampled = self._swept = sent
         self._epoch, self._linger = cluster.epoch, cluster.linger
+        self._vary()
 
-    def _confirmed(self, written: dict[Key, Record], sent: float) -> None:
+    def _vary(self) -> None:
+        """Vary the times at which nodes look, lest they all do at once."""
+        self._variation = random.uniform(0.75, 1.25)  # noqa: S311 - it spreads load, no more
+
+    def holds(self) -> bool:
+        """Say whether the node is ours for certain, for anything that must not be done otherwise. For any thread."""
+        return self._place.clock() < self._lease_end - self._timing.kill_margin
+
+    def _confirmed(self, written: Mapping[Key, Record], sent: float) -> None:
         """Take note of a commit: the lease counts from before it was sent."""
         node = written[Key.node(self._place.name)]
         assert isinstance(node, Node)
@@ -124,35 +139,29 @@ class Worker:
         now = self._place.clock()
         self._fence_myself(now)
         self._slots.tick()
+        if self._undelivered and not self._deliver(self._undelivered):
+            return
         if self._terminated:
             self._slots.stop_all(Reason.NODE_LIMIT)
-        elif (is_due := now >= self._next_look()) or self._is_called():
-            self._look(now)
-            if is_due and not self._slots.held:
-                self._settler.put(job.name for job in self._backend.state.jobs() if job.waiting)
-        ended = self._slots.take_ended(_BATCH) if now >= self._commit_due() else ()
+        else:
+            self._look_if_due(now)
+        ended = self._slots.take_ended(self._batch) if now >= self._commit_due() else ()
         candidates = self._candidates(now, held=len(self._slots.held) - len(ended))
         if ended or candidates or now >= self._beat_due:
-            try:
-                self._commit(ended, candidates)
-            except SparklesError as error:
-                # Nothing was written. Try again until the lease is over: no result is lost to a full disk.
-                say(f"node {self._node.name}: {error}")
-                self._slots.untake(ended)
-                self._may_find = True
-                time.sleep(_RETRY)
-                return
+            self._commit(ended, candidates)
         self._settle()
 
     def _wait(self) -> None:
         """Sleep until something happens, or is due."""
         self._slots.listen()
-        if self._may_find and self._room(len(self._slots.held)) > 0 and not self._terminated:
-            return
         now = self._place.clock()
         moments = [self._beat_due, self._next_look(), self._lease_end - self._timing.kill_margin]
+        if self._may_find and self._room(len(self._slots.held)) > 0 and not self._terminated:
+            moments.append(self._budget.due)
         if self._slots.have_ended:
             moments.append(self._commit_due())
+        if self._undelivered:
+            moments.append(now)
         if not self._slots.held and not self._settler.is_busy:
             moments.append(self._idle_since + self._linger)
         monotonic = time.monotonic()
@@ -161,7 +170,8 @@ class Worker:
 
     def _commit_due(self) -> float:
         """Return when what has ended is to be committed: at once if a slot could have something new for it."""
-        return 0.0 if self._slots.are_short or self._terminated else self._committed + _GATHER
+        at_once = self._slots.are_short or self._terminated
+        return self._budget.due if at_once else max(self._committed + _GATHER, self._budget.due)
 
     def _is_called(self) -> bool:
         """Say whether the node was woken, and forget it."""
@@ -172,16 +182,36 @@ class Worker:
         return called
 
     def _next_look(self) -> float:
-        return self._looked + (self._timing.look if self._slots.held else self._timing.idle_look)
+        """Return when to look at the cluster: less and less often while there is nothing to do."""
+        pause = self._timing.look
+        if not self._slots.held:
+            pause = min(max(pause, self._looked - self._idle_since), self._timing.idle_look / 2)
+        return self._looked + self._variation * pause
 
-    def _look(self, now: float) -> None:
-        """Look for work; and, if the cluster's epoch moved, for something to stop."""
+    def _look_if_due(self, now: float) -> None:
+        """Look at the cluster if it is time or somebody called; ask for work if there may be any."""
+        called = self._is_called()
+        if not called and now < self._next_look():
+            return
         self._looked = now
-        self._may_find = True
+        moved = self._look()
+        self._vary()
+        late = now - self._asked >= self._timing.idle_look
+        if called or moved or late:
+            self._asked = now
+            self._may_find = True
+        if late and not self._slots.held:
+            self._settler.put(job.name for job in self._backend.state.jobs() if job.waiting)
+        if self._timing.sweep and now - self._swept >= self._variation * self._timing.sweep:
+            self._swept = now
+            self._settler.sweep(self._node.cluster)
+
+    def _look(self) -> bool:
+        """Say whether the cluster's epoch has moved; if so, stop what is to be stopped."""
         cluster = self._cluster()
         self._linger = cluster.linger
         if cluster.epoch == self._epoch:
-            return
+            return False
         self._epoch = cluster.epoch
         self._definitions.forget()
         mine = {task.claim: task for task in self._backend.state.held(self._node.name)} if self._slots.held else {}
@@ -191,6 +221,7 @@ class Worker:
                 self._slots.stop(execution, Reason.KILLED, abandon=True)
             elif task.stop is Stop.KILLED:
                 self._slots.stop(execution, Reason.KILLED)
+        return True
 
     def _room(self, held: int) -> int:
         """Return how many more tasks the node may hold: its slots, and what they end in a few seconds."""
@@ -198,12 +229,11 @@ class Worker:
         if self._durations and not self._careful:
             median = max(statistics.median(self._durations), 1e-3)
             ahead = int(self._node.slots * self._timing.ahead / median)
-        return min(self._node.slots + ahead - held, _BATCH)
+        return min(self._node.slots + ahead - held, self._batch)
 
     def _candidates(self, now: float, *, held: int) -> Sequence[Task]:
         """Return pending tasks to try to claim, with so many `held` beside them."""
-        late = now > self._lease_end - self._timing.claim_margin
-        if self._terminated or late or not self._may_find or (room := self._room(held)) <= 0:
+        if self._terminated or not self._may_find or not self._may_claim(now) or (room := self._room(held)) <= 0:
             return []
         found = self._backend.state.pending(self._node.cluster, limit=room)
         self._may_find = len(found) == room
@@ -214,36 +244,54 @@ class Worker:
             self._careful = self._may_find = True
         return found[:unknown]
 
+    def _may_claim(self, now: float) -> bool:
+        early = now < self._lease_end - self._timing.claim_margin
+        return early and now >= self._budget.due and self._node.state is NodeState.ALIVE
+
     # Commits
 
     def _commit(self, ended: Sequence[Ended], candidates: Sequence[Task]) -> None:
         """Write all that happened since the last commit, or find out that this node was given up."""
         sent = self._place.clock()
-        tokens = {task.key: os.urandom(8).hex() for task in candidates}
-        policies = {end.task.claim: self._retry(end.task) for end in ended}
         if sent >= self._sampled + self._timing.beat:
             self._sampled = sent
             self._slots.measure()
-        samples = self._slots.samples
-        wall = time.time()
+        self._deliver(
+            Commit(
+                node=self._node,
+                sent=sent,
+                boot=self._place.boot,
+                wall=time.time(),
+                ended=ended,
+                policies={end.task.claim: self._retry(end.task) for end in ended},
+                tokens={task.key: os.urandom(8).hex() for task in candidates},
+                samples=self._slots.samples,
+            )
+        )
 
-        def move(records: Records) -> Writes:
-            node = self._still_mine(records)
-            after = [_after(end, records.get(end.task.key), policies[end.task.claim], now=wall) for end in ended]
-            claimed = [
-                lifecycle.claim(task, node=node.name, token=token)
-                for key, token in tokens.items()
-                if isinstance(task := records.get(key), Task) and _is_free(task, node)
-            ]
-            node = replace(node, worked=node.worked or bool(claimed))
-            beat = lifecycle.beat(node, clock=sent, boot=self._place.boot, samples=samples)
-            return Writes(put=[beat, *(task for task in after if task), *claimed])
+    def _deliver(self, commit: Commit) -> bool:
+        """Write a commit. If that fails, it is kept, to be delivered as it is until the lease is over.
 
-        keys = [self._node.key, *(end.task.key for end in ended), *tokens]
-        written = self._backend.state.change(list(dict.fromkeys(keys)), move)
-        self._confirmed(written, sent)
-        self._forget(ended, written)
-        self._take(written, set(tokens.values()))
+        No result is lost to a full disk, or to a network that goes away in the middle of an answer.
+        """
+        self._undelivered = commit
+        written: Mapping[Key, Record]
+        try:
+            try:
+                written = self._backend.state.change(commit.keys, commit.move)
+            except LandedError:
+                written = self._backend.state.read(commit.keys)
+        except SparklesError as error:
+            say(f"node {self._node.name}: {error}")
+            self._may_find = True
+            time.sleep(_RETRY)
+            return False
+        self._undelivered = None
+        self._budget.spend(commit.sent)
+        self._confirmed(written, commit.sent)
+        self._forget(commit.ended, written)
+        self._take(written, set(commit.tokens.values()))
+        return True
 
     def _retry(self, task: Task) -> RetryPolicy:
         try:
@@ -251,7 +299,7 @@ class Worker:
         except Exception:  # noqa: BLE001 - most likely the job was deleted, and so was the task
             return RetryPolicy()
 
-    def _forget(self, ended: Sequence[Ended], written: dict[Key, Record]) -> None:
+    def _forget(self, ended: Sequence[Ended], written: Mapping[Key, Record]) -> None:
         """Let go of what ended; make committed results visible."""
         for end in ended:
             claim = end.task.claim or ""
@@ -281,7 +329,7 @@ class Worker:
             if job := find_job(self._backend, name):
                 start_nodes(job, self._backend)
 
-    def _take(self, written: dict[Key, Record], tokens: set[str]) -> None:
+    def _take(self, written: Mapping[Key, Record], tokens: set[str]) -> None:
         """Hand what was claimed to the slots."""
         for task in written.values():
             if not isinstance(task, Task) or task.claim not in tokens:
@@ -327,9 +375,9 @@ class Worker:
 
     def _is_done(self) -> bool:
         """Say whether the node may go; if so, it has announced that and found nothing new since."""
-        if self._slots.held or self._slots.have_ended:
+        if self._slots.held or self._slots.have_ended or self._undelivered:
             return False
-        if not self._terminated and not self._may_leave():
+        if self._node.state is NodeState.ALIVE and not self._terminated and not self._may_leave():
             return False
         try:
             return self._leaves()
@@ -340,14 +388,13 @@ class Worker:
 
     def _leaves(self) -> bool:
         """Announce that the node goes, and go if nothing new has come by then."""
-        if self._node.state is NodeState.ALIVE:
-            self._move_node(lifecycle.leave)
-        if not self._terminated and self._backend.state.pending(self._node.cluster, limit=1):
-            self._move_node(lifecycle.stay)
-            self._may_find = True
+        if self._node.state is NodeState.ALIVE and not self._move_node(lifecycle.leave):
             return False
-        self._move_node(lifecycle.go)
-        return True
+        if not self._terminated and self._backend.state.pending(self._node.cluster, limit=1):
+            self._may_find = True
+            self._move_node(lifecycle.stay)
+            return False
+        return self._move_node(lifecycle.go)
 
     def _may_leave(self) -> bool:
         """Say whether there is nothing left to wait for or to settle, which may bring new work."""
@@ -361,20 +408,10 @@ class Worker:
             return False
         return True
 
-    def _still_mine(self, records: Records) -> Node:
-        """Return this node's record; raise FencedError if others gave the node up."""
-        node = records.get(self._node.key)
-        assert node is None or isinstance(node, Node)
-        return lifecycle.confirm(node, beat=self._node.beat)
-
-    def _move_node(self, step: Callable[[Node], Node]) -> None:
+    def _move_node(self, step: Callable[[Node], Node]) -> bool:
+        """Change the node's own state; say whether that is written."""
         sent = self._place.clock()
-
-        def move(records: Records) -> Writes:
-            node = self._still_mine(records)
-            return Writes(put=[step(lifecycle.beat(node, clock=sent, boot=self._place.boot, samples={}))])
-
-        self._confirmed(self._backend.state.change([self._node.key], move), sent)
+        return self._deliver(Commit(node=self._node, sent=sent, boot=self._place.boot, wall=time.time(), step=step))
 
     def _fence_myself(self, now: float) -> None:
         """Near the end of the lease stop what runs; at its end, everything."""
@@ -387,17 +424,3 @@ class Worker:
 def _kind(task: Task) -> tuple[str, int]:
     """Return what tasks have in common that take equally long: their job, and what it was when they were made."""
     return task.job, task.generation
-
-
-def _is_free(task: Task, node: Node) -> bool:
-    return task.state is TaskState.PENDING and task.cluster == node.cluster
-
-
-def _after(end: Ended, record: Record | None, retry: RetryPolicy, *, now: float) -> Task | None:
-    """Return the task as the end of an attempt leaves it; None if it is not this node's any more."""
-    if not isinstance(record, Task) or record.state is not TaskState.CLAIMED or record.claim != end.task.claim:
-        return None
-    attempt = end.attempt
-    if attempt and lifecycle.is_mine(record, claim=attempt.claim, digest=attempt.digest):
-        return lifecycle.finish(record, attempt, retry)
-    return lifecycle.give_back(record, now=now, lost=end.broke)

@@ -1,4 +1,4 @@
-"""Settler: a thread that settles jobs, so that the node's heartbeat never waits for it.
+"""Settler: a thread that settles jobs and sweeps nodes, so that the node's own heartbeat never waits for that.
 
 To begin a job that waited may take long: results are read, tasks made by the thousand.
 """
@@ -10,7 +10,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
+from sparkles import recover
 from sparkles.errors import SparklesError
 from sparkles.ports import Backend
 from sparkles.settle import settle
@@ -20,51 +22,74 @@ from sparkles.worker.speech import say
 _RETRY = 1.0
 
 
+class _Duty(NamedTuple):
+    """Something to be done: a job to settle, or a cluster to sweep."""
+
+    job: str | None = None
+    cluster: str | None = None
+
+    def do(self, backend: Backend) -> None:
+        if self.job:
+            settle(self.job, backend)
+        if self.cluster:
+            recover.sweep({self.cluster}, backend)
+
+    def __str__(self) -> str:
+        return f"job {self.job} cannot be settled" if self.job else f"cluster {self.cluster} cannot be swept"
+
+
 class Settler:
-    """Settles the jobs that it is given, one after the other."""
+    """Settles and sweeps what it is given, one after the other."""
 
     def __init__(self, *, reopen: Callable[[], Backend], call: Callable[[], None]) -> None:
         self._reopen = reopen
         self._call = call
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        #: The names in the queue.
-        self._queued: set[str] = set()
+        self._queue: queue.SimpleQueue[_Duty | None] = queue.SimpleQueue()
+        #: What is in the queue.
+        self._queued: set[_Duty] = set()
         self._is_at_work = False
         self._thread: threading.Thread | None = None
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is yet to be settled."""
+        """Whether anything is yet to be done."""
         return bool(self._queued) or self._is_at_work
 
     def put(self, names: Iterable[str]) -> None:
         """Take over jobs to settle, each once."""
-        for name in names:
-            if name not in self._queued:
-                self._queued.add(name)
-                self._queue.put(name)
+        self._put(_Duty(job=name) for name in names)
+
+    def sweep(self, cluster: str) -> None:
+        """Take over a cluster to sweep."""
+        self._put([_Duty(cluster=cluster)])
+
+    def _put(self, duties: Iterable[_Duty]) -> None:
+        for duty in duties:
+            if duty not in self._queued:
+                self._queued.add(duty)
+                self._queue.put(duty)
         if self._queued and self._thread is None:  # most nodes could do without it for most of their time
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """End. What is not settled by then is for others."""
+        """End. What is not done by then is for others."""
         self._queue.put(None)
 
     def _run(self) -> None:
         backend: Backend | None = None
-        while (name := self._queue.get()) is not None:
+        while (duty := self._queue.get()) is not None:
             self._is_at_work = True
-            self._queued.discard(name)  # what becomes of the job from here on has to be settled again
+            self._queued.discard(duty)  # what comes up from here on has to be done again
             try:
                 backend = backend or self._reopen()
-                settle(name, backend)
+                duty.do(backend)
             except (SparklesError, OSError) as error:
-                say(f"job {name} cannot be settled: {error}")
+                say(f"{duty}: {error}")
                 time.sleep(_RETRY)
-                self.put([name])
+                self._put([duty])
             except Exception:  # noqa: BLE001 - one job that cannot be settled must not keep the others from it
-                say(f"job {name} cannot be settled:\n{traceback.format_exc()}")
+                say(f"{duty}:\n{traceback.format_exc()}")
             self._is_at_work = False
             self._call()
         if backend:

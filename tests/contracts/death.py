@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from contracts.fakes import READS
 
-from sparkles.ports import Backend, Compute, ObjectStore, StateStore
+from sparkles.ports import Backend, Compute, Environments, Moved, ObjectStore, StateStore
 
 
 class DeathError(BaseException):
@@ -45,6 +46,7 @@ def mortal(backend: Backend, life: Life) -> Backend:
         state=_Mortal(backend.state, READS[StateStore], life),
         objects=_Mortal(backend.objects, READS[ObjectStore], life),
         compute=_Mortal(backend.compute, READS[Compute], life),
+        environments=_Mortal(backend.environments, READS[Environments], life),
         reopen=lambda: mortal(backend.reopen(), life),
     )  # type: ignore[arg-type]
 
@@ -54,6 +56,8 @@ class _Mortal:
         self._inner, self._reads, self._life = inner, reads, life
 
     def __getattr__(self, name: str) -> Any:
+        if name == "put_blobs":
+            return self._put_blobs
         found = getattr(self._inner, name)
         if not callable(found) or name == "close":
             return found
@@ -61,8 +65,15 @@ class _Mortal:
         def call(*args: Any, **options: Any) -> Any:
             self._life.spend(write=name not in self._reads)
             done = found(*args, **options)
-            if name in ("put_blob", "keep_output"):
+            if name == "keep_output":
                 self._life.stored[args[-1]] += 1
             return done
 
         return call
+
+    def _put_blobs(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
+        """Store one after the other: each of them is a write."""
+        for source, digest in files:
+            self._life.spend(write=True)
+            yield from self._inner.put_blobs([(source, digest)])
+            self._life.stored[digest] += 1

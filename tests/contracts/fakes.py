@@ -17,6 +17,7 @@ from typing import Any
 
 from sparkles import manifest as manifests
 from sparkles.apply import Submitter, execute
+from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.backends.local.state import SqliteState
 from sparkles.errors import BackendError, LaunchError
@@ -24,15 +25,16 @@ from sparkles.manifest import Manifest
 from sparkles.model import Cluster, Job, Node, Sample
 from sparkles.paths import Home
 from sparkles.plan import Rerun
-from sparkles.ports import Backend, BucketFile, Buckets, Compute, Ending, Launch, ObjectStore, StateStore
+from sparkles.ports import Backend, BucketFile, Buckets, Compute, Ending, Environments, Launch, ObjectStore, StateStore
 from sparkles.prepare import prepare
 
 #: What each port only reads with: the rest of it writes.
 READS = {
     StateStore: {"read", "is_open", "counts", "columns", "rows", "tasks", "jobs", "nodes", "tick", "close", "pending",
                  "held", "some"},
-    ObjectStore: {"url", "missing", "read_blob", "read_manifest", "results", "read_result", "read_log", "unpromoted",
-                  "read_environment", "read_output", "output_sha256"},
+    ObjectStore: {"url", "download_line", "missing", "read_blob", "read_manifest", "results", "read_result",
+                  "read_log", "unpromoted", "read_output", "output_sha256"},
+    Environments: {"read"},
     Compute: {"lapsed", "last_words"},
     Buckets: {"find", "missing"},
 }  # fmt: skip
@@ -231,6 +233,7 @@ def a_backend(root: Path, **parts: Any) -> Backend:
     known: dict[str, Any] = {
         "state": SqliteState(home.state),
         "objects": DirectoryObjects(home),
+        "environments": PrivateEnvironments(home),
         "compute": FakeCompute(),
         "hashes": PlainHashes(),
         "host": ScriptedRuntime(),

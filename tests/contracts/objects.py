@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from contracts.nouns import digest_of
 
 from sparkles.errors import BackendError
-from sparkles.ports import ObjectStore, Output, Result
+from sparkles.ports import Moved, ObjectStore, Output, Result
 
 
 def sha256(content: bytes) -> str:
@@ -31,7 +32,7 @@ class ObjectStoreContract:
         def put(content: bytes) -> str:
             source = tmp_path / f"source-{sha256(content)[:8]}"
             source.write_bytes(content)
-            objects.put_blob(source, sha256(content))
+            store_blob(objects, source, sha256(content))
             return sha256(content)
 
         return put
@@ -41,9 +42,8 @@ class ObjectStoreContract:
         """Publish a result as a worker does; return its result generation."""
 
         def publish(claim: str, *, index: int = 1, log: bytes = b"", files: dict[str, bytes] | None = None) -> str:
-            return objects.publish(
-                a_result(objects, tmp_path / f"work-{claim}", claim, index=index, log=log, files=files or {})
-            )
+            result = a_result(objects, tmp_path / f"work-{claim}", claim, index=index, log=log, files=files or {})
+            return objects.publish(result, holds=always)
 
         return publish
 
@@ -104,7 +104,7 @@ class ObjectStoreContract:
         link.symlink_to("model_1")
         result = replace(result, outputs=[*result.outputs, Output(name="model_latest", path=link, size=1)])
 
-        objects.promote("j", 1, objects.publish(result))
+        objects.promote("j", 1, objects.publish(result, holds=always))
         objects.fetch("j", 1, tmp_path / "there")
 
         assert (tmp_path / "there" / "model_1").read_bytes() == b"x"
@@ -138,7 +138,7 @@ class ObjectStoreContract:
     def test_a_blob_that_is_there_is_not_read_again(self, objects, put_blob, tmp_path):
         digest = put_blob(b"content")
 
-        objects.put_blob(tmp_path / "source-that-is-gone", digest)
+        store_blob(objects, tmp_path / "source-that-is-gone", digest)
 
         assert objects.read_blob(digest) == b"content"
 
@@ -148,9 +148,22 @@ class ObjectStoreContract:
         digest = sha256(b"as it was hashed")
 
         with pytest.raises(BackendError, match="changed while it was read"):
-            objects.put_blob(source, digest)
+            store_blob(objects, source, digest)
 
         assert objects.missing([digest, sha256(b"changed meanwhile")]) == {digest, sha256(b"changed meanwhile")}
+
+    def test_many_blobs_are_stored_and_counted(self, objects, tmp_path):
+        contents = [b"", *(bytes([number]) * (number * 50_000) for number in range(1, 6))]
+        files = []
+        for number, content in enumerate(contents):
+            (tmp_path / str(number)).write_bytes(content)
+            files.append((tmp_path / str(number), sha256(content)))
+
+        moved = total(objects.put_blobs(files))
+
+        assert moved == Moved(size=sum(map(len, contents)), files=len(files))
+        assert [objects.read_blob(digest) for _, digest in files] == contents
+        assert list(objects.put_blobs([])) == []
 
     def test_a_blob_that_many_put_at_once_is_whole_for_everyone(self, objects, tmp_path):
         content = b"some content" * 10_000
@@ -160,7 +173,7 @@ class ObjectStoreContract:
 
         def put(_: int) -> bytes:
             start.wait()
-            objects.put_blob(source, sha256(content))
+            store_blob(objects, source, sha256(content))
             return objects.read_blob(sha256(content))
 
         with ThreadPoolExecutor(8) as pool:
@@ -274,33 +287,17 @@ class ObjectStoreContract:
         generation = commit("a", log=b"out\n", files={"data.txt": b"1", "deep/er/x": b"22"})
 
         assert list(objects.results("j")) == [1]
-        assert objects.read_result("j", 1) == (generation, a_document("a"))
+        document = a_document("a", files={"data.txt": b"1", "deep/er/x": b"22"})
+        assert read(objects) == (generation, document)
         assert fetched(objects, tmp_path)[1] == {"data.txt": b"1", "deep/er/x": b"22", "stdout.txt": b"out\n"}
-
-    def test_a_result_that_is_only_published_is_nobodys(self, objects, publish):
-        publish("a", files={"data.txt": b"1"})
-
-        assert objects.read_result("j", 1) is None
-        assert list(objects.results("j")) == []
-
-    def test_an_older_result_stays_until_the_newer_one_is_promoted(self, objects, commit, publish, tmp_path):
-        old = commit("a", log=b"old\n", files={"old.txt": b"old"})
-        new = publish("b", log=b"new\n", files={"new.txt": b"new"})
-        before = objects.read_result("j", 1), fetched(objects, tmp_path / "before")[1]
-
-        objects.promote("j", 1, new)
-
-        assert before == ((old, a_document("a")), {"old.txt": b"old", "stdout.txt": b"old\n"})
-        assert objects.read_result("j", 1) == (new, a_document("b"))
-        assert fetched(objects, tmp_path / "after")[1] == {"new.txt": b"new", "stdout.txt": b"new\n"}
 
     def test_publishing_again_after_a_try_that_failed_completes_the_result(self, objects, tmp_path):
         result = a_result(objects, tmp_path, "a", files={"x": b"1", "y": b"2"})
         broken = Output(name="z", path=tmp_path / "not there", size=0)
         with pytest.raises(OSError, match="not there"):
-            objects.publish(replace_outputs(result, [*result.outputs, broken]))
+            objects.publish(replace_outputs(result, [*result.outputs, broken]), holds=always)
 
-        objects.promote("j", 1, objects.publish(result))
+        objects.promote("j", 1, objects.publish(result, holds=always))
 
         assert fetched(objects, tmp_path / "fetched")[1] == {"x": b"1", "y": b"2", "stdout.txt": b""}
 
@@ -309,7 +306,7 @@ class ObjectStoreContract:
 
         objects.promote("j", 1, generation)
 
-        assert objects.read_result("j", 1) == (generation, a_document("a"))
+        assert read(objects) == (generation, a_document("a", files={"x": b"1"}))
         assert fetched(objects, tmp_path)[1] == {"x": b"1", "stdout.txt": b"out\n"}
 
     def test_a_result_that_several_promote_at_once_is_whole(self, objects, publish, tmp_path):
@@ -329,32 +326,21 @@ class ObjectStoreContract:
         (tmp_path / "spare").mkdir()
         result = a_result(objects, tmp_path, "a", log=b"out\n", files={})
 
-        generations = [objects.publish(replace(result, spare=tmp_path / "spare")) for _ in range(2)]
-        objects.promote("j", 1, generations[0])
+        generation = [objects.publish(replace(result, spare=tmp_path / "spare"), holds=always) for _ in range(2)][-1]
+        objects.promote("j", 1, generation)
 
-        assert generations == ["a", "a"]
-        assert objects.read_result("j", 1) == ("a", a_document("a"))
+        assert read(objects) == (generation, a_document("a"))
         assert fetched(objects, tmp_path)[1] == {"stdout.txt": b"out\n"}
 
-    def test_a_late_promote_of_an_older_result_changes_nothing(self, objects, publish, tmp_path):
-        zombie = publish("zombie", log=b"old\n", files={"old.txt": b"old"})
-        current = publish("current", log=b"new\n", files={"new.txt": b"new"})
-        objects.promote("j", 1, current)
-
-        objects.promote("j", 1, zombie)
-
-        assert objects.read_result("j", 1) == (current, a_document("current"))
-        assert fetched(objects, tmp_path)[1] == {"new.txt": b"new", "stdout.txt": b"new\n"}
-
-    def test_a_discarded_result_cannot_be_promoted_and_leaves_its_log(self, objects, commit, publish):
-        committed = commit("a")
+    def test_a_discarded_result_cannot_be_promoted_and_leaves_its_log(self, objects, publish):
         lost = publish("b", log=b"what happened\n", files={"x": b"1"})
 
         for _ in range(2):
             objects.discard("j", 1, "b")
         objects.promote("j", 1, lost)
 
-        assert objects.read_result("j", 1) == (committed, a_document("a"))
+        assert objects.read_result("j", 1) is None
+        assert list(objects.results("j")) == []
         assert list(objects.unpromoted("j")) == []
         assert objects.read_log("j", 1, "b", start=0) == b"what happened\n"
 
@@ -365,20 +351,12 @@ class ObjectStoreContract:
         objects.discard("j", 1, "b")
         objects.discard("none", 1, "b")
 
-        assert objects.read_result("j", 2) == (generation, a_document("a", index=2))
+        assert read(objects, index=2) == (generation, a_document("a", index=2))
 
-    def test_unpromoted_are_the_results_that_were_published_and_never_promoted(self, objects, commit, publish):
-        commit("a", index=1)
-        generations = {(2, publish("b", index=2)), (2, publish("c", index=2)), (10, publish("d", index=10))}
-
-        assert set(objects.unpromoted("j")) == generations
-        assert list(objects.unpromoted("none")) == []
-
-    def test_results_are_the_numbers_of_the_tasks_that_have_one(self, objects, commit, publish):
+    def test_results_are_the_numbers_of_the_tasks_that_have_one(self, objects, commit):
         objects.write_manifest("j", 3, "")
         commit("a", index=10)
         commit("b", index=2)
-        publish("c", index=4)
 
         assert list(objects.results("j")) == [2, 10]
         assert list(objects.results("none")) == []
@@ -437,7 +415,7 @@ class ObjectStoreContract:
         for _ in range(2):
             objects.remove_records("j")
 
-        assert objects.read_result("j", 1) == (generation, a_document("a"))
+        assert read(objects) == (generation, a_document("a"))
         assert list(objects.unpromoted("j")) == []
         assert objects.read_log("j", 3, "c", start=0) == b""
         assert objects.read_manifest("k", 1) == "other\n"
@@ -446,20 +424,36 @@ class ObjectStoreContract:
     def test_the_url_names_the_job(self, objects):
         assert objects.url("my-job").endswith("/my-job")
 
-    # Environments
 
-    def test_an_environment_is_read_back_by_its_name(self, objects):
-        environment = {"PATH": "/bin", "ODD": "ä\nb", "EMPTY": ""}
-
-        name = objects.write_environment(environment)
-
-        assert objects.read_environment(name) == environment
-        assert objects.write_environment(dict(reversed(environment.items()))) == name
-        assert objects.write_environment({**environment, "MORE": "x"}) != name
+def store_blob(objects: ObjectStore, source: Path, digest: str) -> Moved:
+    """Store a file's content under its sha256; return how much has moved."""
+    return total(objects.put_blobs([(source, digest)]))
 
 
-def a_document(claim: str, *, index: int = 1) -> dict[str, Any]:
-    return {"claim": claim, "index": index, "odd": "ä🙂", "files": [], "digest": digest_of(claim).hex()}
+def total(moves: Iterable[Moved]) -> Moved:
+    """Add up what has moved."""
+    moves = list(moves)
+    return Moved(size=sum(moved.size for moved in moves), files=sum(moved.files for moved in moves))
+
+
+def always() -> bool:
+    """Say that the lease holds."""
+    return True
+
+
+def a_document(claim: str, *, index: int = 1, files: Mapping[str, bytes] = MappingProxyType({})) -> dict[str, Any]:
+    listed = [{"name": name, "size": len(content)} for name, content in files.items()]
+    return {"claim": claim, "index": index, "odd": "ä🙂", "files": listed, "digest": digest_of(claim).hex()}
+
+
+def read(objects: ObjectStore, *, index: int = 1) -> tuple[str, dict[str, Any]] | None:
+    """Return what `read_result` does, without what a store has added."""
+    found = objects.read_result("j", index)
+    if found is None:
+        return None
+    document = {name: found[1][name] for name in a_document("")}
+    files = [{name: file[name] for name in ("name", "size")} for file in document["files"]]
+    return found[0], {**document, "files": files}
 
 
 def a_result(
@@ -474,7 +468,7 @@ def a_result(
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(content)
         outputs.append(Output(name=name, path=output, size=len(content)))
-    document = a_document(claim, index=index)
+    document = a_document(claim, index=index, files=files)
     return Result(job="j", index=index, claim=claim, log=path, outputs=outputs, document=document)
 
 

@@ -561,11 +561,11 @@ def test_a_result_that_cannot_be_stored_at_once_is_tried_again_without_running_t
     tries = []
     publish = backend.objects.publish
 
-    def failing(result: Any) -> str:
+    def failing(result: Any, **options: Any) -> str:
         tries.append(result.claim)
         if len(tries) < 3:
             raise OSError(28, "No space left on device")
-        return publish(result)
+        return publish(result, **options)
 
     monkeypatch.setattr(backend.objects, "publish", failing)
     monkeypatch.setattr("sparkles.worker.attempt._FIRST_WAIT", 0.001)
@@ -579,7 +579,7 @@ def test_a_result_that_cannot_be_stored_at_once_is_tried_again_without_running_t
 
 
 def test_a_result_that_can_never_be_stored_fails_the_task(submit, backend, place, monkeypatch) -> None:
-    def failing(_: Any) -> str:
+    def failing(_: Any, **__: Any) -> str:
         raise BackendError("the bucket is gone")
 
     monkeypatch.setattr(backend.objects, "publish", failing)

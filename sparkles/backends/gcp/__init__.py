@@ -1,1 +1,1 @@
-"""The backend of Google Cloud."""
+"""The backend in Google Cloud: state in Datastore, files in Cloud Storage."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.local.compute import LocalCompute
+from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.filesystem import require_folder
 from sparkles.backends.local.hashes import HashCache
 from sparkles.backends.local.objects import DirectoryObjects
@@ -44,16 +45,19 @@ def local_backend(
     if write:
         require_folder(home.root)
     worker = worker or cache(_program_digest)
+    times = timing()
     hashes = HashCache(home.hashes, write=write)
     return Backend(
         name="local",
         state=SqliteState(home.state if write or home.state.exists() else None, lazy=True),
         objects=DirectoryObjects(home, hashes),
-        compute=LocalCompute(home, timing()),
+        compute=LocalCompute(home, times),
         hashes=hashes,
         reopen=lambda: local_backend(home, write=write, slots=slots, host=host, containers=containers, worker=worker),
         worker=worker,
+        timing=times,
         host=host or HostRuntime(home.root),
+        environments=PrivateEnvironments(home),
         containers=containers,
         images=DockerImages(Engine()),
         default_slots=slots or os.cpu_count() or 1,

@@ -12,16 +12,16 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sparkles.backends.local.filesystem import make_folder
+from sparkles.backends.local.filesystem import replacing
 from sparkles.backends.local.hashes import PIECE, sha256_of
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
-from sparkles.ports import LOG_PIECE, Hashes, Output, Result
+from sparkles.ports import LOG_PIECE, Hashes, Moved, Output, Result
 
 #: A line for each value: easy on the eye, and much quicker than what `indent` does.
 _json_of = json.JSONEncoder(ensure_ascii=False, separators=(",\n ", ": ")).encode
@@ -40,23 +40,31 @@ class DirectoryObjects:
         """See ObjectStore."""
         return str(self._layout.results(job))
 
+    def download_line(self, job: str) -> str:
+        """See ObjectStore."""
+        return f"sparkles fetch {job} DEST_DIR"
+
     def missing(self, digests: Sequence[str]) -> set[str]:
         """See ObjectStore. Asking the disk is as quick as a cache of the answers would be, and never stale."""
         blobs = self._layout.blobs
         return {digest for digest in digests if not (blobs / digest).exists()}
 
-    def put_blob(self, source: Path, digest: str) -> None:
-        """See ObjectStore."""
+    def put_blobs(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
+        """See ObjectStore. One after the other: a disk is no quicker with several at once."""
+        for source, digest in files:
+            if not self._layout.blob(digest).exists():
+                yield from self._copy_in(source, digest)
+            yield Moved(0, 1)
+
+    def _copy_in(self, source: Path, digest: str) -> Iterator[Moved]:
         import hashlib  # those who only look at jobs do not need it
 
-        target = self._layout.blob(digest)
-        if target.exists():
-            return
-        with _replacing(target) as partial, source.open("rb") as reader, partial.open("wb") as writer:
+        with replacing(self._layout.blob(digest)) as partial, source.open("rb") as reader, partial.open("wb") as writer:
             found = hashlib.sha256()
             while chunk := reader.read(PIECE):
                 found.update(chunk)
                 writer.write(chunk)
+                yield Moved(len(chunk), 0)
             if found.hexdigest() != digest:
                 raise BackendError(f"{source}: changed while it was read; submit again when it is complete")
             partial.chmod(0o444)
@@ -78,7 +86,7 @@ class DirectoryObjects:
 
     def write_manifest(self, job: str, generation: int, text: str) -> None:
         """See ObjectStore."""
-        with _replacing(self._layout.manifest(job, generation)) as partial:
+        with replacing(self._layout.manifest(job, generation)) as partial:
             partial.write_text(text, encoding="utf-8")
 
     def read_manifest(self, job: str, generation: int) -> str | None:
@@ -110,8 +118,8 @@ class DirectoryObjects:
             return b""
         return _read_from(self._layout.result(job, index) / LOG_NAME, start, limit)
 
-    def publish(self, result: Result) -> str:
-        """See ObjectStore."""
+    def publish(self, result: Result, *, holds: Callable[[], bool]) -> str:  # noqa: ARG002 - it is out of the way
+        """See ObjectStore. Brought in beside the results; nobody else writes there, lease or not."""
         folder = self._layout.published(result.job, result.index, result.claim)
         _make(folder, result.spare)
         # Links first: what they lead to may be an output, which is about to be moved.
@@ -195,7 +203,8 @@ class DirectoryObjects:
     def keep_output(self, job: str, index: int, name: str, digest: str) -> None:
         """See ObjectStore."""
         with _named(job, index, name):
-            self.put_blob(self._layout.result(job, index) / name, digest)
+            for _ in self.put_blobs([(self._layout.result(job, index) / name, digest)]):
+                pass
 
     def fetch(self, job: str, index: int, destination: Path) -> int:
         """See ObjectStore."""
@@ -205,7 +214,7 @@ class DirectoryObjects:
             target = destination / Path(folder).relative_to(source)
             target.mkdir(parents=True, exist_ok=True)
             for name in names:
-                with _replacing(target / name) as partial:
+                with replacing(target / name) as partial:
                     shutil.copy2(Path(folder) / name, partial)
                     total += partial.stat().st_size
         return total
@@ -221,25 +230,6 @@ class DirectoryObjects:
     def remove_records(self, job: str) -> None:
         """See ObjectStore."""
         self._empty(self._to_trash(self._layout.records(job)))
-
-    def write_environment(self, environment: Mapping[str, str]) -> str:
-        """See ObjectStore."""
-        import hashlib
-
-        content = json.dumps(environment, sort_keys=True).encode()
-        name = hashlib.sha256(content).hexdigest()
-        path = self._home.environment(name)
-        if not path.exists():
-            make_folder(self._home.root)
-            with _replacing(path) as partial:
-                partial.touch(mode=0o600)
-                partial.write_bytes(content)
-        return name
-
-    def read_environment(self, name: str) -> dict[str, str]:
-        """See ObjectStore."""
-        environment: dict[str, str] = json.loads(self._home.environment(name).read_bytes())
-        return environment
 
     @contextmanager
     def _locked(self, job: str) -> Iterator[None]:
@@ -308,16 +298,3 @@ def _take(output: Output, target: Path) -> None:
     with suppress(OSError):  # the task's own choice of mode must not keep anyone from fetching the result
         output.path.chmod(output.path.stat().st_mode | 0o600)
     shutil.move(output.path, target)
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Yield a new path beside `target`, which becomes `target` when all went well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{os.urandom(8).hex()}")  # the target's own name may be as long as names get
-    try:
-        yield partial
-        partial.replace(target)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()

@@ -10,6 +10,7 @@ from typing import Any
 from sparkles.model import (
     Applying,
     Cluster,
+    Fence,
     Job,
     JobState,
     Key,
@@ -66,7 +67,7 @@ _TYPES: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "clus
 
 #: Columns of each table, in the order of the record's fields.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(noun)) for kind, noun in _TYPES.items()
+    kind: tuple(field.name for field in fields(noun) if field.compare) for kind, noun in _TYPES.items()
 }
 QUOTED = {kind: ", ".join(f'"{column}"' for column in columns) for kind, columns in COLUMNS.items()}
 
@@ -98,6 +99,8 @@ def encode(record: Record) -> tuple[Any, ...]:
             )  # fmt: skip
         case Cluster():
             return (record.name, record.slots, record.linger, record.epoch, record.version)
+        case Fence():
+            raise AssertionError("only stores with several streams keep fences")
 
 
 def task_from(row: Sequence[Any]) -> Task:

@@ -37,6 +37,7 @@ class SqliteState:
     """StateStore in a file, or in memory where there is no file yet and nothing may be written."""
 
     commit_limit = 10_000
+    streams = 1
 
     def __init__(self, path: Path | None, *, lazy: bool = False) -> None:
         """Open, and if need be make, the file `path`; `lazy`: make it at the first write, and be empty until then."""

@@ -7,7 +7,17 @@ import stat
 from pathlib import Path
 
 import pytest
-from contracts.objects import ObjectStoreContract, a_document, a_result, append, sha256
+from contracts.objects import (
+    ObjectStoreContract,
+    a_document,
+    a_result,
+    always,
+    append,
+    fetched,
+    read,
+    sha256,
+    store_blob,
+)
 
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.errors import BackendError
@@ -29,7 +39,7 @@ class TestDirectoryObjects(ObjectStoreContract):
         source.write_bytes(b"changed")
 
         with pytest.raises(BackendError):
-            objects.put_blob(source, sha256(b"other"))
+            store_blob(objects, source, sha256(b"other"))
 
         assert files_below(home.root) == []
 
@@ -61,6 +71,60 @@ class TestDirectoryObjects(ObjectStoreContract):
 
         assert objects.read_result("j", 1) is None
 
+    def test_a_result_that_is_only_published_is_nobodys(self, objects, publish):
+        publish("a", files={"data.txt": b"1"})
+
+        assert objects.read_result("j", 1) is None
+        assert list(objects.results("j")) == []
+
+    def test_an_older_result_stays_until_the_newer_one_is_promoted(self, objects, commit, publish, tmp_path):
+        old = commit("a", log=b"old\n", files={"old.txt": b"old"})
+        new = publish("b", log=b"new\n", files={"new.txt": b"new"})
+        before = read(objects), fetched(objects, tmp_path / "before")[1]
+
+        objects.promote("j", 1, new)
+
+        assert before == (
+            (old, a_document("a", files={"old.txt": b"old"})),
+            {"old.txt": b"old", "stdout.txt": b"old\n"},
+        )
+        assert read(objects) == (new, a_document("b", files={"new.txt": b"new"}))
+        assert fetched(objects, tmp_path / "after")[1] == {"new.txt": b"new", "stdout.txt": b"new\n"}
+
+    def test_a_late_promote_of_an_older_result_changes_nothing(self, objects, publish, tmp_path):
+        zombie = publish("zombie", log=b"old\n", files={"old.txt": b"old"})
+        current = publish("current", log=b"new\n", files={"new.txt": b"new"})
+        objects.promote("j", 1, current)
+
+        objects.promote("j", 1, zombie)
+
+        assert read(objects) == (current, a_document("current", files={"new.txt": b"new"}))
+        assert fetched(objects, tmp_path)[1] == {"new.txt": b"new", "stdout.txt": b"new\n"}
+
+    def test_unpromoted_are_the_results_that_were_published_and_never_promoted(self, objects, commit, publish):
+        commit("a", index=1)
+        generations = {(2, publish("b", index=2)), (2, publish("c", index=2)), (10, publish("d", index=10))}
+
+        assert set(objects.unpromoted("j")) == generations
+        assert list(objects.unpromoted("none")) == []
+
+    def test_a_discarded_result_leaves_the_one_before_it(self, objects, commit, publish):
+        committed = commit("a")
+        lost = publish("b", files={"x": b"1"})
+
+        objects.discard("j", 1, "b")
+        objects.promote("j", 1, lost)
+
+        assert read(objects) == (committed, a_document("a"))
+
+    def test_results_are_brought_in_beside_others_lease_or_not(self, objects, tmp_path):
+        result = a_result(objects, tmp_path, "a", files={})
+
+        assert objects.publish(result, holds=lambda: False) == "a"
+
+    def test_results_are_downloaded_by_fetch(self, objects):
+        assert objects.download_line("my-job") == "sparkles fetch my-job DEST_DIR"
+
     def test_result_json_is_for_people_too(self, objects, commit, home):
         commit("a")
 
@@ -77,7 +141,7 @@ class TestDirectoryObjects(ObjectStoreContract):
             job="j", index=1, claim="a", log=objects.open_log("j", 1, "a"), outputs=outputs, document=a_document("a")
         )
 
-        objects.promote("j", 1, objects.publish(result))
+        objects.promote("j", 1, objects.publish(result, holds=always))
 
         for name in ("link", "target"):
             path = home.objects / "j" / "1" / name
@@ -86,7 +150,7 @@ class TestDirectoryObjects(ObjectStoreContract):
 
     def test_a_promote_that_died_in_the_middle_is_completed(self, objects, publish, home, tmp_path):
         result = a_result(objects, tmp_path, "a", log=b"out\n", files={})
-        generation = objects.publish(result)
+        generation = objects.publish(result, holds=always)
         published = next(path for path in home.objects.rglob("result.json")).parent
         result.log.rename(published / "stdout.txt")
 
@@ -98,7 +162,7 @@ class TestDirectoryObjects(ObjectStoreContract):
     def test_a_log_is_followed_through_its_move_into_the_result(self, objects, publish, home, tmp_path):
         """A reader may come between the two renames of a promote."""
         result = a_result(objects, tmp_path, "a", log=b"out\n", files={})
-        objects.publish(result)
+        objects.publish(result, holds=always)
         published = next(path for path in home.objects.rglob("result.json")).parent
 
         result.log.rename(published / "stdout.txt")
@@ -111,13 +175,6 @@ class TestDirectoryObjects(ObjectStoreContract):
         commit("second", log=b"worked\n")
 
         assert objects.read_log("j", 1, "first", start=0) == b"failed\n"
-
-    def test_an_environment_is_for_its_owner_alone(self, objects, home):
-        name = objects.write_environment({"TOKEN": "secret"})
-
-        path = home.environment(name)
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert [file for file in files_below(home.root) if b"secret" in file.read_bytes()] == [path]
 
 
 def files_below(folder: Path) -> list[Path]:

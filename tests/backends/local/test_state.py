@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from contracts.nouns import a_cluster, a_job, a_task, put
+from contracts.nouns import a_claimed_task, a_cluster, a_job, a_task, put
 from contracts.state import INCREMENTS, OpenStore, StateStoreContract, claim_all, increment_often
 
 from sparkles.backends.local import records, state
@@ -50,6 +50,16 @@ class TestSqliteState(StateStoreContract):
         (plan,) = store._connection.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchall()
 
         assert "USING INDEX task_state (job=? AND state=?)" in plan[-1]
+
+    def test_some_tasks_in_a_state_are_the_first_or_the_last_that_are_tried(self, store):
+        put(store, *(a_task(index, state=TaskState.FAILED) for index in range(2, 9)), a_claimed_task(9))
+
+        def some(state, **options):
+            return [task.index for task in store.some("j", state, **options)]
+
+        assert some(TaskState.FAILED, limit=3) == [2, 3, 4]
+        assert some(TaskState.FAILED, limit=3, last=True) == [8, 7, 6]
+        assert some(TaskState.CLAIMED, limit=3, last=True) == [9]
 
     def test_tasks_are_tried_in_the_order_of_their_submission(self, store):
         put(store, a_task(5))

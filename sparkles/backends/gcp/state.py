@@ -1,0 +1,252 @@
+"""State in Datastore. One commit is atomic, holds no lock, and fails if any record it writes is not as it was read.
+
+No interactive transaction is ever opened: a client that dies inside one leaves what it read unwritable for a minute.
+No query needs an index of its own: each asks for one property, or for a range of keys.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from sparkles.backends.gcp import datastore, records
+from sparkles.backends.gcp.datastore import ConflictError, Datastore, Patience, UnknownOutcomeError
+from sparkles.errors import BackendError
+from sparkles.model import Job, Key, Node, NodeState, Record, Records, Task, TaskColumns, TaskState, Writes
+from sparkles.ports import Move
+
+#: Comes after every place in a queue.
+_END = "~"
+
+
+class _Stored(NamedTuple):
+    """A record as it was read."""
+
+    record: Record
+    #: The version that Datastore gives to every write.
+    base: int
+    #: Names the commit that wrote it.
+    commit: str
+
+
+class DatastoreState:
+    """StateStore in one namespace of a Datastore database. May be used by several threads."""
+
+    #: A few are left for records that guard the others.
+    commit_limit = datastore.MUTATIONS_A_COMMIT
+    streams = 16
+
+    def __init__(self, store: Datastore) -> None:
+        self._store = store
+        #: Cluster → where the next look into its queue begins.
+        self._cursors: dict[str, str] = {}
+        #: Commits that were made, and those of them that had to be made again: for measurements.
+        self.commits = self.conflicts = 0
+        self._ticks = 0
+
+    def read(self, keys: Sequence[Key]) -> Records:
+        """See StateStore."""
+        return {key: stored.record for key, stored in self._lookup(keys).items()}
+
+    def _lookup(self, keys: Sequence[Key]) -> dict[Key, _Stored]:
+        named = {(records.KINDS[key.kind], records.entity_name(key)): key for key in keys}
+        found: dict[Key, _Stored] = {}
+        for result, silence in self._store.lookup(list(named)):
+            step = result.entity.key.path[0]
+            key = named[step.kind, step.name]
+            record = records.decode(key, result.entity, silence=silence)
+            found[key] = _Stored(record, result.version, result.entity.properties["commit"].string_value)
+        return found
+
+    def change(self, keys: Sequence[Key], move: Move) -> dict[Key, Record]:
+        """See StateStore."""
+        patience = Patience(self._store.patience)
+        #: Commits of unknown outcome: name → (a record that tells whether it was made, what it wrote).
+        unsure: dict[str, tuple[Key, dict[Key, Record]]] = {}
+        while True:
+            found = self._lookup([*keys, *(proof for proof, _ in unsure.values() if proof not in keys)])
+            for proof, _ in unsure.values():
+                if proof in found and found[proof].commit in unsure:
+                    return unsure[found[proof].commit][1]
+            before = {key: found[key].record for key in keys if key in found}
+            writes = move(before)
+            commit = os.urandom(8).hex()
+            mutations, written, added = self._mutations(found, writes, commit)
+            if not mutations:
+                return {}
+            self.commits += 1
+            try:
+                self._store.commit(mutations)
+            except ConflictError as error:
+                self.conflicts += 1
+                self._refuse_doubles(added, unsure)
+                patience.wait(error)
+            except UnknownOutcomeError as error:
+                if touched := [*written, *added]:
+                    unsure[commit] = touched[0], written
+                patience.wait(error)
+            else:
+                return written
+
+    def _mutations(
+        self, found: Mapping[Key, _Stored], writes: Writes, commit: str
+    ) -> tuple[list[Any], dict[Key, Record], list[Key]]:
+        """Return what is to be committed: the mutations, the records put, and the keys of what is added."""
+        mutations: list[Any] = []
+        written: dict[Key, Record] = {}
+        for record in writes.put:
+            old = found.get(key := record.key)
+            written[key] = new = replace(record, version=old.record.version + 1 if old else 1)
+            one = records.mutation(new, old and old.record, old and old.base, commit)
+            self._name(one.update.key if old else one.insert.key, key)
+            mutations.append(one)
+        for key in writes.remove:
+            if key in found:
+                mutations.append(one := datastore.Mutation())
+                self._name(one.delete, key)
+                one.base_version, one.conflict_resolution_strategy = found[key].base, datastore.FAIL
+        added: list[Key] = []
+        for key, one in records.insertions(writes.add, commit) if writes.add else ():
+            self._name(one.insert.key, key)
+            mutations.append(one)
+            added.append(key)
+        return mutations, written, added
+
+    def _name(self, into: Any, key: Key) -> None:
+        self._store.name(into, records.KINDS[key.kind], records.entity_name(key))
+
+    def _refuse_doubles(self, added: Sequence[Key], unsure: Mapping[str, object]) -> None:
+        """Raise BackendError if what is to be new is there already, and it was not us who wrote it."""
+        there = self._lookup(added) if added else {}
+        for key, stored in there.items():
+            if stored.commit not in unsure:
+                raise BackendError(f"the record of {key.name}.{key.index} cannot be made: there is one already")
+
+    # Asking
+
+    def pending(self, cluster: str, *, limit: int) -> Sequence[Task]:
+        """See StateStore. From a place at random on, so that workers do not all reach for the same tasks."""
+        start = self._cursors.pop(cluster, None) or os.urandom(4).hex()
+        found = self._queued(cluster, start, _END, limit)
+        if len(found) < limit:
+            found += self._queued(cluster, "", start, limit - len(found))
+        elif found:
+            self._cursors[cluster] = found[-1][0] + "!"
+        return [task for _, task in found]
+
+    def _queued(self, cluster: str, start: str, end: str, limit: int) -> list[tuple[str, Task]]:
+        """Return up to `limit` pending tasks from one place in the queue to before another, each with its place."""
+        queue = records.queue_of(cluster)
+        query = datastore.prefixed("Task", "queue", queue + start, queue + end, limit=limit)
+        found = [(result.entity, task) for result, task in self._run(query)]
+        return [(entity.properties["queue"].string_value[len(queue) :], task) for entity, task in found]
+
+    def held(self, node: str) -> Sequence[Task]:
+        """See StateStore."""
+        return self._tasks_of(datastore.equal("Task", "queue", records.held_by(node)))
+
+    def is_open(self, job: str) -> bool:
+        """See StateStore. One range holds both states: a task that moves between two queries would be missed."""
+        query = datastore.prefixed("Task", "job_state", f"{job}/0", f"{job}/1", limit=1)
+        return any(True for _ in self._store.query(datastore.keys_only(query)))
+
+    def counts(self, job: str) -> Mapping[TaskState, int]:
+        """See StateStore. All of them are counted as of one moment of the server's."""
+        first, *others = TaskState
+        number, moment = self._store.count(self._in_state(job, first))
+        with ThreadPoolExecutor(len(others)) as pool:
+            numbers = pool.map(lambda state: self._store.count(self._in_state(job, state), moment)[0], others)
+            counted = {first: number, **dict(zip(others, numbers, strict=True))}
+        return {state: number for state, number in counted.items() if number}
+
+    def _in_state(self, job: str, state: TaskState, limit: int | None = None) -> Any:
+        return datastore.equal("Task", "job_state", records.job_state(job, state), limit=limit)
+
+    def columns(self, job: str) -> TaskColumns:
+        """See StateStore."""
+        found = sorted(
+            (
+                records.index_of(entity.key.path[0].name),
+                entity.properties["digest"].blob_value,
+                records.state_of(entity),
+            )
+            for entity in self._entities(job)
+        )
+        digests = BytesIO()
+        for _, digest, _ in found:
+            digests.write(digest)
+        indices = array("q", (index for index, _, _ in found))
+        return TaskColumns(indices=indices, digests=digests.getvalue(), states=[state for _, _, state in found])
+
+    def rows(self, job: str) -> Iterator[str]:
+        """See StateStore."""
+        found = [(_index(entity), entity.properties["row"].string_value) for entity in self._entities(job)]
+        return (row for _, row in sorted(found))
+
+    def tasks(self, job: str, *, states: Sequence[TaskState] = ()) -> Iterator[Task]:
+        """See StateStore."""
+        entities = self._entities_in(job, states) if states else self._entities(job)
+        return (self._task(job, _index(entity), entity) for entity in sorted(entities, key=_index))
+
+    def _task(self, job: str, index: int, entity: Any) -> Task:
+        task = records.decode(Key.task(job, index), entity, silence=0.0)
+        assert isinstance(task, Task)
+        return task
+
+    def _entities(self, job: str) -> Iterator[Any]:
+        """Yield the entities of all tasks of a job, in no order that means anything."""
+        start = records.job_range(job)
+        query = datastore.between_keys(self._store, "Task", start, start[:-1] + ";")
+        return (found.entity for found, _ in self._store.query(query))
+
+    def _entities_in(self, job: str, states: Sequence[TaskState]) -> Iterator[Any]:
+        for state in states:
+            yield from (found.entity for found, _ in self._store.query(self._in_state(job, state)))
+
+    def some(self, job: str, state: TaskState, *, limit: int, last: bool = False) -> Sequence[Task]:  # noqa: ARG002
+        """See StateStore. There is no order among them that could be asked for from either end."""
+        return self._tasks_of(self._in_state(job, state, limit))
+
+    def jobs(self) -> Sequence[Job]:
+        """See StateStore."""
+        found = [
+            records.decode(Key.job(result.entity.key.path[0].name), result.entity, silence=0.0)
+            for result, _ in self._store.query(datastore.everything("Job"))
+        ]
+        return sorted((job for job in found if isinstance(job, Job)), key=lambda job: (job.submitted, job.name))
+
+    def nodes(self, cluster: str | None = None) -> Sequence[Node]:
+        """See StateStore."""
+        start, end = ("", _END) if cluster is None else (f"{cluster}/", f"{cluster}0")
+        found = [
+            records.decode(Key.node(result.entity.key.path[0].name), result.entity, silence=silence)
+            for result, silence in self._store.query(datastore.prefixed("Node", "lease", start, end))
+        ]
+        nodes = [node for node in found if isinstance(node, Node) and node.state is not NodeState.GONE]
+        return sorted(nodes, key=lambda node: (node.created, node.name))
+
+    def tick(self) -> object:
+        """See StateStore. To ask whether anything has changed would cost as much as to look."""
+        self._ticks += 1
+        return self._ticks
+
+    def close(self) -> None:
+        """See StateStore."""
+        self._store.close()
+
+    def _run(self, query: Any) -> Iterator[tuple[Any, Task]]:
+        for result, _ in self._store.query(query):
+            job, _, index = result.entity.key.path[0].name.split(":", 1)[1].rsplit(":", 2)
+            yield result, self._task(job, int(index), result.entity)
+
+    def _tasks_of(self, query: Any) -> list[Task]:
+        return [task for _, task in self._run(query)]
+
+
+def _index(entity: Any) -> int:
+    return records.index_of(entity.key.path[0].name)
