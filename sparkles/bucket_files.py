@@ -57,7 +57,7 @@ class BucketFiles:
             self._problem(
                 where,
                 f"{url}: its generation {generation} is not there any more: the object was replaced or deleted; to "
-                "take it as it is now, leave the generation out",
+                "take it as it is now, apply a manifest without that generation",
             )
 
     def _require_backend(self, url: str, where: str) -> None:

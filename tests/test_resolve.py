@@ -379,7 +379,7 @@ def test_all_that_is_wrong_with_objects_is_said_at_once_with_what_is_wrong_with_
         )  # fmt: skip
 
     patterns = "patterns are not looked up: name the folder to have all of it"
-    replaced = "the object was replaced or deleted; to take it as it is now, leave the generation out"
+    replaced = "the object was replaced or deleted; to take it as it is now, apply a manifest without that generation"
     assert list(error.value.problems) == [
         "spec.uploads[0]: nothing is at gs://bkt/none: no object of that name, and none below it",
         f"spec.uploads[1]: no file 'none' in {base}",
