@@ -53,8 +53,8 @@ A file that ends in `.j2` is a template: values, loops and conditions are filled
 [templates](templates.md).
 
 On the machine you are on, the fields about other machines are accepted and not used: all of `resources` but `slots` and
-`memory`, all of `nodes` but `linger`. `gs://` uploads are refused: reading buckets is not built yet. What `image`
-needs, and what a task finds in one, is said in [jobs in docker images](images.md).
+`memory`, all of `nodes` but `linger`; `gs://` uploads are refused. What they are elsewhere is said in [files of a
+bucket](buckets.md); what `image` needs, and what a task finds in one, in [jobs in docker images](images.md).
 
 How one job takes what another left, `needs` and `{results.JOB}`, is on a page of its own: [jobs that need
 jobs](pipelines.md).

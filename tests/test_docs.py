@@ -284,7 +284,6 @@ def test_what_a_task_leaves_running_ends_with_it(user):
     "words",
     [
         ["sub", "--backend", "gcp", "true"],
-        ["sub", "-u", "gs://bucket/file", "true"],
         ["sub", "--foreach", "x.py"],
         *([name, "x"] for name in NOT_BUILT),
     ],
