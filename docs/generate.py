@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from sparkles import lifecycle, manifest
+from sparkles import config, lifecycle, manifest
 from sparkles.cli import COMMANDS, main
 from sparkles.manifest.explain import POLICIES, allowed_words, default_words, type_words
 from sparkles.manifest.schema import Schema, children, fields, load
@@ -53,8 +53,8 @@ A file that ends in `.j2` is a template: values, loops and conditions are filled
 [templates](templates.md).
 
 On the machine you are on, the fields about other machines are accepted and not used: all of `resources` but `slots` and
-`memory`, all of `nodes` but `linger`. `gs://` uploads are refused: reading buckets is not built yet. What `image`
-needs, and what a task finds in one, is said in [jobs in docker images](images.md).
+`memory`, all of `nodes` but `linger`; `gs://` uploads are refused. What they are elsewhere is said in [files of a
+bucket](buckets.md); what `image` needs, and what a task finds in one, in [jobs in docker images](images.md).
 
 How one job takes what another left, `needs` and `{results.JOB}`, is on a page of its own: [jobs that need
 jobs](pipelines.md).
@@ -83,11 +83,21 @@ questions to stderr.
 def pages() -> dict[Path, str]:
     """Return the content that each page should have."""
     architecture = DOCS / "architecture.md"
+    configuration = DOCS / "configuration.md"
     return {
         DOCS / "manifest.md": manifest_page(),
         DOCS / "cli.md": cli_page(),
         architecture: with_diagrams(architecture.read_text(encoding="utf-8")),
+        configuration: with_settings(configuration.read_text(encoding="utf-8")),
     }
+
+
+def _between(page: str, mark: str, text: str) -> str:
+    """Return the page with this text between `<!-- MARK -->` and the next `<!-- end -->`."""
+    before, start, rest = page.partition(f"<!-- {mark} -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    assert end, f"no place for {mark}"
+    return before + start + text + end + after
 
 
 # The manifest
@@ -142,6 +152,22 @@ def _code(default: str) -> str:
 def _text(words: str) -> str:
     """Return words so that Markdown leaves them alone."""
     return re.sub(r"([*|<>\[\]_])", r"\\\1", words)
+
+
+# The configuration
+
+
+def with_settings(page: str) -> str:
+    """Return the page with its table of the settings made anew, between `<!-- settings -->` and `<!-- end -->`."""
+    rows = [_setting(".".join(path), field) for path, field in fields(load("config")) if not children(field)]
+    header = "| setting | variable | type | default | what it is |\n|---|---|---|---|---|\n"
+    return _between(page, "settings", header + "".join(f"{row}\n" for row in rows))
+
+
+def _setting(name: str, field: Schema) -> str:
+    variable = f"`{config.VARIABLES[name]}`" if name in config.VARIABLES else ""
+    cells = [f"`{name}`", variable, _type(field), _code(default_words(field)), _text(field["description"])]
+    return f"| {' | '.join(cells)} |"
 
 
 # The commands
@@ -204,10 +230,7 @@ def with_diagrams(page: str) -> str:
         "node": diagram(lifecycle.NODE_MOVES, start=[NodeState.STARTING]),
     }
     for name, drawn in machines.items():
-        before, mark, rest = page.partition(f"<!-- states: {name} -->\n")
-        _, end, after = rest.partition("<!-- end -->")
-        assert end, f"no place for the states of a {name}"
-        page = before + mark + drawn + end + after
+        page = _between(page, f"states: {name}", drawn)
     return page
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sparkles import placeholders
 from sparkles.errors import RequestError
 from sparkles.manifest import update_policy
 from sparkles.references import reference
+from sparkles.spec import in_bucket
 
 #: The most characters of a value, and the most files, that are shown.
 _LENGTH, _FILES = 40, 3
@@ -40,15 +42,21 @@ def between(old: Document, new: Document) -> list[Change]:
 def without_results(document: Document) -> Document:
     """Return the document without what is known of other jobs' results: what its author wrote of them."""
     spec = dict(document["spec"])
-    if reference(spec.get("parameters", {}).get("csv", "")):
+    makes_rows = reference(spec.get("parameters", {}).get("csv", "")) is not None
+    if makes_rows:
         spec["parameters"] = {"csv": spec["parameters"]["csv"]}
     if "uploads" in spec:
-        spec["uploads"] = [_as_written(entry) for entry in spec["uploads"]]
+        spec["uploads"] = [_as_written(entry, makes_rows=makes_rows) for entry in spec["uploads"]]
     return {**document, "spec": spec}
 
 
-def _as_written(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"src": entry["src"], "dest": entry["dest"]} if reference(entry["src"]) else entry
+def _as_written(entry: Mapping[str, Any], *, makes_rows: bool) -> Mapping[str, Any]:
+    src = entry["src"]
+    if reference(src):
+        return {"src": src, "dest": entry["dest"]}
+    if makes_rows and in_bucket(src) and placeholders.names(src):  # rows that are not known choose its objects
+        return {name: value for name, value in entry.items() if name != "files"}
+    return entry
 
 
 def arrow(name: str, before: Any, after: Any) -> str:
@@ -120,15 +128,15 @@ def _fate(before: tuple[Any, ...] | None, after: tuple[Any, ...] | None) -> str:
     """Return what became of a file."""
     if before is None or after is None:
         return "new" if before is None else "gone"
-    if before[:2] == after[:2]:
-        return "is a program now" if after[2] else "is no program any more"
-    return "changed"
+    if before[:3] == after[:3]:
+        return "is a program now" if after[3] else "is no program any more"
+    return "changed" if before[2] == after[2] else "is another object now"
 
 
 def _files(uploads: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[Any, ...]]]:
     """Return the name of each uploaded file, and all that a task sees of it."""
     return [
-        (file["src"], (entry.get("dest"), file.get("sha256"), file.get("executable")))
+        (file["src"], (entry.get("dest"), file.get("sha256"), file.get("generation"), file.get("executable")))
         for entry in uploads
         for file in entry.get("files", [entry])
     ]

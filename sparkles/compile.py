@@ -34,7 +34,8 @@ class Input:
 
     #: Relative to the work directory.
     dest: str
-    sha256: str
+    #: As in PinnedFile.
+    content: str
     executable: bool
 
 
@@ -148,7 +149,7 @@ class Definition:
         return [*parts, f',"workingDir":{canonical.text(self._spec.working_dir)}}}']
 
     def _json_of_inputs(self, row: Row) -> str:
-        inputs = [(entry.dest, entry.sha256, entry.executable) for entry in self._inputs(row)]
+        inputs = [(entry.dest, entry.content, entry.executable) for entry in self._inputs(row)]
         return canonical.text(sorted(inputs))
 
 
@@ -182,7 +183,7 @@ class _UploadTemplate:
             raise RequestError(
                 f"{self.where}: {dest!r} is not inside the work directory; write src:dest with a dest that is"
             )
-        return Input(dest=_normal(dest), sha256=file.sha256, executable=file.executable)
+        return Input(dest=_normal(dest), content=file.content, executable=file.executable)
 
 
 def below(src: str, files: Mapping[str, PinnedFile]) -> Iterator[tuple[str, PinnedFile]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from sparkles.ports import Backend, Compute, Environments, ObjectStore, StateStore
+from sparkles.ports import Backend, Buckets, Compute, Environments, ObjectStore, StateStore
 
 #: What a dry run may call.
 _READS = {
@@ -37,6 +37,7 @@ _READS = {
         "output_sha256",
     },
     "compute": {"lapsed"},
+    "buckets": {"find", "missing"},
     "environments": {"read"},
 }
 
@@ -63,6 +64,7 @@ def read_only(backend: Backend) -> Backend:
         state=cast("StateStore", _ReadOnly(backend.state, _READS["state"])),
         objects=cast("ObjectStore", _ReadOnly(backend.objects, _READS["objects"])),
         compute=cast("Compute", _ReadOnly(backend.compute, _READS["compute"])),
+        buckets=backend.buckets and cast("Buckets", _ReadOnly(backend.buckets, _READS["buckets"])),
         environments=backend.environments
         and cast("Environments", _ReadOnly(backend.environments, _READS["environments"])),
     )

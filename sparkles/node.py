@@ -1,20 +1,15 @@
-"""Node: the process of a node at home. Wires the worker to the local backend."""
+"""Node: the process of a node on this machine. Gives the worker its backend."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
-from sparkles.backends.docker.engine import Engine
-from sparkles.backends.docker.runtime import DockerRuntime
-from sparkles.backends.local.backend import local_backend
-from sparkles.backends.local.compute import NodePlace
-from sparkles.backends.local.runtime import HostRuntime, lead_session
+from sparkles.backends.registry import open_node
+from sparkles.backends.local.runtime import lead_session
 from sparkles.lifecycle import FencedError
-from sparkles.paths import Home
 from sparkles.worker.loop import Worker
 
 #: A process that was given up by others says so with this exit code.
@@ -24,10 +19,7 @@ _FENCED = 3
 def main(name: str) -> None:
     """Serve as the node of this name until there is nothing to do."""
     lead_session()
-    home = Home(Path(os.environ["SPARKLES_HOME"]))
-    place = NodePlace(home, name)
-    containers = DockerRuntime(Engine(), place.containers, node=name)
-    backend = local_backend(home, write=True, host=HostRuntime(place.running), containers=containers)
+    backend, place = open_node(name)
     worker = Worker(backend, place, backend.timing)
 
     def terminate(*_: Any) -> None:

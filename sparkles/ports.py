@@ -279,6 +279,44 @@ class Environments(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketFile:
+    """An object of a bucket, as it is at one of its generations."""
+
+    #: `gs://bucket/object`.
+    url: str
+    #: Digits.
+    generation: str
+    size: int
+    #: As Cloud Storage writes it: base64 of the four bytes.
+    crc32c: str
+
+
+class Buckets(Protocol):
+    """The objects of buckets that tasks are given. Nothing is ever written there."""
+
+    def find(self, urls: Sequence[str]) -> Mapping[str, Sequence[BucketFile]]:
+        """Return what each `gs://bucket/object` stands for: the object of exactly that name, or else all below it.
+
+        With a slash at its end, or without an object, a URL stands only for what is below it: all of the bucket.
+        Empty objects whose names end in a slash are left out: they only show folders. Nothing found is an empty
+        sequence; URLs of a bucket that does not exist are not in the mapping. Raises RequestError for more
+        objects below one URL than a task can be given, and BackendError, with what to do, if it cannot be found out.
+        """
+        ...
+
+    def missing(self, contents: Sequence[str]) -> set[str]:
+        """Return those of `contents` (`gs://bucket/object#generation`) that are not there any more."""
+        ...
+
+    def stage(self, content: str, destination: Path, *, executable: bool) -> None:
+        """Make a private, writable copy of `gs://bucket/object#generation` at `destination`, whose folder exists.
+
+        It is there once it is whole. Raises BackendError if that generation is not there any more.
+        """
+        ...
+
+
 class Compute(Protocol):
     """The machines that nodes run on."""
 
@@ -457,6 +495,8 @@ class Backend:
     containers: Runtime | None = None
     #: None where there are no images.
     images: Images | None = None
+    #: None where no files of buckets can be had.
+    buckets: Buckets | None = None
     #: Tasks that a node runs at once, if the manifest does not say.
     default_slots: int = 1
     #: Seconds that a node lingers, if the manifest does not say.

@@ -14,6 +14,7 @@ from typing import Any
 from sparkles import manifest as manifests
 from sparkles import patterns, uploads
 from sparkles import sweep as sweeps
+from sparkles.bucket_files import BucketFiles
 from sparkles.compile import Definition
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.local_files import LocalFiles
@@ -77,14 +78,12 @@ def pin(
     document.pop("status", None)
     spec = document["spec"]
     files = LocalFiles(manifest.base, backend)
-    inputs = Inputs(files, NeededFiles(spec["needs"], backend, files.problem), waits)
+    inputs = _inputs(spec, files, backend, waits=waits)
     sweep = _sweep(spec, inputs)
     listed = list(uploads.entries(spec.get("uploads", []), files))
     spec["uploads"] = listed
     names = _check_placeholders(document, sweep, files).names if sweep else frozenset[str]()
-    spec["uploads"] = [
-        pinned for position, entry in enumerate(listed) for pinned in uploads.pinned(entry, position, sweep, inputs)
-    ]
+    spec["uploads"] = uploads.pinned(listed, sweep, inputs)
     _check_patterns(spec["outputs"], files)
     files.raise_problems()
     if not listed:
@@ -116,11 +115,15 @@ def check(manifest: Manifest, backend: Backend) -> None:
     """Find out whether the manifest's parameters and placeholders go together, without looking at its uploads."""
     document = copy.deepcopy(manifests.with_defaults(manifest.document))
     files = LocalFiles(manifest.base, backend)
-    needs = document["spec"]["needs"]
-    sweep = _sweep(document["spec"], Inputs(files, NeededFiles(needs, backend, files.problem), needs))
+    sweep = _sweep(document["spec"], _inputs(document["spec"], files, backend, waits=document["spec"]["needs"]))
     document["spec"]["uploads"] = list(uploads.entries(document["spec"].get("uploads", []), files))
     if sweep:
         _check_placeholders(document, sweep, files)
+
+
+def _inputs(spec: Mapping[str, Any], files: LocalFiles, backend: Backend, *, waits: Sequence[str]) -> Inputs:
+    needed = NeededFiles(spec["needs"], backend, files.problem)
+    return Inputs(local=files, needed=needed, buckets=BucketFiles(backend, files.problem), waits=waits)
 
 
 def _sweep(spec: dict[str, Any], inputs: Inputs) -> Sweep | None:

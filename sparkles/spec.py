@@ -17,7 +17,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class PinnedFile:
     """A file by its content."""
 
-    sha256: str
+    #: Its sha256 in hex; of an object in a bucket `gs://bucket/object#generation`.
+    content: str
     executable: bool = False
 
 
@@ -87,7 +88,7 @@ def upload_of(entry: str | Mapping[str, Any]) -> Upload:
     'model.rds'
     """
     if isinstance(entry, str):
-        scheme = "gs://" if entry.startswith("gs://") else ""
+        scheme = "gs://" if in_bucket(entry) else ""
         src, colon, dest = entry[len(scheme) :].rpartition(":")
         src = scheme + (src if colon else dest)
         return Upload(src=src, dest=_dest(src, dest) if colon else None)
@@ -95,7 +96,7 @@ def upload_of(entry: str | Mapping[str, Any]) -> Upload:
     return Upload(
         src=entry["src"],
         dest=_dest(entry["src"], entry["dest"]) if "dest" in entry else None,
-        file=_pinned(entry) if "sha256" in entry else None,
+        file=_pinned(entry) if "sha256" in entry or "generation" in entry else None,
         files={file["src"]: _pinned(file) for file in files} if files is not None else None,
     )
 
@@ -106,7 +107,22 @@ def _dest(src: str, dest: str) -> str:
 
 
 def _pinned(entry: Mapping[str, Any]) -> PinnedFile:
-    return PinnedFile(sha256=entry["sha256"], executable=entry.get("executable", False))
+    content = entry["sha256"] if "sha256" in entry else object_content(entry["src"], entry["generation"])
+    return PinnedFile(content=content, executable=entry.get("executable", False))
+
+
+def object_content(url: str, generation: str) -> str:
+    """Return what stands for the content of an object in a bucket: it never changes.
+
+    >>> object_content("gs://bucket/model.rds", "7")
+    'gs://bucket/model.rds#7'
+    """
+    return f"{url}#{generation}"
+
+
+def in_bucket(text: str) -> bool:
+    """Say whether a src, or a content, is of a bucket."""
+    return text.startswith("gs://")
 
 
 def is_duration(text: str) -> bool:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from sparkles import placeholders
+from sparkles.bucket_files import BucketFiles, pinned_objects, require_scheme
 from sparkles.compile import default_dest
-from sparkles.errors import BackendError, RequestError
+from sparkles.errors import RequestError
 from sparkles.local_files import LocalFiles
 from sparkles.needed_files import NeededFiles
 from sparkles.placeholders import Template
 from sparkles.references import reference
-from sparkles.spec import upload_of
+from sparkles.spec import in_bucket, object_content, upload_of
 from sparkles.sweep import Sweep
 
 
@@ -24,6 +25,7 @@ class Inputs:
 
     local: LocalFiles
     needed: NeededFiles
+    buckets: BucketFiles
     #: The jobs whose results are not there yet: what refers to results is left for later.
     waits: Sequence[str] = ()
 
@@ -38,6 +40,7 @@ def entries(uploads: Sequence[Any], files: LocalFiles, within: tuple[str, ...] =
                 raise RequestError(f"{where}: the lists {' → '.join([*within, name])} name each other in a circle")
             yield from entries(_lines(files.read(name, where), name), files, (*within, name))
         else:
+            require_scheme(entry if isinstance(entry, str) else entry["src"], where)
             upload = upload_of(entry)
             written = {} if isinstance(entry, str) else entry
             dest = default_dest(upload.src) if upload.dest is None and reference(upload.src) else upload.dest
@@ -53,69 +56,128 @@ def _lines(content: bytes, name: str) -> list[str]:
     return [line for line in stripped if line and not line.startswith("#")]
 
 
-def pinned(entry: dict[str, Any], position: int, sweep: Sweep | None, inputs: Inputs) -> Iterator[dict[str, Any]]:
-    """Yield an entry with its content fixed, as an entry a file. Without a `sweep` its rows are not known yet."""
-    where = f"spec.uploads[{position}]"
-    files = inputs.local
-    refers = inputs.needed.refer(entry["src"], where)
-    if entry["src"].startswith("gs://"):
-        raise BackendError(f"{where}: {entry['src']}: files of a bucket need the gcp backend, which is not built yet")
-    if "sha256" in entry:
-        files.require(entry["sha256"], entry["src"], where)
-        yield {"src": entry["src"], "dest": default_dest(entry["src"]), **entry}
-    elif "files" in entry:
-        for file in entry["files"]:
-            files.require(file["sha256"], file["src"], where)
-        yield entry
-    elif refers and inputs.waits:
-        yield entry
-    elif sweep is None:
-        _require_fixed(entry["src"], where, inputs)
-        yield from _pin_one(entry, entry["src"], where, files, known=())
-    elif _template(entry["src"], sweep).names:
-        yield {**entry, "files": list(_pin_each(entry["src"], where, sweep, inputs))}
+def pinned(listed: Sequence[dict[str, Any]], sweep: Sweep | None, inputs: Inputs) -> list[dict[str, Any]]:
+    """Return the entries with their content fixed. Without a `sweep` its rows are not known yet."""
+    given = [_Entry(entry, f"spec.uploads[{number}]", _texts(entry, sweep)) for number, entry in enumerate(listed)]
+    _look_into_buckets(given, inputs.buckets)
+    return [file for entry in given for file in _pinned(entry, sweep, inputs)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of `uploads` that is to be pinned."""
+
+    written: dict[str, Any]
+    where: str
+    #: What its src becomes, each text once; None if rows decide that which are not known yet.
+    texts: Sequence[str] | None
+
+    @property
+    def src(self) -> str:
+        src: str = self.written["src"]
+        return src
+
+
+def _fixed(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    """Return the files of an entry if their content is fixed already."""
+    return [entry] if "sha256" in entry or "generation" in entry else entry.get("files")
+
+
+def _texts(entry: Mapping[str, Any], sweep: Sweep | None) -> Sequence[str] | None:
+    if _fixed(entry) is not None:
+        return ()
+    if sweep is None:
+        return None if placeholders.names(entry["src"]) else (entry["src"],)
+    return tuple(_sources(entry["src"], sweep))
+
+
+def _look_into_buckets(given: Sequence[_Entry], buckets: BucketFiles) -> None:
+    """Ask at once for all that the entries name of buckets."""
+    texts = dict.fromkeys(text for entry in given for text in entry.texts or () if in_bucket(text))
+    fixed = [file for entry in given for file in _fixed(entry.written) or () if "generation" in file]
+    buckets.look(list(texts), [object_content(file["src"], file["generation"]) for file in fixed])
+
+
+def _pinned(entry: _Entry, sweep: Sweep | None, inputs: Inputs) -> Iterator[dict[str, Any]]:
+    """Yield an entry with its content fixed: as an entry a file, or with its files."""
+    refers = inputs.needed.refer(entry.src, entry.where)
+    fixed = _fixed(entry.written)
+    if fixed is not None:
+        for file in fixed:
+            _require(file, entry.where, inputs)
+        yield entry.written if "files" in entry.written else {"dest": default_dest(entry.src), **entry.written}
+    elif (refers and inputs.waits) or (entry.texts is None and in_bucket(entry.src)):
+        yield entry.written
+    elif entry.texts is None:
+        _refuse_unknown(entry, inputs)
+    elif sweep and _template(entry.src, sweep).names:
+        yield {**entry.written, "files": list(_pin_each(entry, inputs))}
     elif refers:
-        yield _pin_results(entry, next(_sources(entry["src"], sweep)), where, inputs.needed)
+        yield _pin_results(entry, inputs.needed)
+    elif in_bucket(entry.texts[0]):
+        yield _pin_objects(entry, inputs.buckets)
     else:
         # A `{{name}}` in src is a file called `{name}`; without other placeholders it names one thing.
-        yield from _pin_one(entry, next(_sources(entry["src"], sweep)), where, files, known=sweep.columns)
+        yield from _pin_one(entry, inputs.local, known=sweep.columns if sweep else ())
 
 
-def _require_fixed(src: str, where: str, inputs: Inputs) -> None:
+def _require(file: Mapping[str, Any], where: str, inputs: Inputs) -> None:
+    """See to it that content which is fixed already can be had."""
+    if in_bucket(file["src"]):
+        inputs.buckets.require(file, where)
+    elif "generation" in file:
+        inputs.local.problem(where, f"{file['src']!r} is not in a bucket, so it has no generation")
+    else:
+        inputs.local.require(file["sha256"], file["src"], where)
+
+
+def _refuse_unknown(entry: _Entry, inputs: Inputs) -> None:
     """Refuse a src that rows decide which are not known yet: it has to be uploaded now."""
-    if names := placeholders.names(src):
-        folder = src.partition("{")[0].rpartition("/")[0]
-        way_out = f"upload the folder {folder!r} instead" if folder else "upload the files themselves"
-        raise RequestError(
-            f"{where}: {src!r} depends on {', '.join(sorted(names))}, which is known only after "
-            f"{', '.join(inputs.waits)}; {way_out}"
-        )
+    folder = entry.src.partition("{")[0].rpartition("/")[0]
+    way_out = f"upload the folder {folder!r} instead" if folder else "upload the files themselves"
+    raise RequestError(
+        f"{entry.where}: {entry.src!r} depends on {', '.join(sorted(placeholders.names(entry.src)))}, which is known "
+        f"only after {', '.join(inputs.waits)}; {way_out}"
+    )
 
 
-def _pin_each(src: str, where: str, sweep: Sweep, inputs: Inputs) -> Iterator[dict[str, Any]]:
+def _pin_each(entry: _Entry, inputs: Inputs) -> Iterator[dict[str, Any]]:
     """Yield the files that any row's src stands for, once."""
-    files = inputs.needed if reference(src) else inputs.local
-    found = [file for rendered in _sources(src, sweep) for file in files.below(rendered, where)]
-    for file in dict.fromkeys(found):
-        yield {"src": file, **_pinned_file(file, where, files)}
+    files = inputs.needed if reference(entry.src) else inputs.local
+    urls = [text for text in entry.texts or () if in_bucket(text)]
+    names = [text for text in entry.texts or () if not in_bucket(text)]
+    for name in dict.fromkeys(name for text in names for name in files.below(text, entry.where)):
+        yield {"src": name, **_pinned_file(name, entry.where, files)}
+    objects = dict.fromkeys(file for url in urls for file in inputs.buckets.below(url, entry.where))
+    yield from pinned_objects(objects, entry.written)
 
 
-def _pin_results(entry: Mapping[str, Any], src: str, where: str, needed: NeededFiles) -> dict[str, Any]:
-    files = [{"src": file, **_pinned_file(file, where, needed)} for file in needed.below(src, where)]
-    return {**entry, "files": files}
+def _pin_results(entry: _Entry, needed: NeededFiles) -> dict[str, Any]:
+    (src,) = entry.texts or ()
+    files = [{"src": file, **_pinned_file(file, entry.where, needed)} for file in needed.below(src, entry.where)]
+    return {**entry.written, "files": files}
 
 
-def _pin_one(
-    entry: Mapping[str, Any], src: str, where: str, files: LocalFiles, *, known: Collection[str]
-) -> Iterator[dict[str, Any]]:
-    dest = entry.get("dest", default_dest(entry["src"]))
-    if not Path(src).is_absolute() and "dest" not in entry and ".." in Path(src).parts:
-        files.problem(where, f"{src!r} is outside {files.base}; say where it goes: {src}:{Path(src).name}")
+def _pin_objects(entry: _Entry, buckets: BucketFiles) -> dict[str, Any]:
+    """Return the entry with the object that it names, or else with all that is below it as its files."""
+    (url,) = entry.texts or ()
+    files = list(pinned_objects(buckets.below(url, entry.where), entry.written))
+    placed = {"dest": default_dest(entry.src), **entry.written}
+    # A name with braces stands in src as a text that placeholders are looked for in, but in files as it is.
+    is_itself = [file["src"] for file in files] == [entry.src]
+    return {**placed, **files[0]} if is_itself else {**placed, "files": files}
+
+
+def _pin_one(entry: _Entry, files: LocalFiles, *, known: Collection[str]) -> Iterator[dict[str, Any]]:
+    (src,) = entry.texts or ()
+    dest = entry.written.get("dest", default_dest(entry.src))
+    if not Path(src).is_absolute() and "dest" not in entry.written and ".." in Path(src).parts:
+        files.problem(entry.where, f"{src!r} is outside {files.base}; say where it goes: {src}:{Path(src).name}")
         return
-    for file in files.below(src, where):
+    for file in files.below(src, entry.where):
         suffix = placeholders.escaped(file[len(src.rstrip("/")) :], {*known, "index"})
-        pinned = {"src": entry["src"].rstrip("/") + suffix, "dest": dest.rstrip("/") + suffix}
-        yield {**pinned, **_pinned_file(file, where, files)}
+        pinned = {"src": entry.src.rstrip("/") + suffix, "dest": dest.rstrip("/") + suffix}
+        yield {**pinned, **_pinned_file(file, entry.where, files)}
 
 
 def _pinned_file(name: str, where: str, files: LocalFiles | NeededFiles) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from sparkles.backends.local.runtime import kill_recorded
 from sparkles.backends.local.state import SqliteState
 from sparkles.model import Node
 
+pytest_plugins = ["gcp.fixtures"]
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

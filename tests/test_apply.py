@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.fakes import FakeCompute, a_backend, a_manifest, applied, rows
+from contracts.fakes import FakeBuckets, FakeCompute, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_node, put
 from contracts.objects import a_document, always, total
 
 from sparkles import apply, lifecycle, recover
 from sparkles import manifest as manifests
 from sparkles.apply import Submitter, execute
+from sparkles.dry import read_only
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, JobState, Key, Stop, Task, TaskState
 from sparkles.plan import Rerun, Verb
@@ -581,3 +582,39 @@ def test_stale_results_go_although_the_next_apply_waits(backend, a_job_of, tmp_p
     execute(prepare(a_job_of("ac", needs=["first"]), backend), backend, ME, force=True)
 
     assert set(backend.objects.results("j")) == set(tasks(backend))
+
+
+# Objects of buckets
+
+
+def test_only_tasks_whose_object_is_another_one_now_run_again(backend, a_job_of) -> None:
+    buckets = FakeBuckets()
+    backend = replace(backend, buckets=buckets)
+    for letter in "abc":
+        buckets.put(f"gs://bkt/{letter}.bam", "before")
+    manifest = a_job_of("abc", uploads=["gs://bkt/{x}.bam:in.bam"])
+    applied(manifest, backend)
+    end(backend, 1, 2, 3)
+    unchanged = prepare(manifest, read_only(backend)).plan
+    buckets.put("gs://bkt/b.bam", "after")
+
+    changed = prepare(manifest, read_only(backend))
+
+    assert unchanged.is_empty
+    assert [(action.verb, list(action.indices), action.cause) for action in changed.plan.actions] == [
+        (Verb.KEEP, [1, 3], ""),
+        (Verb.CHANGE, [2], "uploads: gs://bkt/b.bam is another object now"),
+    ]
+    assert changed.upload == {"files": 1, "missing": 0, "upload_bytes": 0}
+
+
+def test_a_retry_needs_the_objects_that_the_job_was_submitted_with(backend, a_job_of) -> None:
+    buckets = FakeBuckets()
+    backend = replace(backend, buckets=buckets)
+    buckets.put("gs://bkt/m", "before")
+    applied(a_job_of("a", uploads=["gs://bkt/m"]), backend)
+    end(backend, 1, state=F)
+    buckets.put("gs://bkt/m", "after")
+
+    with pytest.raises(RequestError, match="gs://bkt/m: its generation 1 is not there any more"):
+        prepare_stored(job(backend), backend, retry=[1])

@@ -88,6 +88,8 @@ PER_ROW = {"src": "{x}.bam", "files": [{"src": "a.bam", "sha256": "a" * 64}, {"s
         pytest.param([PER_ROW], [{**PER_ROW, "files": PER_ROW["files"][:1]}], [], (["b.bam"], []), id="a row's"),
         pytest.param([{**PER_ROW, "dest": "in"}], [{**PER_ROW, "dest": "in", "files": [
             {"src": "a.bam", "sha256": "c" * 64}, *PER_ROW["files"][1:]]}], ["in (a.bam)"], ([], []), id="as one"),
+        pytest.param([{"src": "gs://b/m", "dest": "m", "generation": "7"}],
+                     [{"src": "gs://b/m", "dest": "m", "generation": "8"}], ["m"], ([], []), id="another object"),
     ],
 )  # fmt: skip
 def test_uploads_are_compared_by_where_they_go(old, new, differ, only) -> None:

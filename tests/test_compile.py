@@ -46,6 +46,10 @@ def a_file(src: str, sha256: str = A, **fields: Any) -> dict[str, Any]:
     return {"src": src, "dest": src, "sha256": sha256, "executable": False, **fields}
 
 
+def an_object(src: str, generation: str, **fields: Any) -> dict[str, Any]:
+    return {"src": src, "generation": generation, "executable": False, **fields}
+
+
 # Digests
 
 
@@ -293,7 +297,57 @@ def test_a_task_of_a_seq_finds_its_index_in_the_environment() -> None:
 def test_uploads_become_inputs(entry, inputs) -> None:
     task = a_definition(uploads=[entry]).define(ROW, 7)
 
-    assert list(task.inputs) == [Input(dest=dest, sha256=sha256, executable=exe) for dest, sha256, exe in inputs]
+    assert list(task.inputs) == [Input(dest=dest, content=sha256, executable=exe) for dest, sha256, exe in inputs]
+
+
+@pytest.mark.parametrize(
+    ("entry", "inputs"),
+    [
+        pytest.param(an_object("gs://b/d/m.rds", "7"), [("m.rds", "gs://b/d/m.rds#7", False)], id="an object"),
+        pytest.param(
+            an_object("gs://b/run", "7", dest="bin/run", executable=True),
+            [("bin/run", "gs://b/run#7", True)],
+            id="a program",
+        ),
+        pytest.param(
+            {
+                "src": "gs://b/ref/",
+                "dest": "ref",
+                "files": [an_object("gs://b/ref/a", "1"), an_object("gs://b/ref/d/{b}", "2")],
+            },
+            [("ref/a", "gs://b/ref/a#1", False), ("ref/d/{b}", "gs://b/ref/d/{b}#2", False)],
+            id="a folder",
+        ),
+        pytest.param(
+            {"src": "gs://b", "dest": "all", "files": [an_object("gs://b/x/y", "1")]},
+            [("all/x/y", "gs://b/x/y#1", False)],
+            id="a bucket",
+        ),
+        pytest.param(
+            {"src": "gs://b/{x}.bam", "files": [an_object("gs://b/2.bam", "2"), an_object("gs://b/1.bam", "1")]},
+            [("1.bam", "gs://b/1.bam#1", False)],
+            id="an object that a parameter chooses",
+        ),
+    ],
+)
+def test_uploads_from_buckets_become_inputs(entry, inputs) -> None:
+    task = a_definition(uploads=[entry]).define(ROW, 7)
+
+    assert [(file.dest, file.content, file.executable) for file in task.inputs] == inputs
+
+
+def test_a_digest_holds_the_generation_of_an_object_as_it_holds_the_hash_of_a_file() -> None:
+    made = digest(uploads=[an_object("gs://b/x", "7", dest="x"), a_file("a", A)])
+
+    expected = {
+        "command": ["run", "1"],
+        "env": {},
+        "image": None,
+        "uploads": [["a", A, False], ["x", "gs://b/x#7", False]],
+        "workingDir": ".",
+    }
+    assert made == bytes.fromhex(canonical.sha256(expected))
+    assert made != digest(uploads=[an_object("gs://b/x", "8", dest="x"), a_file("a", A)])
 
 
 def test_a_pinned_manifest_that_lacks_a_file_is_an_error_of_the_backend() -> None:

@@ -25,7 +25,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("example
 SESSIONS = [
     "docs/images.md",
     "README.md",
-    *(f"docs/{page}.md" for page in ("changing-jobs", "getting-started", "pipelines", "templates")),
+    *(f"docs/{page}.md" for page in ("changing-jobs", "configuration", "getting-started", "pipelines", "templates")),
 ]
 
 #: A marked block of a page: its mark, and what is in it.
@@ -37,7 +37,7 @@ OF_THE_INVOCATION = {
 }  # fmt: skip
 
 #: Commands that the README lists as not built.
-NOT_BUILT = ["why", "report", "setup", "gc", "validate", "config", "completion"]
+NOT_BUILT = ["why", "report", "setup", "gc", "validate", "completion"]
 
 #: Flag of `sub` → the field that it sets.
 FIELDS = {
@@ -204,7 +204,8 @@ def test_a_session_of_a_page_is_what_happens(user, name, request):
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )  # fmt: skip
             code = done.returncode
-            assert as_printed(done.stdout) == as_printed(printed), command
+            shown = done.stdout.replace(str(user.folder), "/home/ann/fits")
+            assert as_printed(shown) == as_printed(printed), command
 
 
 def test_the_sessions_are_found():
@@ -283,7 +284,6 @@ def test_what_a_task_leaves_running_ends_with_it(user):
     "words",
     [
         ["sub", "--backend", "gcp", "true"],
-        ["sub", "-u", "gs://bucket/file", "true"],
         ["sub", "--foreach", "x.py"],
         *([name, "x"] for name in NOT_BUILT),
     ],

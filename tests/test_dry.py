@@ -5,17 +5,23 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from contracts.fakes import READS, a_backend, a_manifest, applied
+from contracts.fakes import READS, FakeBuckets, a_backend, a_manifest, applied
 from contracts.nouns import a_cluster, a_job, a_node, put
 
 from sparkles import apply, dry
 from sparkles.apply import Submitter
 from sparkles.dry import WriteRefusedError, read_only
 from sparkles.model import Writes
-from sparkles.ports import Compute, Environments, ObjectStore, StateStore
+from sparkles.ports import Buckets, Compute, Environments, ObjectStore, StateStore
 from sparkles.prepare import prepare
 
-PARTS = {StateStore: "state", ObjectStore: "objects", Compute: "compute", Environments: "environments"}
+PARTS = {
+    StateStore: "state",
+    ObjectStore: "objects",
+    Compute: "compute",
+    Environments: "environments",
+    Buckets: "buckets",
+}
 
 WRITES = [
     pytest.param(part, name, id=f"{part}.{name}")
@@ -27,7 +33,7 @@ WRITES = [
 
 @pytest.mark.parametrize(("part", "name"), WRITES)
 def test_what_writes_is_refused(tmp_path, part, name) -> None:
-    store = getattr(read_only(a_backend(tmp_path)), part)
+    store = getattr(read_only(a_backend(tmp_path, buckets=FakeBuckets())), part)
 
     with pytest.raises(WriteRefusedError, match=f"a dry run called {name}"):
         getattr(store, name)

@@ -37,13 +37,21 @@ def loaded(*words, user):
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["version"], ["status"], ["sub", "--help"], ["apply", "--help"]], ids=" ".join
+    "words", [["--help"], ["version"], ["status"], ["config"], ["sub", "--help"], ["apply", "--help"]], ids=" ".join
 )
 def test_starting_loads_nothing_heavy(user, words):
     found = loaded(*words, user=user)
 
     assert "click" in found
     assert found & HEAVY == set()
+
+
+@pytest.mark.parametrize("environment", [{}, {"SPARKLES_BACKEND": "local"}], ids=["by default", "by choice"])
+def test_at_home_gcloud_s_files_are_not_even_thought_of(user, environment):
+    user.env |= environment
+
+    assert "configparser" not in loaded("status", user=user)
+    assert "configparser" in loaded("config", user=user)
 
 
 @pytest.mark.parametrize("command", [["echo", "hello world"], ["sleep", "1"]], ids=" ".join)

@@ -460,6 +460,16 @@ def a_file(name: str, content: int) -> dict[str, Any]:
         pytest.param(
             {"uploads": [a_file("a", 1)]}, {"uploads": [a_file("b", 1)]}, ["uploads: a gone, b new"], id="other files",
         ),
+        pytest.param(
+            {"uploads": [{"src": "gs://b/m.rds", "dest": "m.rds", "generation": "7", "executable": False}]},
+            {"uploads": [{"src": "gs://b/m.rds", "dest": "m.rds", "generation": "8", "executable": False}]},
+            ["uploads: gs://b/m.rds is another object now"], id="another generation",
+        ),
+        pytest.param(
+            {"uploads": [{"src": "gs://b/run", "dest": "run", "generation": "7", "executable": False}]},
+            {"uploads": [{"src": "gs://b/run", "dest": "run", "generation": "7", "executable": True}]},
+            ["uploads: gs://b/run is a program now"], id="an object as a program",
+        ),
         pytest.param({"unknown": 1}, {"unknown": 2}, ["unknown 1 → 2"], id="a field of a newer version"),
     ],
 )  # fmt: skip

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.fakes import a_backend, a_manifest
+from contracts.fakes import FakeBuckets, a_backend, a_manifest
 from contracts.objects import store_blob
 
 from sparkles import manifest as manifests
@@ -189,11 +189,6 @@ def test_a_src_outside_needs_a_dest(write, pin, src) -> None:
         pin(uploads=[src])
 
 
-def test_a_bucket_is_for_the_other_backend(pin) -> None:
-    with pytest.raises(BackendError, match=r"spec\.uploads\[0\]: gs://b/o: files of a bucket need the gcp backend"):
-        pin(uploads=["gs://b/o"])
-
-
 def test_links_in_folders_are_followed_but_never_in_circles(write, pin, base) -> None:
     write("d/a.txt", "far/b.txt")
     (base / "d" / "circle").symlink_to(base / "d")
@@ -247,7 +242,7 @@ def test_a_src_with_placeholders_is_pinned_for_each_row(write, pin) -> None:
     assert [(file["src"], file["sha256"]) for file in entry["files"]] == [
         ("s/b.csv", sha256("s/b.csv")), ("s/a.csv", sha256("s/a.csv"))
     ]  # fmt: skip
-    assert [task.inputs[0].sha256 for task in tasks(pinned)] == [
+    assert [task.inputs[0].content for task in tasks(pinned)] == [
         sha256("s/b.csv"),
         sha256("s/a.csv"),
         sha256("s/b.csv"),
@@ -276,6 +271,179 @@ def test_a_file_is_chosen_by_the_index_of_a_seq_alone(write, pin) -> None:
 def tasks(pinned: Pinned) -> list[Any]:
     rows = [dict(zip(pinned.sweep.columns, values, strict=True)) for values in pinned.sweep]
     return [pinned.definition().define(row, index) for index, row in enumerate(rows, start=1)]
+
+
+# Buckets
+
+
+@pytest.fixture
+def buckets() -> FakeBuckets:
+    return FakeBuckets()
+
+
+@pytest.fixture
+def pin_there(base: Path, tmp_path: Path, buckets: FakeBuckets) -> Callable[..., Pinned]:
+    """Pin a job on a backend that has buckets."""
+    backend = a_backend(tmp_path / "cloud", buckets=buckets)
+
+    def pin(*command: str, waits: Sequence[str] = (), **spec: Any) -> Pinned:
+        return resolve.pin(a_manifest(base, command or ["run"], **spec), read_only(backend), waits=waits)
+
+    return pin
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param("gs://bkt/m.rds", [("m.rds", "gs://bkt/m.rds#1")], id="an object"),
+        pytest.param("gs://bkt/m.rds:x/y.rds", [("x/y.rds", "gs://bkt/m.rds#1")], id="src:dest"),
+        pytest.param("gs://bkt/m.rds:x/", [("x/m.rds", "gs://bkt/m.rds#1")], id="into a folder"),
+        pytest.param("gs://bkt/d", [("d/a", "gs://bkt/d/a#3"), ("d/e/b", "gs://bkt/d/e/b#4")], id="a folder"),
+        pytest.param("gs://bkt/d/", [("d/a", "gs://bkt/d/a#3"), ("d/e/b", "gs://bkt/d/e/b#4")], id="with a slash"),
+        pytest.param("gs://bkt/d/:ref", [("ref/a", "gs://bkt/d/a#3"), ("ref/e/b", "gs://bkt/d/e/b#4")], id="as ref"),
+        pytest.param("gs://bkt/d:x/", [("x/d/a", "gs://bkt/d/a#3"), ("x/d/e/b", "gs://bkt/d/e/b#4")], id="in a folder"),
+        pytest.param("gs://other", [("other/{x}", "gs://other/{x}#5")], id="a bucket"),
+        pytest.param("gs://other/:.", [("{x}", "gs://other/{x}#5")], id="a bucket as the work directory"),
+        pytest.param("gs://other/{{x}}", [("{x}", "gs://other/{x}#5")], id="a name with braces"),
+    ],
+)
+def test_an_upload_from_a_bucket_is_pinned_by_generation(pin_there, buckets, entry, expected) -> None:
+    for url in ("gs://bkt/m.rds", "gs://bkt/d/", "gs://bkt/d/a", "gs://bkt/d/e/b", "gs://other/{x}"):
+        buckets.put(url, b"" if url.endswith("/") else b"content")
+
+    pinned = pin_there(uploads=[entry])
+
+    assert [(file.dest, file.content) for file in tasks(pinned)[0].inputs] == expected
+    assert (pinned.files, pinned.digests, pinned.sources) == (0, set(), {})
+
+
+def test_a_pinned_object_says_so_and_is_a_program_if_its_author_says_so(pin_there, buckets) -> None:
+    for name in ("m.rds", "run", "bin/a"):
+        buckets.put(f"gs://bkt/{name}", b"x")
+
+    pinned = pin_there(
+        uploads=[
+            "gs://bkt/m.rds",
+            {"src": "gs://bkt/run", "executable": True},
+            {"src": "gs://bkt/bin", "executable": True},
+        ]
+    )
+
+    assert pinned.document["spec"]["uploads"] == [
+        {"src": "gs://bkt/m.rds", "dest": "m.rds", "generation": "1", "executable": False},
+        {"src": "gs://bkt/run", "dest": "run", "generation": "2", "executable": True},
+        {
+            "src": "gs://bkt/bin", "dest": "bin", "executable": True,
+            "files": [{"src": "gs://bkt/bin/a", "generation": "3", "executable": True}],
+        },
+    ]  # fmt: skip
+
+
+def test_the_objects_of_all_rows_and_entries_are_asked_for_at_once_and_each_once(pin_there, buckets, write) -> None:
+    for name in "abm":
+        buckets.put(f"gs://bkt/{name}", name)
+    write("list.txt", content="gs://bkt/m\ngs://bkt/a:again\n")
+
+    pinned = pin_there(
+        uploads=[{"src": "gs://bkt/{x}", "dest": "in"}, "@list.txt"],
+        parameters={"rows": [{"x": "b"}, {"x": "a"}, {"x": "b"}]},
+    )
+
+    assert [url for asked in buckets.asked for url in asked] == ["gs://bkt/b", "gs://bkt/a", "gs://bkt/m"]
+    assert [[file.content for file in task.inputs] for task in tasks(pinned)] == [
+        ["gs://bkt/b#2", "gs://bkt/m#3", "gs://bkt/a#1"],
+        ["gs://bkt/a#1", "gs://bkt/m#3", "gs://bkt/a#1"],
+        ["gs://bkt/b#2", "gs://bkt/m#3", "gs://bkt/a#1"],
+    ]
+
+
+def test_a_parameter_may_be_a_whole_url_in_one_row_and_a_file_here_in_another(pin_there, buckets, write) -> None:
+    buckets.put("gs://bkt/s/1.bam", b"x")
+    write("2.bam")
+
+    pinned = pin_there(uploads=["{bam}:in.bam"], parameters={"rows": [{"bam": "gs://bkt/s/1.bam"}, {"bam": "2.bam"}]})
+
+    assert [task.inputs[0].content for task in tasks(pinned)] == ["gs://bkt/s/1.bam#1", sha256("2.bam")]
+    assert pinned.files == 1
+
+
+def test_all_that_is_wrong_with_objects_is_said_at_once_with_what_is_wrong_with_files(pin_there, buckets, base) -> None:
+    buckets.put("gs://bkt/there", b"x")
+    gone = {"src": "gs://bkt/there", "dest": "x", "generation": "7"}
+
+    with pytest.raises(ProblemsError) as error:
+        pin_there(
+            uploads=["gs://bkt/none", "none", "gs://bkt/{x}", "gs://nowhere/f", "gs:///f", "gs://B/f", "gs://bkt/*.bam",
+                     gone, {"src": "gs://bkt/there", "sha256": "0" * 64}, {"src": "a.txt", "generation": "1"}],
+            parameters={"rows": [{"x": "1"}, {"x": "there"}]},
+        )  # fmt: skip
+
+    patterns = "patterns are not looked up: name the folder to have all of it"
+    replaced = "the object was replaced or deleted; to take it as it is now, apply a manifest without that generation"
+    assert list(error.value.problems) == [
+        "spec.uploads[0]: nothing is at gs://bkt/none: no object of that name, and none below it",
+        f"spec.uploads[1]: no file 'none' in {base}",
+        "spec.uploads[2]: nothing is at gs://bkt/1: no object of that name, and none below it",
+        "spec.uploads[3]: gs://nowhere/f: there is no bucket 'nowhere'",
+        "spec.uploads[4]: 'gs:///f' is no URL of a bucket: expected gs://BUCKET/OBJECT",
+        "spec.uploads[5]: 'gs://B/f' is no URL of a bucket: expected gs://BUCKET/OBJECT",
+        f"spec.uploads[6]: nothing is at gs://bkt/*.bam: no object of that name, and none below it; {patterns}",
+        f"spec.uploads[7]: gs://bkt/there: its generation 7 is not there any more: {replaced}",
+        "spec.uploads[8]: gs://bkt/there: an object of a bucket is fixed by its generation, not by its sha256",
+        "spec.uploads[9]: 'a.txt' is not in a bucket, so it has no generation",
+    ]
+
+
+@pytest.mark.parametrize("src", ["gs:/bkt/x", "GS://bkt/x", {"src": "gs:/x"}])
+def test_a_url_that_is_none_is_not_taken_for_a_file(pin_there, src) -> None:
+    with pytest.raises(RequestError, match=r"spec\.uploads\[0\]: .*: expected gs://BUCKET/OBJECT"):
+        pin_there(uploads=[src])
+
+
+def test_an_object_that_would_leave_the_work_directory_is_an_error(pin_there, buckets) -> None:
+    buckets.put("gs://bkt/d/../../x", b"x")
+    pinned = pin_there(uploads=["gs://bkt/d"])
+
+    with pytest.raises(RequestError, match=r"'d/\.\./\.\./x' is not inside the work directory"):
+        tasks(pinned)
+
+
+@pytest.mark.parametrize("entry", ["gs://b/o", {"src": "gs://b/o", "dest": "o", "generation": "7"}])
+def test_a_bucket_is_for_the_other_backend(pin, entry) -> None:
+    with pytest.raises(BackendError, match=r"spec\.uploads\[0\]: gs://b/o: files of a bucket need the gcp backend"):
+        pin(uploads=[entry])
+
+
+def test_objects_that_are_pinned_stay_what_they_are(pin_there, buckets, base, tmp_path) -> None:
+    for name in ("m", "d/a", "s/1", "s/2"):
+        buckets.put(f"gs://bkt/{name}", name)
+    pinned = pin_there(
+        uploads=["gs://bkt/m", "gs://bkt/d:ref", "gs://bkt/s/{x}:in"], parameters={"rows": [{"x": "1"}, {"x": "2"}]}
+    )
+    buckets.put("gs://bkt/d/b", b"new, and not asked for")
+    buckets.asked.clear()
+
+    once_more = again(pinned, base, a_backend(tmp_path / "cloud", buckets=buckets))
+
+    assert once_more.document == pinned.document
+    assert once_more.definition().digests(once_more.sweep) == pinned.definition().digests(pinned.sweep)
+    assert sorted(url for asked in buckets.asked for url in asked) == [
+        "gs://bkt/d/a#2", "gs://bkt/m#1", "gs://bkt/s/1#3", "gs://bkt/s/2#4"
+    ]  # fmt: skip
+
+
+def test_objects_that_rows_choose_which_are_not_known_yet_are_left_for_later(pin_there, buckets) -> None:
+    buckets.put("gs://bkt/m", b"x")
+
+    pinned = pin_there(
+        "run", "{x}", waits=["first"], needs=["first"], parameters={"csv": "{results.first}/1/rows.csv"},
+        uploads=["gs://bkt/m", {"src": "gs://bkt/{x}", "dest": "in"}],
+    )  # fmt: skip
+
+    assert pinned.document["spec"]["uploads"] == [
+        {"src": "gs://bkt/m", "dest": "m", "generation": "1", "executable": False},
+        {"src": "gs://bkt/{x}", "dest": "in"},
+    ]
 
 
 # Pinned again

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.fakes import a_backend, a_manifest, applied, rows
+from contracts.fakes import FakeBuckets, a_backend, a_manifest, applied, rows
 from contracts.nouns import put
 from contracts.objects import a_document, always
 
@@ -107,7 +107,7 @@ def stored(backend: Backend, name: str = "later") -> dict[str, Any]:
 def uploads(backend: Backend) -> dict[str, str]:
     """Return where each upload of the later job lands, and what it holds."""
     inputs = Definition(spec_of(stored(backend)), columns=[], seq=False).define({}, 1).inputs
-    return {file.dest: backend.objects.read_blob(file.sha256).decode() for file in inputs}
+    return {file.dest: backend.objects.read_blob(file.content).decode() for file in inputs}
 
 
 # Waiting
@@ -135,6 +135,49 @@ def test_what_it_needs_may_be_done_already(backend, first, later) -> None:
     made = applied(later(**ROWS), backend)
 
     assert (made.state, made.generation, tasks(backend)) == (JobState.ACTIVE, 1, {1: ('{"y":"1"}', P)})
+
+
+def test_objects_of_a_bucket_that_rows_choose_are_fixed_when_the_rows_are_known(backend, first, later) -> None:
+    buckets = FakeBuckets()
+    backend = replace(backend, buckets=buckets)
+    buckets.put("gs://bkt/2.bam", b"before")
+    first()
+    manifest = later(**ROWS, uploads=["gs://bkt/{y}.bam:in.bam"])
+    applied(manifest, backend)
+    generation = buckets.put("gs://bkt/2.bam", b"now")
+
+    end(backend, "first", 1, {"rows.csv": "y\n2\n"})
+    settle("first", backend)
+
+    (entry,) = stored(backend)["spec"]["uploads"]
+    assert entry["files"] == [{"src": "gs://bkt/2.bam", "generation": generation, "executable": False}]
+    assert tasks(backend) == {1: ('{"y":"2"}', P)}
+
+
+def test_an_object_that_rows_choose_and_that_is_not_there_keeps_a_job_from_beginning(backend, first, later) -> None:
+    buckets = FakeBuckets()
+    backend = replace(backend, buckets=buckets)
+    buckets.put("gs://bkt/1.bam", b"x")
+    first()
+    applied(later(**ROWS, uploads=["gs://bkt/{y}.bam:in.bam"]), backend)
+
+    end(backend, "first", 1, {"rows.csv": "y\n2\n"})
+    settle("first", backend)
+
+    assert "nothing is at gs://bkt/2.bam" in (needs.problem(job(backend), backend) or "")
+
+
+def test_a_job_that_waits_again_has_no_other_objects_because_of_that(backend, first, later) -> None:
+    buckets = FakeBuckets()
+    backend = replace(backend, buckets=buckets)
+    buckets.put("gs://bkt/1.bam", b"x")
+    first({"rows.csv": "y\n1\n"})
+    manifest = later(**ROWS, uploads=["gs://bkt/{y}.bam:in.bam"])
+    applied(manifest, backend)
+
+    plan = prepare(manifest, backend, changing=["first"]).plan
+
+    assert plan.settings == ["waits for first"]
 
 
 def test_a_job_without_a_reference_waits_all_the_same(backend, first, later) -> None:

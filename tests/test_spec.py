@@ -18,12 +18,12 @@ from sparkles.spec import PinnedFile, Upload, is_duration, seconds, upload_of
         pytest.param({"src": "a:b"}, Upload(src="a:b", dest=None), id="a mapping"),
         pytest.param(
             {"src": "a", "dest": "b", "sha256": "x", "executable": True},
-            Upload(src="a", dest="b", file=PinnedFile(sha256="x", executable=True)),
+            Upload(src="a", dest="b", file=PinnedFile(content="x", executable=True)),
             id="pinned",
         ),
         pytest.param(
             {"src": "{x}", "files": [{"src": "1", "sha256": "x"}]},
-            Upload(src="{x}", dest=None, files={"1": PinnedFile(sha256="x")}),
+            Upload(src="{x}", dest=None, files={"1": PinnedFile(content="x")}),
             id="pinned, for each row",
         ),
     ],

@@ -6,6 +6,7 @@ Written for Linux; other Unixes are asked what they can tell.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -23,6 +24,17 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+def time_awake() -> float:
+    """Return the seconds of a clock that stands while the machine sleeps."""
+    return time.monotonic()
+
+
+def time_passed() -> float:
+    """Return the seconds of a clock that goes on while the machine sleeps, where there is one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def identity(pid: int) -> str | None:

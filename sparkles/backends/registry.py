@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from sparkles.errors import BackendError
-from sparkles.ports import Backend
+import json
+import os
+
+from sparkles.config import Gcp, Settings
+from sparkles.ports import Backend, Place
 
 
-def open_backend(name: str, *, write: bool, slots: int | None = None) -> Backend:
-    """Return the backend called `name`. Without `write` nothing is made that is not there yet.
+def open_backend(settings: Settings, *, write: bool, slots: int | None = None) -> Backend:
+    """Return the backend that the settings choose. Without `write` nothing is made that is not there yet.
 
     `slots` replaces the number of tasks that a node runs at once where the manifest does not say.
     """
-    if name == "local":
+    if settings.backend == "local":
         from sparkles.backends.local.backend import home_folder, local_backend
         from sparkles.paths import Home
 
         return local_backend(Home(home_folder()), write=write, slots=slots)
-    raise BackendError(
-        f"backend {name}: not built yet; to run on this machine use --backend local, or SPARKLES_BACKEND=local"
-    )
+    from sparkles.backends.gcp.backend import gcp_backend
+
+    return gcp_backend(settings.gcp, write=write, slots=slots)
+
+
+def open_node(name: str) -> tuple[Backend, Place]:
+    """Return the backend as the process of the node of this name uses it, and its place."""
+    if (facts := os.environ.get("SPARKLES_NODE")) is None:
+        from sparkles.backends.local.node import local_node
+
+        return local_node(name)
+    from sparkles.backends.gcp.node import process_node
+
+    return process_node(name, Gcp(**json.loads(facts)))

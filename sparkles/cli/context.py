@@ -29,12 +29,15 @@ class Chosen:
         """Open the backend; without `write` one whose stores refuse to."""
         if sys.stderr.isatty():
             click.echo(f"backend: {self.settings.backend} ({self.settings.origin})", err=True)
-        backend = open_backend(self.settings.backend, write=write, slots=self._slots)
+        backend = open_backend(self.settings, write=write, slots=self._slots)
         return backend if write else read_only(backend)
 
 
-def with_backend(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags that choose a backend, and the choice as its argument `chosen`."""
+def with_backend(command: Callable[..., Any], *, whole: bool = False) -> Callable[..., Any]:
+    """Give a command the flags that choose a backend, and the choice as its argument `chosen`.
+
+    With `whole` its settings are those that do not matter to the backend, too.
+    """
 
     @click.option(
         "--backend", type=click.Choice(config.BACKENDS), help="Where jobs run: this machine, or Google Cloud."
@@ -51,6 +54,7 @@ def with_backend(command: Callable[..., Any]) -> Callable[..., Any]:
             environment=os.environ,
             cwd=Path.cwd(),
             home=Path.home(),
+            whole=whole,
         )
         return command(chosen=Chosen(settings, slots=1 if local else None), **arguments)
 

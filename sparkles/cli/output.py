@@ -68,11 +68,13 @@ def _cell(column: str, value: Any) -> str:
         return human_bytes(value)
     if isinstance(value, Mapping):
         return " ".join(f"{name}={item}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(value)
     return str(value)
 
 
 def _plain(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list) else value
 
 
 def moment(seconds: float | None) -> str | None:

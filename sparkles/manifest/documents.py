@@ -52,6 +52,11 @@ def read_config(text: str, *, source: str) -> dict[str, Any]:
     return documents[0] if documents else {}
 
 
+def check_setting(name: str, value: Any) -> list[str]:
+    """Return what is wrong with a setting that no file has: sentences that begin with its name."""
+    return validate_plain({name: value}, "config")
+
+
 def check(document: dict[str, Any], *, source: str, base: Path) -> Manifest:
     """Return the manifest of a document that was built in code."""
     if problems := validate_plain(document):

@@ -31,12 +31,12 @@ def validate_node(node: Node, schema: str | None) -> tuple[dict[str, Any], list[
     return document, [_located(node, finding) for finding in problems]
 
 
-def validate_plain(document: dict[str, Any]) -> list[str]:
-    """Return the problems of a document that was built in code."""
+def validate_plain(document: dict[str, Any], schema: str | None = None) -> list[str]:
+    """Return the problems of a document that was built in code; without the name of a schema it is that of its kind."""
     odd = list(_odd(document, ()))
     if odd:
         return [_sentence(finding) for finding in odd]
-    name, wrong = _schema_name(document.get("kind"))
+    name, wrong = (schema, None) if schema else _schema_name(document.get("kind"))
     problems = [wrong] if wrong else _findings(document, str(name), node=None)
     return [_sentence(finding) for finding in problems]
 

@@ -20,7 +20,7 @@ from sparkles.lifecycle import Attempt
 from sparkles.model import Reason, Sample, Task
 from sparkles.ports import Backend, Ending, Launch, Output, Result, Running, Runtime
 from sparkles.timing import Timing
-from sparkles.worker import outputs
+from sparkles.worker import outputs, staging
 from sparkles.worker.definitions import Assignment
 from sparkles.worker.speech import say
 from sparkles.worker.turn import Turn
@@ -55,7 +55,7 @@ class Execution:
         timing: Timing,
         node: str,
         call: Callable[[], None],
-        holds: Callable[[], bool] = lambda: True,
+        holds: Callable[[], bool],
     ) -> None:
         self.task = assignment.task
         self.claim = assignment.task.claim or ""
@@ -169,10 +169,7 @@ class Execution:
         """Fill the work directory."""
         definition = self._assignment.definition
         (self._folder / definition.working_dir).mkdir(parents=True, exist_ok=True)
-        for entry in definition.inputs:
-            target = self._folder / entry.dest
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._backend.objects.stage(entry.sha256, target, executable=entry.executable)
+        staging.fill(self._folder, definition.inputs, self._backend, turn=self._turn, stopped=self._stopped)
         return outputs.snapshot(self._folder, [entry.dest for entry in definition.inputs])
 
     def _execute(self, log: Path) -> Ending:

@@ -348,6 +348,7 @@ class Worker:
                     timing=self._timing,
                     node=self._node.name,
                     call=self._place.call,
+                    holds=self.holds,
                 )
             )
 

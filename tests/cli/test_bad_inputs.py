@@ -127,7 +127,8 @@ UPLOADS = [
     Case("a list that names itself", "sub -u @a.txt echo", ["a.txt → b.txt → a.txt", "in a circle"],
          files={"a.txt": "@b.txt\n", "b.txt": "# back\n@a.txt\n"}),
     Case("a missing file in a list", "sub -u @a.txt echo", ["no file 'gone' in "], files={"a.txt": "gone\n"}),
-    Case("a file of a bucket", "sub -u gs://b/x echo", ["gs://b/x", "gcp backend, which is not built yet"], code=3),
+    Case("a file of a bucket", "sub -u gs://b/x echo", ["gs://b/x: files of a bucket need the gcp backend"], code=3),
+    Case("half a scheme", "sub -u gs:/b/x echo", ["spec.uploads[0]: 'gs:/b/x': expected gs://BUCKET/OBJECT"]),
     Case("a saved file that is there", "sub --save x.yaml echo", ["--save x.yaml", "--yes"], files={"x.yaml": ""}),
     Case("a scatter", "sub --foreach x.py", ["--foreach: not built yet"], code=3),
     Case("a command to come", "why fit", ["why: not built yet"], code=3),
@@ -273,8 +274,12 @@ CONFIGS = [
     Case("a config that is not there", "status --config no.yaml", ["no.yaml", "cannot be read"]),
     Case("a config with a project", "sub echo", ["backend gcp: not built yet"], code=3,
          files={".sparkles.yaml": "project: my-project\n"}),
-    Case("a backend of the environment", "status", ["SPARKLES_BACKEND=nope: expected local or gcp"],
+    Case("a backend of the environment", "status", ["SPARKLES_BACKEND: expected one of local, gcp"],
          env={"SPARKLES_BACKEND": "nope"}),
+    Case("a bucket of the environment", "sub echo", ["SPARKLES_BUCKET: expected a bucket name", "without gs://"],
+         env={"SPARKLES_BUCKET": "gs://bucket"}),
+    Case("a broken config to look at", "config", [".sparkles.yaml:2:1: bukket: unknown", "did you mean 'bucket'?"],
+         files={".sparkles.yaml": "project: p\nbukket: b\n"}),
     Case("a home that is a file", "sub echo", ["SPARKLES_HOME"], files={"file": ""}, env={"SPARKLES_HOME": "file"}),
 ]  # fmt: skip
 

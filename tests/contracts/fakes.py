@@ -9,7 +9,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,12 @@ from sparkles.apply import Submitter, execute
 from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.backends.local.state import SqliteState
-from sparkles.errors import LaunchError
+from sparkles.errors import BackendError, LaunchError
 from sparkles.manifest import Manifest
 from sparkles.model import Cluster, Job, Node, Sample
 from sparkles.paths import Home
 from sparkles.plan import Rerun
-from sparkles.ports import Backend, Compute, Ending, Environments, Launch, ObjectStore, StateStore
+from sparkles.ports import Backend, BucketFile, Buckets, Compute, Ending, Environments, Launch, ObjectStore, StateStore
 from sparkles.prepare import prepare
 
 #: What each port only reads with: the rest of it writes.
@@ -36,6 +36,7 @@ READS = {
                   "read_log", "unpromoted", "read_output", "output_sha256"},
     Environments: {"read"},
     Compute: {"lapsed", "last_words"},
+    Buckets: {"find", "missing"},
 }  # fmt: skip
 
 
@@ -73,6 +74,65 @@ class FakeCompute:
 
     def last_words(self, _: Node) -> str:
         return self.words
+
+
+class FakeBuckets:
+    """Buckets in memory, as plainly as their contract can be put."""
+
+    def __init__(self) -> None:
+        #: Bucket → object → (generation, content).
+        self.buckets: dict[str, dict[str, tuple[str, bytes]]] = {}
+        #: What was asked for, each time.
+        self.asked: list[list[str]] = []
+        self._generation = 0
+
+    def put(self, url: str, content: bytes | str = b"") -> str:
+        """Write an object; return its generation."""
+        self._generation += 1
+        bucket, name = _place(url)
+        content = content.encode() if isinstance(content, str) else content
+        self.buckets.setdefault(bucket, {})[name] = str(self._generation), content
+        return str(self._generation)
+
+    def remove(self, url: str) -> None:
+        bucket, name = _place(url)
+        del self.buckets[bucket][name]
+
+    def find(self, urls: Sequence[str]) -> Mapping[str, Sequence[BucketFile]]:
+        self.asked.append(list(urls))
+        return {url: self._at(*_place(url)) for url in urls if _place(url)[0] in self.buckets}
+
+    def _at(self, bucket: str, name: str) -> Sequence[BucketFile]:
+        objects = self.buckets[bucket]
+        below = [other for other in sorted(objects) if name == "" or other.startswith(name.removesuffix("/") + "/")]
+        found = [name] if name in objects and not name.endswith("/") else below
+        return [
+            BucketFile(url=f"gs://{bucket}/{name}", generation=generation, size=len(content), crc32c="")
+            for name, (generation, content) in ((name, objects[name]) for name in found)
+            if content or not name.endswith("/")
+        ]
+
+    def missing(self, contents: Sequence[str]) -> set[str]:
+        self.asked.append(list(contents))
+        return {content for content in contents if self._live(content) is None}
+
+    def stage(self, content: str, destination: Path, *, executable: bool) -> None:
+        live = self._live(content)
+        if live is None:
+            raise BackendError(f"{content} is not there any more")
+        destination.write_bytes(live)
+        destination.chmod(0o755 if executable else 0o644)
+
+    def _live(self, content: str) -> bytes | None:
+        url, _, wanted = content.rpartition("#")
+        bucket, name = _place(url)
+        generation, found = self.buckets.get(bucket, {}).get(name, ("", b""))
+        return found if generation == wanted else None
+
+
+def _place(url: str) -> tuple[str, str]:
+    bucket, _, name = url.removeprefix("gs://").partition("/")
+    return bucket, name
 
 
 class PlainHashes:

@@ -63,6 +63,7 @@ class PaperNode:
             timing=Timing(upload_patience=0.0),
             node=self.name,
             call=lambda: None,
+            holds=lambda: True,
         )
         ended = execution.run(Turn())
         assert ended is not None

@@ -150,10 +150,20 @@ SHA = st.text("0123456789abcdef", min_size=64, max_size=64)
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", fullmatch=True).filter(lambda name: name != "LAST")
 DURATION = st.sampled_from(["30s", "10m", "2h", "7d", "1h30m", "1d2h3m4s"])
 PATHS = TEXT.map(lambda text: "/" + text)
-FILE = st.fixed_dictionaries({"src": SOME, "sha256": SHA}, optional={"executable": st.booleans()})
+GENERATION = st.text("0123456789", min_size=1, max_size=19)
+FILE = st.one_of(
+    st.fixed_dictionaries({"src": SOME, "sha256": SHA}, optional={"executable": st.booleans()}),
+    st.fixed_dictionaries({"src": SOME, "generation": GENERATION}, optional={"executable": st.booleans()}),
+)
 UPLOAD = SOME | st.fixed_dictionaries(
     {"src": SOME},
-    optional={"dest": SOME, "sha256": SHA, "executable": st.booleans(), "files": st.lists(FILE, max_size=3)},
+    optional={
+        "dest": SOME,
+        "sha256": SHA,
+        "generation": GENERATION,
+        "executable": st.booleans(),
+        "files": st.lists(FILE, max_size=3),
+    },
 )
 PARAMETERS = st.one_of(
     st.fixed_dictionaries({"seq": st.integers(1, 10_000_000)}),

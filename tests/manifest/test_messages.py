@@ -144,6 +144,21 @@ def problems(text, **kwargs):
             id="two sweeps",
         ),
         pytest.param(
+            "uploads: [{src: x, files: [{src: y, sha256: %s, generation: 7}]}]" % ("a" * 64),
+            "6:30: spec.uploads[0].files[0]: sha256 and generation exclude each other; give one of sha256, generation",
+            id="two contents of a file",
+        ),
+        pytest.param(
+            "uploads: [{src: x, files: [{src: y}]}]",
+            "6:30: spec.uploads[0].files[0]: expected one of sha256, generation",
+            id="no content of a file",
+        ),
+        pytest.param(
+            "uploads: [{src: gs://b/x, generation: latest}]",
+            '6:29: spec.uploads[0].generation: expected the digits of an object\'s generation, found "latest"',
+            id="a generation that is none",
+        ),
+        pytest.param(
             "parameters: {}",
             "6:3: spec.parameters: expected one of seq, csv, rows, matrix",
             id="no sweep",

@@ -91,6 +91,8 @@ def test_a_pinned_manifest_is_valid():
         uploads=[
             {"src": "a.py", "dest": "a.py", "sha256": sha, "executable": False},
             {"src": "s/{x}.bam", "dest": "in.bam", "files": [{"src": "s/1.bam", "sha256": sha}]},
+            {"src": "gs://b/m", "dest": "m", "generation": "1764100000000001", "executable": False},
+            {"src": "gs://b/d/", "dest": "d", "files": [{"src": "gs://b/d/1", "generation": "7"}]},
         ],
         parameters={"csv": "p.csv", "sha256": sha, "count": 3},
     )

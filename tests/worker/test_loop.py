@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from contracts.fakes import FakePlace, ScriptedRunning, ScriptedRuntime, a_backend, a_manifest, applied, rows
+from contracts.fakes import (
+    FakeBuckets,
+    FakePlace,
+    ScriptedRunning,
+    ScriptedRuntime,
+    a_backend,
+    a_manifest,
+    applied,
+    rows,
+)
 from contracts.nouns import a_node, put
 
 from sparkles import lifecycle, recover, results, spec
@@ -44,8 +53,13 @@ def runtime() -> ScriptedRuntime:
 
 
 @pytest.fixture
-def backend(tmp_path: Path, runtime: ScriptedRuntime) -> Iterator[Backend]:
-    backend = a_backend(tmp_path / "home", host=runtime)
+def buckets() -> FakeBuckets:
+    return FakeBuckets()
+
+
+@pytest.fixture
+def backend(tmp_path: Path, runtime: ScriptedRuntime, buckets: FakeBuckets) -> Iterator[Backend]:
+    backend = a_backend(tmp_path / "home", host=runtime, buckets=buckets)
     with closing(backend.state):
         yield backend
 
@@ -260,6 +274,37 @@ def test_an_upload_that_is_gone_from_the_store_fails_its_task_alone(submit, back
 
     assert (task(backend, 1).state, task(backend, 1).reason) == (F, Reason.UPLOAD)
     assert "the task's files could not be brought in" in log(backend, 1)
+    assert task(backend, 2).state is S
+
+
+def test_files_of_buckets_are_there_when_the_command_starts(submit, backend, worker, buckets, runtime) -> None:
+    for name in ("m.rds", "ref/a", "ref/b/c"):
+        buckets.put(f"gs://bkt/{name}", name)
+    found = {}
+
+    def look(running: ScriptedRunning) -> None:
+        folder = running.launch.folder
+        found.update({str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()})
+
+    runtime.scripts["run"] = look
+    submit("run", uploads=["gs://bkt/m.rds:in/model", "gs://bkt/ref"])
+
+    run(worker, backend)
+
+    assert found == {"in/model": "m.rds", "ref/a": "ref/a", "ref/b/c": "ref/b/c"}
+    assert task(backend).state is S
+
+
+def test_an_object_that_was_replaced_since_the_submission_fails_the_task(submit, backend, worker, buckets) -> None:
+    for name in "ab":
+        buckets.put(f"gs://bkt/{name}", "before")
+    submit("true", uploads=["gs://bkt/{x}:in"], parameters=rows(["a", "b"]))
+    buckets.put("gs://bkt/a", "after")
+
+    run(worker, backend)
+
+    assert (task(backend, 1).state, task(backend, 1).reason) == (F, Reason.UPLOAD)
+    assert "the task's files could not be brought in: gs://bkt/a#1 is not there any more" in log(backend, 1)
     assert task(backend, 2).state is S
 
 

@@ -91,6 +91,11 @@ def _hash(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
+def job_of(name: str) -> str:
+    """Return the job of the task whose entity has this name."""
+    return name.split(":", 2)[1]
+
+
 def index_of(name: str) -> int:
     """Return the index of the task whose entity has this name."""
     return int(name.rpartition(":")[2])

@@ -43,8 +43,6 @@ class DatastoreState:
 
     def __init__(self, store: Datastore) -> None:
         self._store = store
-        #: Cluster → where the next look into its queue begins.
-        self._cursors: dict[str, str] = {}
         #: Commits that were made, and those of them that had to be made again: for measurements.
         self.commits = self.conflicts = 0
         self._ticks = 0
@@ -130,21 +128,19 @@ class DatastoreState:
     # Asking
 
     def pending(self, cluster: str, *, limit: int) -> Sequence[Task]:
-        """See StateStore. From a place at random on, so that workers do not all reach for the same tasks."""
-        start = self._cursors.pop(cluster, None) or os.urandom(4).hex()
-        found = self._queued(cluster, start, _END, limit)
-        if len(found) < limit:
-            found += self._queued(cluster, "", start, limit - len(found))
-        elif found:
-            self._cursors[cluster] = found[-1][0] + "!"
-        return [task for _, task in found]
+        """See StateStore. From a place at random on, so that workers do not all reach for the same tasks.
 
-    def _queued(self, cluster: str, start: str, end: str, limit: int) -> list[tuple[str, Task]]:
-        """Return up to `limit` pending tasks from one place in the queue to before another, each with its place."""
+        Going on where the last look ended would bring them together: each would jump over what another has taken, to
+        where that one is.
+        """
+        start = os.urandom(4).hex()
+        found = self._queued(cluster, start, _END, limit)
+        return found if len(found) == limit else found + self._queued(cluster, "", start, limit - len(found))
+
+    def _queued(self, cluster: str, start: str, end: str, limit: int) -> list[Task]:
+        """Return up to `limit` pending tasks from one place in the queue to before another."""
         queue = records.queue_of(cluster)
-        query = datastore.prefixed("Task", "queue", queue + start, queue + end, limit=limit)
-        found = [(result.entity, task) for result, task in self._run(query)]
-        return [(entity.properties["queue"].string_value[len(queue) :], task) for entity, task in found]
+        return self._tasks_of(datastore.prefixed("Task", "queue", queue + start, queue + end, limit=limit))
 
     def held(self, node: str) -> Sequence[Task]:
         """See StateStore."""
@@ -239,13 +235,11 @@ class DatastoreState:
         """See StateStore."""
         self._store.close()
 
-    def _run(self, query: Any) -> Iterator[tuple[Any, Task]]:
-        for result, _ in self._store.query(query):
-            job, _, index = result.entity.key.path[0].name.split(":", 1)[1].rsplit(":", 2)
-            yield result, self._task(job, int(index), result.entity)
-
     def _tasks_of(self, query: Any) -> list[Task]:
-        return [task for _, task in self._run(query)]
+        return [
+            self._task(records.job_of(result.entity.key.path[0].name), _index(result.entity), result.entity)
+            for result, _ in self._store.query(query)
+        ]
 
 
 def _index(entity: Any) -> int:

@@ -21,7 +21,7 @@ from sparkles.ports import Backend, Runtime
 from sparkles.timing import timing
 
 #: Seconds that a node at home waits for more work.
-_LINGER = 60.0
+LINGER = 60.0
 
 
 def home_folder() -> Path:
@@ -44,7 +44,7 @@ def local_backend(
     """
     if write:
         require_folder(home.root)
-    worker = worker or cache(_program_digest)
+    worker = worker or cache(program_digest)
     times = timing()
     hashes = HashCache(home.hashes, write=write)
     return Backend(
@@ -61,12 +61,12 @@ def local_backend(
         containers=containers,
         images=DockerImages(Engine()),
         default_slots=slots or os.cpu_count() or 1,
-        default_linger=_LINGER,
+        default_linger=LINGER,
         most_nodes=1,  # more slots do what more processes would
     )
 
 
-def _program_digest() -> str:
+def program_digest() -> str:
     """Return a name for this very installation, and the docker engine it uses: others have nodes of their own."""
     import hashlib  # a twentieth of what `status` takes, which needs no hash
 

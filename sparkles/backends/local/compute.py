@@ -11,14 +11,15 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sparkles import lifecycle
 from sparkles.backends.local.runtime import kill_recorded
-from sparkles.backends.process import boot_id
+from sparkles.backends.process import boot_id, time_awake
 from sparkles.errors import BackendError
 from sparkles.model import Cluster, Node, NodeState, Records, Writes
 from sparkles.paths import Home
@@ -40,7 +41,14 @@ class _CameBetweenError(Exception):
 
 
 class LocalCompute:
-    """Compute on this machine. However many are wanted, one node with its slots is enough."""
+    """Compute on this machine, for a state that is kept on it."""
+
+    #: The nodes that a cluster can have: one with its slots does what more of them would.
+    most: int | None = 1
+    #: Environment variables of the processes, beside this process's own.
+    env: Mapping[str, str] = MappingProxyType({})
+    #: The clock that leases are counted in. Who sleeps does not write, and nobody else is awake.
+    clock: Callable[[], float] = staticmethod(time_awake)
 
     def __init__(self, home: Home, timing: Timing) -> None:
         self._home = home
@@ -50,36 +58,44 @@ class LocalCompute:
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute."""
+        wanted = wanted if self.most is None else min(wanted, self.most)
         while True:
             try:
-                node = self._reserve(cluster, state, wanted=min(wanted, 1))
+                nodes = self._reserve(cluster, state, wanted=wanted)
             except _CameBetweenError:
                 continue
-            if node:
+            for node in nodes:
                 self._spawn(node)
             return
 
-    def _reserve(self, cluster: Cluster, state: StateStore, *, wanted: int) -> Node | None:
-        """Write down that a node starts, unless there is one: two clients never start two."""
+    def _reserve(self, cluster: Cluster, state: StateStore, *, wanted: int) -> Sequence[Node]:
+        """Write down that nodes start, unless they are there: two clients never start too many."""
         seen = state.read([cluster.key])[cluster.key].version
-        if not lifecycle.missing_nodes(state.nodes(cluster.name), wanted=wanted):
-            return None
-        node = Node(
-            name=os.urandom(8).hex(),
+        missing = lifecycle.missing_nodes(state.nodes(cluster.name), wanted=wanted)
+        if not missing:
+            return []
+        nodes = [self._new_node(cluster) for _ in range(missing)]
+
+        def move(records: Records) -> Writes:
+            current = records[cluster.key]
+            if current.version != seen:
+                raise _CameBetweenError
+            return Writes(put=[current, *nodes])
+
+        state.change([cluster.key], move)
+        return nodes
+
+    def _new_node(self, cluster: Cluster) -> Node:
+        return Node(
+            name=self._name(),
             cluster=cluster.name,
             state=NodeState.STARTING,
             slots=cluster.slots,
             created=time.time(),
         )
 
-        def move(records: Records) -> Writes:
-            current = records[cluster.key]
-            if current.version != seen:
-                raise _CameBetweenError
-            return Writes(put=[current, node])
-
-        state.change([cluster.key], move)
-        return node
+    def _name(self) -> str:
+        return os.urandom(8).hex()
 
     def _spawn(self, node: Node) -> None:
         folder = self._home.node(node.name)
@@ -97,7 +113,7 @@ class LocalCompute:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env={**os.environ, "SPARKLES_HOME": str(self._home.root)},
+                env={**os.environ, "SPARKLES_HOME": str(self._home.root), **self.env},
                 start_new_session=True,
             )
 
@@ -124,10 +140,10 @@ class LocalCompute:
         return lifecycle.is_stale(node, now=time.time()) or (child is not None and child.poll() is not None)
 
     def _is_hung(self, node: Node) -> bool:
-        """Say whether a live process has not reported for too long. The time asleep does not count."""
+        """Say whether a live process has not reported for too long."""
         if node.state is NodeState.STARTING or node.beat_boot != boot_id():
             return False
-        return time.monotonic() - node.beat_clock > self._timing.hung
+        return self.clock() - node.beat_clock > self._timing.hung
 
     def _is_locked(self, node: Node) -> bool:
         try:
@@ -185,8 +201,9 @@ def _remove_containers(records: Sequence[Path], node: Node) -> frozenset[str]:
 class NodePlace:
     """The folder of a running node, as seen by its own process: lock, wake, records, work."""
 
-    def __init__(self, home: Home, name: str) -> None:
+    def __init__(self, home: Home, name: str, *, clock: Callable[[], float] = time_awake) -> None:
         self.name = name
+        self._clock = clock
         self.boot = boot_id()
         self.work = home.work(name)
         self.work.mkdir(parents=True, exist_ok=True)
@@ -198,8 +215,8 @@ class NodePlace:
         self.wake = os.open(self._folder / "wake", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def clock(self) -> float:
-        """See Place. The time asleep does not count."""
-        return time.monotonic()
+        """See Place."""
+        return self._clock()
 
     @property
     def running(self) -> Path:

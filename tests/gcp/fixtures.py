@@ -1,0 +1,72 @@
+"""Fixtures of the stand-in cloud: one for all tests of a run, a bucket of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .cloud import Cloud
+    from .emulator import Emulator
+    from .storage import StorageSimulator
+
+# What is heavy is loaded by the tests that use it.
+
+
+@pytest.fixture(scope="session")
+def datastore_emulator() -> Iterator[Emulator]:
+    """Google's Firestore emulator in Datastore mode."""
+    from .emulator import Emulator, MissingError
+
+    try:
+        emulator = Emulator()
+    except MissingError as error:
+        pytest.skip(str(error))
+    with closing(emulator):
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def storage_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageSimulator]:
+    """Our Cloud Storage simulator."""
+    pytest.importorskip("googleapiclient", reason="needs google-api-python-client: pip install '.[test]'")
+    from .storage import StorageSimulator
+
+    with closing(StorageSimulator(tmp_path_factory.mktemp("storage"))) as storage:
+        yield storage
+
+
+@pytest.fixture
+def storage(storage_simulator: StorageSimulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[StorageSimulator]:
+    """The simulator, of which nobody else knows; requests that do not fit Google's document fail the test."""
+    storage_simulator.forget()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage_simulator.url)
+    yield storage_simulator
+    wrong = list(storage_simulator.violations)
+    storage_simulator.forget()
+    assert wrong == [], "requests or answers that do not fit Google's discovery document"
+
+
+@pytest.fixture
+def bucket(storage: StorageSimulator) -> str:
+    """The name of an empty bucket."""
+    from .cloud import fresh_bucket
+
+    return fresh_bucket(storage)
+
+
+@pytest.fixture
+def cloud(
+    datastore_emulator: Emulator, storage: StorageSimulator, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cloud]:
+    """The stand-in cloud: an empty Datastore, an empty bucket, and the environment to use them."""
+    from .cloud import Cloud
+
+    cloud = Cloud(emulator=datastore_emulator, storage=storage, bucket=bucket)
+    for name, value in cloud.environment.items():
+        monkeypatch.setenv(name, value)
+    yield cloud
+    datastore_emulator.reset()

@@ -1,0 +1,103 @@
+"""A simulated Cloud Storage for Google's unmodified clients: set STORAGE_EMULATOR_HOST to its `url`.
+
+It is ours. What runs against it shows the shape of our requests, which Google's own discovery document judges, and
+how our code behaves when requests race, fail and break off. It shows nothing of how Google's service behaves.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from . import batch
+from .bucket_methods import BucketMethods
+from .content import ContentFolder
+from .copying import CopyMethods
+from .discovery import Document
+from .faults import Faults
+from .object_methods import ObjectMethods
+from .objects import Bucket, Holdings
+from .permissions import Permissions
+from .server import Reply, Request, Server
+from .service import Seen, Service
+from .uploads import Uploads
+
+#: Parameters that change what a method does, and that do nothing here: whoever sends one is told.
+_NOT_SIMULATED = (
+    "destinationKmsKeyName", "dropContextGroups", "filter", "includeFoldersAsPrefixes", "kmsKeyName",
+    "overrideUnlockedRetention", "restoreToken", "rewriteToken", "softDeleted",
+)  # fmt: skip
+
+
+class StorageSimulator:
+    """Cloud Storage at a port of this machine, its objects' bytes below a folder."""
+
+    def __init__(self, folder: Path, *, port: int = 0) -> None:
+        self.holdings = Holdings(ContentFolder(folder))
+        self.permissions = Permissions()
+        self._uploads = Uploads(self.holdings, self.permissions)
+        self._service = Service(
+            Document.load("storage.v1"),
+            {
+                **BucketMethods(self.holdings, self.permissions).answers,
+                **ObjectMethods(self.holdings).answers,
+                **CopyMethods(self.holdings, self.permissions).answers,
+                "storage.objects.insert": lambda call: self._uploads.insert(call, self._service),
+            },
+            guard=self.permissions.check,
+            not_simulated=_NOT_SIMULATED,
+        )
+        self._server = Server(self._answer, port=port)
+        self.url = self._server.url
+
+    @property
+    def requests(self) -> list[Seen]:
+        """All requests since the last `forget`, in the order in which they ended."""
+        return self._service.requests
+
+    @property
+    def violations(self) -> list[str]:
+        """What did not fit the discovery document. A test wants none."""
+        return self._service.violations
+
+    @property
+    def faults(self) -> Faults:
+        """Faults to arm."""
+        return self._service.faults
+
+    def count(self, method: str, *, name: str | None = None, status: int | None = None, part: str | None = None) -> int:
+        """Count requests of a method such as `storage.objects.insert`."""
+        return sum(
+            each.method == method
+            and name in (None, each.name)
+            and status in (None, each.status)
+            and part in (None, each.part)
+            for each in tuple(self.requests)
+        )
+
+    def make_bucket(self, name: str, project: str) -> None:
+        """Make a bucket without a request."""
+        self.holdings.buckets[name] = Bucket(name=name, project=project, said={}, created=time.time())
+
+    def limit_changes(self, seconds: float | None = 1.0) -> None:
+        """Answer 429 to whoever changes the same object again within so many seconds."""
+        self.holdings.change_interval = seconds
+
+    def forget(self) -> None:
+        """Disarm, allow everything, and forget all requests. Objects stay."""
+        self.faults.clear()
+        self.permissions.denied.clear()
+        self.limit_changes(None)
+        self.requests.clear()
+        self.violations.clear()
+
+    def close(self) -> None:
+        """Stop. The folder stays."""
+        self._server.close()
+
+    def _answer(self, request: Request) -> Reply:
+        if request.path == "/batch/storage/v1" and request.verb == "POST":
+            return batch.answer(request, self._service.answer)
+        if request.path.startswith("/upload/") and any(name == "upload_id" for name, _ in request.query):
+            return self._uploads.go_on(request, self._service)
+        return self._service.answer(request)
