@@ -45,6 +45,18 @@ class Layout:
         """Return the log of an attempt: one chunk that grows. No folder of its own, since making one costs more."""
         return self.root / f".sparkles/jobs/{job}/logs/{index}.{claim}"
 
+    def log_chunks(self, job: str, index: int, claim: str) -> Path:
+        """Return the folder of an attempt's log where files cannot grow: a chunk for each piece of it."""
+        return self.root / f".sparkles/jobs/{job}/logs/{index}/{claim}"
+
+    def log_chunk(self, job: str, index: int, claim: str, start: int, end: int | None = None) -> Path:
+        """Return a chunk of a log by its first byte; with an `end` one that has taken the place of those up to there.
+
+        Names are sorted by first bytes.
+        """
+        name = f"{start:015d}" if end is None else f"{start:015d}.{end:015d}"
+        return self.log_chunks(job, index, claim) / name
+
     def published(self, job: str, index: int, claim: str) -> Path:
         """Return the folder of a result that is complete but not yet the task's."""
         return self.root / f".sparkles/jobs/{job}/published/{index}.{claim}"
@@ -70,6 +82,11 @@ class Home:
     def objects(self) -> Path:
         """Return the folder that stands for the bucket."""
         return self.root / "objects"
+
+    @property
+    def known_blobs(self) -> Path:
+        """Return the cache of which blobs are in which buckets."""
+        return self.root / "known-blobs.db"
 
     @property
     def hashes(self) -> Path:

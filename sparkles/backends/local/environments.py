@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from sparkles.backends.local.filesystem import make_folder, replacing
+from sparkles.backends.local.filesystem import make_folder
+from sparkles.backends.replacing import replacing
 from sparkles.paths import Home
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sparkles.errors import RequestError
@@ -72,19 +71,6 @@ def make_once(target: Path, make: Callable[[Path], None]) -> None:
             partial.rename(target)
     finally:
         os.close(folder)
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Yield a new path beside `target`, which becomes `target` when all went well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{os.urandom(8).hex()}")  # the target's own name may be as long as names get
-    try:
-        yield partial
-        partial.replace(target)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
 
 
 def make_folder(folder: Path) -> None:

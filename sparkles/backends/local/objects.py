@@ -17,14 +17,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sparkles.backends.local.filesystem import replacing
 from sparkles.backends.local.hashes import PIECE, sha256_of
+from sparkles.backends.replacing import replacing
+from sparkles.backends.result_text import result_text
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
 from sparkles.ports import LOG_PIECE, Hashes, Moved, Output, Result
-
-#: A line for each value: easy on the eye, and much quicker than what `indent` does.
-_json_of = json.JSONEncoder(ensure_ascii=False, separators=(",\n ", ": ")).encode
 
 
 class DirectoryObjects:
@@ -125,7 +123,7 @@ class DirectoryObjects:
         # Links first: what they lead to may be an output, which is about to be moved.
         for output in sorted(result.outputs, key=lambda output: not output.path.is_symlink()):
             _take(output, folder / output.name)
-        (folder / RESULT_NAME).write_bytes(_json_of(result.document).encode() + b"\n")
+        (folder / RESULT_NAME).write_bytes(result_text(result.document))
         return result.claim
 
     def promote(self, job: str, index: int, result_generation: str) -> None:

@@ -1,0 +1,176 @@
+"""Blobs: content by its sha256 in a bucket, written once. What is known to be there is neither sent nor asked for."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from sparkles.backends.gcp.bucket import Bucket
+from sparkles.backends.gcp.faults import ChangedError, GoneError
+from sparkles.backends.gcp.reading import Reading
+from sparkles.backends.gcp.threads import Threads
+from sparkles.errors import BackendError
+from sparkles.paths import Layout
+from sparkles.ports import Moved
+
+#: Up to so many blobs are asked for one by one; of more, names are listed.
+_FEW = 100
+
+#: A file of more bytes is large: it is sent in pieces, and only so many of them at once. Memory stays below
+#: threads x small + large at once x piece, three times over.
+_SMALL, _LARGE_AT_ONCE = 1 << 20, 4
+
+#: Seconds after which someone who waits for bytes to move is told that none have.
+_SILENCE = 0.5
+
+
+class StoppedError(Exception):
+    """Nobody waits for this file any more."""
+
+
+class Known(Protocol):
+    """Remembers which blobs a store holds."""
+
+    def among(self, store: str, digests: Sequence[str]) -> set[str]:
+        """Return those of `digests` that `store` held not long ago."""
+        ...
+
+    def add(self, store: str, digests: Sequence[str]) -> None:
+        """Remember that `store` holds `digests`."""
+        ...
+
+
+class Blobs:
+    """The content-addressed store of a bucket."""
+
+    def __init__(self, bucket: Bucket, layout: Layout, known: Known) -> None:
+        self._bucket = bucket
+        self._layout = layout
+        self._known = known
+        self._store = f"{bucket.address}/{layout.blobs}"
+
+    def missing(self, digests: Sequence[str]) -> set[str]:
+        """Return those of `digests` that are not there."""
+        unknown = sorted(set(digests) - self._known.among(self._store, digests))
+        found = self._ask(unknown) if len(unknown) <= _FEW else self._look_through(unknown)
+        self._known.add(self._store, sorted(found))
+        return set(unknown) - found
+
+    def _ask(self, digests: Sequence[str]) -> set[str]:
+        found = self._bucket.threads.each(lambda digest: self._bucket.look(self._name(digest)), digests)
+        return {digest for digest, stored in zip(digests, found, strict=True) if stored}
+
+    def _look_through(self, digests: Sequence[str]) -> set[str]:
+        """List what is there: of a small store all at once, of a large one only where something is wanted."""
+        found, rest = self._look_at_some(digests)
+        shards = [list(some) for _, some in groupby(rest, key=lambda digest: digest[:2])]
+        return found.union(*self._bucket.threads.each(self._look_through_shard, shards))
+
+    def _look_through_shard(self, digests: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        while digests:
+            some, digests = self._look_at_some(digests)
+            found |= some
+        return found
+
+    def _look_at_some(self, digests: Sequence[str]) -> tuple[set[str], Sequence[str]]:
+        """List from the first of the sorted `digests` on; return those that are there, and those that come later."""
+        first, last = self._name(digests[0]), self._name(digests[-1])
+        names, is_all = self._bucket.some(f"{self._layout.blobs}/", start=first, end=f"{last}.")
+        there = {name.rpartition("/")[2] for name in names}
+        rest = [] if is_all or not names else [digest for digest in digests if self._name(digest) > names[-1]]
+        return there.intersection(digests), rest
+
+    def put(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
+        """Store files; yield as they go."""
+        known = self._known.among(self._store, [digest for _, digest in files])
+        stored: list[str] = []
+        moves: queue.SimpleQueue[Moved | BaseException] = queue.SimpleQueue()
+        stop = threading.Event()
+
+        def moved(size: int) -> None:
+            if stop.is_set():
+                raise StoppedError
+            moves.put(Moved(size, 0))
+
+        def put(source: Path, digest: str) -> None:
+            try:
+                self._put(source, digest, moved)
+                stored.append(digest)
+                moves.put(Moved(0, 1))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the moves are awaited
+                moves.put(error)
+
+        wanted = [(source, digest) for source, digest in files if digest not in known]
+        yield Moved(0, len(files) - len(wanted))
+        large = Threads(_LARGE_AT_ONCE)
+        futures = []
+        for source, digest in wanted:
+            threads = large if _size(source) > _SMALL else self._bucket.threads
+            futures.append(threads.start(partial(put, source, digest)))
+        try:
+            yield from _until(len(wanted), moves)
+        finally:
+            stop.set()
+            Threads.end(futures)
+            self._known.add(self._store, stored)
+
+    def _put(self, source: Path, digest: str, moved: Callable[[int], None]) -> None:
+        with source.open("rb") as file:
+            reading = Reading(file, named=source, digest=digest, moved=moved)
+            with suppress(ChangedError):  # it is there
+                self._bucket.write(self._name(digest), cast("BinaryIO", reading), size=reading.size)
+            reading.done()
+
+    def read(self, digest: str) -> bytes:
+        """Return the content of a small blob."""
+        found = self._bucket.read(self._name(digest))
+        if found is None:
+            raise self._absent(digest)
+        return found[0]
+
+    def download(self, digest: str, into: BinaryIO) -> None:
+        """Write a blob to a file."""
+        try:
+            self._bucket.download(self._name(digest), into)
+        except GoneError:
+            raise self._absent(digest) from None
+
+    def keep(self, name: str, generation: int, digest: str) -> None:
+        """Make an object, whose content has this sha256, a blob."""
+        with suppress(ChangedError):  # it is there
+            self._bucket.copy(name, self._name(digest), generation=generation)
+        self._known.add(self._store, [digest])
+
+    def _name(self, digest: str) -> str:
+        return str(self._layout.blob(digest))
+
+    def _absent(self, digest: str) -> BackendError:
+        return BackendError(f"the content with sha256 {digest} is not in gs://{self._bucket.name}/{self._layout.blobs}")
+
+
+def _size(source: Path) -> int:
+    """Return the size of a file, as far as it matters who sends it."""
+    try:
+        return source.stat().st_size
+    except OSError:  # whoever opens it says why
+        return 0
+
+
+def _until(count: int, moves: queue.SimpleQueue[Moved | BaseException]) -> Iterator[Moved]:
+    """Yield what moves until `count` files are there."""
+    while count:
+        try:
+            moved = moves.get(timeout=_SILENCE)
+        except queue.Empty:
+            moved = Moved(0, 0)
+        if isinstance(moved, BaseException):
+            raise moved
+        count -= moved.files
+        yield moved

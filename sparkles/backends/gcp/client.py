@@ -1,0 +1,45 @@
+"""The client of Cloud Storage: Google's own, made so that many threads can share it and tokens go to Google alone."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import GoogleAuthError
+from google.cloud.storage import Client
+from requests.adapters import HTTPAdapter
+
+from sparkles.backends.gcp.faults import sign_in
+from sparkles.errors import RequestError
+
+#: Connections that are kept open; more than threads that use them.
+_CONNECTIONS = 128
+
+_LOOPBACK = frozenset(["localhost", "127.0.0.1", "::1"])
+
+
+def storage_client(project: str | None = None) -> Client:
+    """Return a client with the credentials of this machine; with none if STORAGE_EMULATOR_HOST is set.
+
+    Raises BackendError if there are no credentials, and RequestError if they would be sent to a stranger.
+    """
+    try:
+        client = Client(project=project)
+    except GoogleAuthError as error:
+        raise sign_in("Cloud Storage", str(error)) from None
+    if not isinstance(client._credentials, AnonymousCredentials):
+        require_google(client.api_endpoint)
+    for scheme in ("http://", "https://"):
+        client._http.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    return client
+
+
+def require_google(endpoint: str) -> None:
+    """Raise RequestError unless an endpoint is Google's, or on this machine: it is sent tokens."""
+    host = urlsplit(endpoint).hostname or ""
+    is_googles = urlsplit(endpoint).scheme == "https" and (host == "googleapis.com" or host.endswith(".googleapis.com"))
+    if not is_googles and host not in _LOOPBACK:
+        raise RequestError(
+            f"{endpoint}: expected https://….googleapis.com: credentials are sent to Google only; "
+            "unset API_ENDPOINT_OVERRIDE and GOOGLE_CLOUD_UNIVERSE_DOMAIN"
+        )

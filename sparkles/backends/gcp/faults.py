@@ -1,0 +1,111 @@
+"""Faults: what goes wrong with a bucket becomes an error that says what, and which command mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import urllib3.exceptions
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError, TransportError
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from requests.exceptions import RequestException
+
+from sparkles.errors import BackendError, RequestError, SparklesError
+
+#: Nobody answers, or not now.
+_UNREACHABLE = (
+    exceptions.RetryError,
+    exceptions.ServerError,
+    exceptions.TooManyRequests,
+    ConnectionError,
+    RequestException,
+    TransportError,
+    urllib3.exceptions.HTTPError,
+)
+
+#: Characters of what Google says that are passed on.
+_LONG = 300
+
+
+class ChangedError(Exception):
+    """The object is of another generation than the one that was expected."""
+
+
+class GoneError(Exception):
+    """There is no such object, or not of that generation any more."""
+
+
+@contextmanager
+def reaching(bucket: str) -> Iterator[None]:
+    """Raise what goes wrong with `bucket` as ChangedError, GoneError, or an error for people."""
+    try:
+        yield
+    except exceptions.PreconditionFailed:
+        raise ChangedError from None
+    except exceptions.NotFound as error:
+        if "bucket" in _words(error).lower().replace("no such object", ""):
+            raise _no_bucket(bucket) from None
+        raise GoneError from None
+    except (exceptions.GoogleAPICallError, GoogleAuthError, *_UNREACHABLE, DataCorruption, InvalidResponse) as error:
+        raise _for_people(error, bucket) from error
+
+
+def sign_in(what: str, why: str) -> BackendError:
+    """Return the error of someone whom Google does not know."""
+    return BackendError(
+        f"{what}: no credentials that Google accepts ({_short(why)}); "
+        "sign in with 'gcloud auth application-default login'"
+    )
+
+
+def _for_people(error: Exception, bucket: str) -> SparklesError:
+    url = f"gs://{bucket}"
+    if isinstance(error, _UNREACHABLE):
+        return BackendError(f"{url} cannot be reached: {_reason(error)}")
+    if isinstance(error, (exceptions.Unauthorized, GoogleAuthError)):
+        return sign_in(url, _words(error))
+    if isinstance(error, exceptions.Forbidden):
+        return _no_right(url, _words(error))
+    if isinstance(error, exceptions.BadRequest) and "bucket name" in _words(error).lower():
+        return RequestError(f"{bucket!r} cannot be the name of a bucket: {_words(error)}")
+    return BackendError(f"{url}: {_words(error)}")
+
+
+def _no_bucket(bucket: str) -> BackendError:
+    return BackendError(
+        f"there is no bucket gs://{bucket}; make it with "
+        f"'gcloud storage buckets create gs://{bucket} --location=REGION', or name another in the configuration"
+    )
+
+
+def _no_right(url: str, words: str) -> BackendError:
+    who = re.match(r"(\S+@\S+) does not have", words)
+    account = who.group(1) if who else "EMAIL"
+    kind = "serviceAccount" if account.endswith("gserviceaccount.com") else "user"
+    return BackendError(
+        f"{url}: {words.rstrip('.')}; whoever owns the bucket allows it with 'gcloud storage buckets "
+        f"add-iam-policy-binding {url} --member={kind}:{account} --role=roles/storage.objectAdmin'"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return why nobody answers: the cause, where the client gave up after several tries."""
+    cause = error.cause if isinstance(error, exceptions.RetryError) else error
+    return _words(cause or error)
+
+
+def _words(error: BaseException) -> str:
+    """Return what Google says, without the request that it answers."""
+    response = getattr(error, "response", None)
+    try:
+        return _short(response.json()["error"]["message"])  # type: ignore[union-attr] # any other kind is caught
+    except (AttributeError, KeyError, TypeError, ValueError):
+        text = re.sub(r"^(\d+ )?[A-Z]+ https?://\S+: ", "", str(error))
+        return _short(text)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONG else f"{line[:_LONG]}…"

@@ -1,0 +1,180 @@
+"""Objects in a bucket: blobs, results, logs and manifests, by the names that paths gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from google.cloud.storage import Client
+
+from sparkles.backends.gcp.blobs import Blobs, Known
+from sparkles.backends.gcp.bucket import Bucket
+from sparkles.backends.gcp.faults import ChangedError
+from sparkles.backends.gcp.logs import Logs
+from sparkles.backends.gcp.outputs import Outputs
+from sparkles.backends.gcp.publishing import Publisher
+from sparkles.backends.gcp.results import Results
+from sparkles.backends.gcp.spool import Attempt, Spool
+from sparkles.backends.gcp.staging import Staging
+from sparkles.paths import Layout
+from sparkles.ports import LOG_PIECE, Moved, Result
+
+#: Bytes of blobs that a node keeps for its next tasks, if it is not told.
+_ROOM = 10 << 30
+
+#: Seconds after which what a log has grown by is brought in.
+_PERIOD = 2.0
+
+
+class BucketObjects:
+    """ObjectStore in a bucket. Safe to share among threads."""
+
+    def __init__(
+        self,
+        client: Client,
+        bucket: str,
+        prefix: str,
+        *,
+        known: Known,
+        spool: Path | None = None,
+        cache: Path | None = None,
+        room: int = _ROOM,
+        period: float = _PERIOD,
+    ) -> None:
+        """Use what is below `prefix`.
+
+        A node has folders of its own for logs (`spool`) and for blobs (`cache`, of up to `room` bytes), and brings in
+        logs every `period` seconds.
+        """
+        self._bucket = Bucket(client, bucket)
+        self._layout = Layout(Path(prefix))
+        self._blobs = Blobs(self._bucket, self._layout, known)
+        self._staging = Staging(self._blobs.download, cache, room=room)
+        self._results = Results(self._bucket, self._layout)
+        self._outputs = Outputs(self._bucket, self._results, self._blobs)
+        self._publisher = Publisher(self._bucket, self._layout)
+        self._logs = Logs(self._bucket, self._layout, self._results)
+        self._spool = Spool(self._bucket, self._layout, spool, period=period) if spool else None
+        #: Result generation → claim of what was published here and is not promoted.
+        self._published: dict[str, str] = {}
+
+    def url(self, job: str) -> str:
+        """See ObjectStore."""
+        return f"gs://{self._bucket.name}/{self._layout.results(job)}"
+
+    def download_line(self, job: str) -> str:
+        """See ObjectStore."""
+        return f"gsutil rsync -r {self.url(job)} DEST_DIR"
+
+    def missing(self, digests: Sequence[str]) -> set[str]:
+        """See ObjectStore."""
+        return self._blobs.missing(digests)
+
+    def put_blobs(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
+        """See ObjectStore."""
+        return self._blobs.put(files)
+
+    def read_blob(self, digest: str) -> bytes:
+        """See ObjectStore."""
+        return self._blobs.read(digest)
+
+    def stage(self, digest: str, destination: Path, *, executable: bool) -> None:
+        """See ObjectStore."""
+        self._staging.stage(digest, destination, executable=executable)
+
+    def write_manifest(self, job: str, generation: int, text: str) -> None:
+        """See ObjectStore."""
+        name, content = str(self._layout.manifest(job, generation)), text.encode()
+        match = 0
+        while not self._write(name, content, match=match):
+            # There is one: of an apply that this one resumes, or of a try whose answer was lost.
+            found = self._bucket.read(name)
+            if found and found[0] == content:
+                return
+            match = found[1] if found else 0
+
+    def _write(self, name: str, content: bytes, *, match: int) -> bool:
+        with suppress(ChangedError):
+            self._bucket.write(name, content, match=match, content_type="text/yaml; charset=utf-8")
+            return True
+        return False
+
+    def read_manifest(self, job: str, generation: int) -> str | None:
+        """See ObjectStore."""
+        found = self._bucket.read(str(self._layout.manifest(job, generation)))
+        return found[0].decode() if found else None
+
+    def open_log(self, job: str, index: int, claim: str) -> Path:
+        """See ObjectStore."""
+        assert self._spool, "a client runs no attempts"
+        return self._spool.open(Attempt(job, index, claim))
+
+    def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
+        """See ObjectStore."""
+        return self._logs.read(Attempt(job, index, claim), start=start, limit=limit)
+
+    def publish(self, result: Result, *, holds: Callable[[], bool]) -> str:
+        """See ObjectStore. It is written in place, by the rules in `publishing`."""
+        generation = self._publisher.publish(result, holds=holds)
+        self._published[generation] = result.claim
+        return generation
+
+    def promote(self, job: str, index: int, result_generation: str) -> None:
+        """See ObjectStore. The result is in its place; what goes are the chunks of its log, which is whole now."""
+        claim = self._published.pop(result_generation, None)
+        if claim and self._spool:
+            self._spool.remove(Attempt(job, index, claim))
+            return
+        mark = self._results.mark(job, index)
+        if mark and str(mark.generation) == result_generation:
+            folder = f"{self._layout.log_chunks(job, index, mark.metadata['claim'])}/"
+            self._bucket.remove(lambda: self._bucket.below(folder))
+
+    def discard(self, job: str, index: int, claim: str) -> None:
+        """See ObjectStore."""
+        if self._spool:
+            self._spool.complete(Attempt(job, index, claim))
+        self._results.discard(job, index, claim)
+
+    def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:  # noqa: ARG002 - whatever the job
+        """See ObjectStore. A result is written in its place."""
+        return ()
+
+    def results(self, job: str) -> Sequence[int]:
+        """See ObjectStore."""
+        return self._results.indices(job)
+
+    def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
+        """See ObjectStore."""
+        found = self._results.find(job, index)
+        if found is None:
+            return None
+        self._outputs.remember(job, index, found)
+        return str(found.generation), found.document
+
+    def read_output(self, job: str, index: int, name: str) -> bytes:
+        """See ObjectStore."""
+        return self._outputs.read(job, index, name)
+
+    def output_sha256(self, job: str, index: int, name: str) -> str:
+        """See ObjectStore. It is in result.json."""
+        return self._outputs.sha256(job, index, name)
+
+    def keep_output(self, job: str, index: int, name: str, digest: str) -> None:
+        """See ObjectStore. The bucket copies it by itself."""
+        self._outputs.keep(job, index, name, digest)
+
+    def fetch(self, job: str, index: int, destination: Path) -> int:
+        """See ObjectStore."""
+        return self._results.fetch(job, index, destination)
+
+    def remove_results(self, job: str, indices: Sequence[int] | None = None) -> None:
+        """See ObjectStore."""
+        self._results.remove(job, indices)
+
+    def remove_records(self, job: str) -> None:
+        """See ObjectStore."""
+        folder = f"{self._layout.records(job)}/"
+        self._bucket.remove(lambda: self._bucket.below(folder))
