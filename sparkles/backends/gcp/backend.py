@@ -53,7 +53,7 @@ def gcp_backend(
 ) -> Backend:
     """Return the backend in the cloud that the settings describe, as a client uses it or the process of a `node`.
 
-    Nothing is made there before the first write. Raises BackendError if a setting is missing, or if nobody is logged in.
+    Nothing is made there before the first write. Raises BackendError if a setting is missing or nobody is logged in.
     """
     require(gcp)
     if write and gcp.compute != "local":
@@ -116,8 +116,8 @@ class _Stores:
         return DatastoreState(store)
 
     def objects(self) -> BucketObjects:
-        from sparkles.backends.gcp.blobs import KnownBlobs
         from sparkles.backends.gcp.objects import BucketObjects
+        from sparkles.backends.local.known import KnownBlobs
 
         bucket, _, prefix = self._place.partition("/")
         name = self._node.name if self._node else None
