@@ -123,9 +123,12 @@ class Document:
 
     def wrong_response(self, method: Method, body: Any) -> Iterator[str]:
         """Yield what is wrong with the JSON body of an answer; None is no body."""
-        if method.response is None or body is None:
-            if method.response is not body:
-                yield f"{method.id}: the answer {'lacks a' if body is None else 'has no'} body"
+        if method.response is None:
+            if body is not None:
+                yield f"{method.id}: the answer has a body"
+            return
+        if body is None:
+            yield f"{method.id}: the answer lacks a body"
             return
         where = f"{method.id}: answer"
         yield from self._shapes.problems(body, method.response, method=method.id, where=where, sent=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import fields
@@ -35,6 +35,8 @@ class Seen:
     status: int
     #: Which form of the answer, or which step of a method that has several. Mostly empty.
     part: str = ""
+    #: Parameters of path and query.
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ class Service:
         *,
         guard: Callable[[Call], None] = lambda call: None,
         not_simulated: Iterable[str] = (),
+        tolerated: Iterable[str] = (),
     ) -> None:
         self.document = document
         self.faults = Faults()
@@ -72,6 +75,7 @@ class Service:
         self._methods = methods
         self._guard = guard
         self._not_simulated = tuple(not_simulated)
+        self._tolerated = frozenset(tolerated)
 
     def answer(self, request: Request) -> Reply:
         """Answer a request."""
@@ -97,7 +101,7 @@ class Service:
 
     def refuse(self, wrong: Iterable[str]) -> None:
         """Raise, and keep for the tests, what is wrong with a request, if anything is."""
-        found = list(wrong)
+        found = [each for each in wrong if each not in self._tolerated]
         if found:
             self.violations.extend(found)
             raise invalid("; ".join(found))
@@ -144,4 +148,4 @@ def _part(values: Mapping[str, str]) -> str:
 
 def _seen(method: Method, values: Mapping[str, str], *, status: int, part: str) -> Seen:
     named = values.get("name") or next((values[name] for name in reversed(method.path_names) if name in values), "")
-    return Seen(method=method.id, name=named, status=status, part=part)
+    return Seen(method=method.id, name=named, status=status, part=part, values=values)

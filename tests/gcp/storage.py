@@ -24,9 +24,12 @@ from .uploads import Uploads
 
 #: Parameters that change what a method does, and that do nothing here: whoever sends one is told.
 _NOT_SIMULATED = (
-    "destinationKmsKeyName", "dropContextGroups", "filter", "includeFoldersAsPrefixes", "kmsKeyName",
-    "overrideUnlockedRetention", "restoreToken", "rewriteToken", "softDeleted",
+    "destinationKmsKeyName", "dropContextGroups", "filter", "kmsKeyName", "overrideUnlockedRetention",
+    "restoreToken", "rewriteToken", "softDeleted",
 )  # fmt: skip
+
+#: What the document asks for and Google's own clients leave out.
+_TOLERATED = ("storage.objects.update.acl: is required", "storage.buckets.update.acl: is required")
 
 
 class StorageSimulator:
@@ -46,6 +49,7 @@ class StorageSimulator:
             },
             guard=self.permissions.check,
             not_simulated=_NOT_SIMULATED,
+            tolerated=_TOLERATED,
         )
         self._server = Server(self._answer, port=port)
         self.url = self._server.url
@@ -98,6 +102,6 @@ class StorageSimulator:
     def _answer(self, request: Request) -> Reply:
         if request.path == "/batch/storage/v1" and request.verb == "POST":
             return batch.answer(request, self._service.answer)
-        if request.path.startswith("/upload/") and any(name == "upload_id" for name, _ in request.query):
+        if any(name == "upload_id" for name, _ in request.query):
             return self._uploads.go_on(request, self._service)
         return self._service.answer(request)
