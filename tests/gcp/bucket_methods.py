@@ -116,4 +116,4 @@ def _said(call: Call) -> dict[str, Any]:
 
 
 def _shown(call: Call, bucket: Bucket) -> dict[str, Any]:
-    return bucket_resource(bucket, call.request.headers["host"])
+    return bucket_resource(bucket, call.request.host)

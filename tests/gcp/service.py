@@ -8,6 +8,7 @@ do not simulate is 501.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ from .server import Cut, Reply, Request
 
 #: The status of a request whose connection was cut.
 CUT = 0
+
+#: So many requests are kept: a cloud that stays up for days must not grow.
+_KEPT = 200_000
 
 #: The part of requests for content rather than for its description.
 MEDIA = "media"
@@ -70,7 +74,7 @@ class Service:
     ) -> None:
         self.document = document
         self.faults = Faults()
-        self.requests: list[Seen] = []
+        self.requests: deque[Seen] = deque(maxlen=_KEPT)
         self.violations: list[str] = []
         self._methods = methods
         self._guard = guard
@@ -81,7 +85,9 @@ class Service:
         """Answer a request."""
         route = self.document.route(request.verb, request.path)
         if route is None:
-            return not_found(f"Not Found: no method {request.verb} {request.path}").reply()
+            unknown = f"{request.verb} {request.path}: there is no such method"
+            self.violations.append(unknown)
+            return not_found(unknown).reply()
         values = dict(request.query) | dict(route.values)
         return self.attempt(route.method, values, lambda: self._checked(route, values, request), part=_part(values))
 

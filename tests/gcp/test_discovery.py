@@ -167,6 +167,22 @@ def test_another_api_is_checked_likewise() -> None:
 
 
 @pytest.mark.parametrize(
+    ("verb", "path", "method"),
+    [
+        ("GET", "/v1/projects/p/secrets/s", "secretmanager.projects.secrets.get"),
+        ("POST", "/v1/projects/p/secrets/s:addVersion", "secretmanager.projects.secrets.addVersion"),
+        ("GET", "/v1/projects/p/secrets/s/versions", "secretmanager.projects.secrets.versions.list"),
+        ("GET", "/v1/projects/p/locations/l", "secretmanager.projects.locations.get"),
+    ],
+)
+def test_a_name_of_several_words_leads_to_its_method(verb: str, path: str, method: str) -> None:
+    route = Document.load("secretmanager.v1").route(verb, path)
+
+    assert route is not None
+    assert route.method.id == method
+
+
+@pytest.mark.parametrize(
     ("text", "kept"),
     [
         ("items(name,size),next", {"items": [{"name": "a", "size": 1}], "next": "t"}),

@@ -17,6 +17,7 @@ from gcp.cloud import gcloud_environment
 
 if TYPE_CHECKING:
     from gcp.storage import StorageSimulator
+    from google.cloud.storage import Bucket
 
 Gcloud = Callable[..., str]
 
@@ -80,20 +81,21 @@ def test_a_tree_there_and_back(gcloud: Gcloud, bucket: str, tree: Path, tmp_path
     assert contents(tmp_path / "back") == contents(tree)
 
 
-def test_looking(gcloud: Gcloud, bucket: str, tree: Path) -> None:
-    gcloud("cp", "-r", tree, f"gs://{bucket}/")
+def test_looking(gcloud: Gcloud, remote: Bucket) -> None:
+    for name in ("folder/a.txt", "folder/sub/b"):
+        remote.blob(name).upload_from_string(b"hello")
 
-    assert "hello" in gcloud("cat", f"gs://{bucket}/tree/a.txt")
-    assert "5  20" in gcloud("ls", "-l", f"gs://{bucket}/tree/a*")
-    assert gcloud("ls", f"gs://{bucket}/tree/").split("\n")[-2] == f"gs://{bucket}/tree/sub folder/"
-    assert "md5_hash: XUFAKrxLKna5cZ2REBfFkg==" in gcloud("hash", f"gs://{bucket}/tree/a.txt")
+    assert gcloud("cat", f"gs://{remote.name}/folder/a.txt") == "hello"
+    listed = gcloud("ls", "-l", f"gs://{remote.name}/folder/").splitlines()
+    assert [line.split()[-1] for line in listed[:2]] == [f"gs://{remote.name}/folder/{n}" for n in ("a.txt", "sub/")]
+    assert "md5_hash: XUFAKrxLKna5cZ2REBfFkg==" in gcloud("hash", f"gs://{remote.name}/folder/a.txt")
 
 
-def test_moving_and_removing(gcloud: Gcloud, bucket: str, tree: Path) -> None:
-    gcloud("cp", tree / "a.txt", f"gs://{bucket}/a")
-    gcloud("mv", f"gs://{bucket}/a", f"gs://{bucket}/b/c")
-    assert gcloud("ls", f"gs://{bucket}/**") == f"gs://{bucket}/b/c\n"
+def test_moving_and_removing(gcloud: Gcloud, remote: Bucket) -> None:
+    for name in ("a", "folder/b", "folder/c"):
+        remote.blob(name).upload_from_string(b"x")
 
-    gcloud("rm", "-r", f"gs://{bucket}/b")
+    gcloud("mv", f"gs://{remote.name}/a", f"gs://{remote.name}/moved/a")
+    gcloud("rm", "-r", f"gs://{remote.name}/folder")
 
-    assert gcloud("ls", f"gs://{bucket}") == ""
+    assert [blob.name for blob in remote.list_blobs()] == ["moved/a"]

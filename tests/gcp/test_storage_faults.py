@@ -51,6 +51,14 @@ def test_a_lost_reply_is_one_of_what_was_done(storage: StorageSimulator, remote:
     assert storage.count("storage.objects.insert", status=0) == 1
 
 
+def test_content_that_is_lost_on_its_way_is_sent_again(storage: StorageSimulator, remote: Bucket) -> None:
+    remote.blob("a").upload_from_string(b"x")
+    storage.faults.lose_reply("storage.objects.get", part="media")
+
+    assert remote.blob("a").download_as_bytes() == b"x"
+    assert storage.count("storage.objects.get", part="media") == 2
+
+
 def test_a_fault_strikes_the_part_that_it_is_for(storage: StorageSimulator, remote: Bucket) -> None:
     remote.blob("a").upload_from_string(b"x")
     storage.faults.fail("storage.objects.get", 500, part="media")
@@ -122,6 +130,13 @@ def test_an_answer_that_does_not_fit_is_kept() -> None:
     ],
 )
 def test_what_is_unknown_and_what_is_not_simulated_are_told_apart(
-    ask: Ask, bucket: str, verb: str, path: str, status: int
+    storage: StorageSimulator, ask: Ask, bucket: str, verb: str, path: str, status: int
 ) -> None:
     assert ask(verb, path.format(bucket)).status == status
+    assert bool(storage.violations) == (status == 404)
+    storage.violations.clear()
+
+
+@pytest.mark.parametrize("header", ["If_Match", "If_None_Match", "X_Goog_Encryption_Key"])
+def test_a_header_that_is_not_simulated_is_not_ignored(ask: Ask, bucket: str, header: str) -> None:
+    assert ask("GET", f"/storage/v1/b/{bucket}", **{header: "x"}).status == 501
