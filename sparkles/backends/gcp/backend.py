@@ -66,9 +66,7 @@ def gcp_backend(
     return Backend(
         name="gcp",
         state=DatastoreState(
-            Datastore(
-                project=gcp.project, database=gcp.database, namespace=namespace_of(gcp.bucket), patience=patience
-            )
+            Datastore(project=gcp.project, database=gcp.database, namespace=namespace_of(gcp.bucket), patience=patience)
         ),
         objects=bucket_objects(gcp, home, write=write),
         compute=SharingCompute(home, times, env={NODE_VARIABLE: json.dumps(asdict(gcp))}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
@@ -155,14 +156,23 @@ class Spool:
         if log:
             self._threads.start(log.remove)
 
-    def complete(self, attempt: Attempt) -> None:
-        """Bring in the rest of a log that is nowhere else, and forget it. What fails now is done later."""
-        with self._lock:
-            log = self._logs.get(attempt)
-        if log:
-            log.is_complete = True
+    def has(self, attempt: Attempt) -> bool:
+        """Say whether a log is here."""
+        return attempt in self._logs
+
+    def complete(self, attempt: Attempt, *, then: Callable[[], None]) -> None:
+        """Bring in the rest of a log that will be nowhere else, do what comes then, and forget it.
+
+        Nobody waits for that. If bringing it in fails, it goes on later.
+        """
+        log = self._logs[attempt]
+        log.is_complete = True
+
+        def complete() -> None:
             log.ship_all()
-            self._forget(attempt)
+            then()
+
+        self._threads.start(complete)
 
     def _forget(self, attempt: Attempt) -> None:
         with self._lock:
