@@ -7,8 +7,8 @@ import signal
 import sys
 from typing import Any
 
-from sparkles.backends.registry import open_node
 from sparkles.backends.local.runtime import lead_session
+from sparkles.backends.registry import open_node
 from sparkles.lifecycle import FencedError
 from sparkles.worker.loop import Worker
 

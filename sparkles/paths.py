@@ -106,6 +106,19 @@ class Home:
         """Return the folder of a node's work directories, one an attempt."""
         return self.root / "work" / node
 
+    @property
+    def known(self) -> Path:
+        """Return the cache of what is known to be stored in buckets."""
+        return self.root / "known.db"
+
+    def spool(self, node: str) -> Path:
+        """Return the folder of logs that a node has yet to bring into the bucket."""
+        return self.root / "spool" / node
+
+    def cache(self, node: str) -> Path:
+        """Return the folder of content that a node has brought in from buckets."""
+        return self.root / "cache" / node
+
     def environment(self, name: str) -> Path:
         """Return the file of a submitting shell's environment."""
         return self.root / "environments" / name

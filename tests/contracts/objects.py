@@ -411,6 +411,7 @@ class ObjectStoreContract:
         objects.write_manifest("j", 1, "")
         objects.write_manifest("k", 1, "other\n")
         append(objects.open_log("j", 3, "c"), b"gone")
+        come(objects, "c", b"gone", index=3)
 
         for _ in range(2):
             objects.remove_records("j")

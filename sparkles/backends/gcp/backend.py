@@ -7,8 +7,10 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
 
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.images import DockerImages
@@ -23,8 +25,14 @@ from sparkles.backends.local.sharing import SharingCompute
 from sparkles.config import Gcp, require
 from sparkles.errors import BackendError
 from sparkles.paths import Home
-from sparkles.ports import Backend, Runtime
+from sparkles.ports import Backend, Buckets, ObjectStore, Runtime
 from sparkles.timing import Timing, timing
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+    from sparkles.backends.gcp.buckets import CloudBuckets
+    from sparkles.backends.gcp.objects import BucketObjects
 
 #: The variable that tells the process of a node that its stores are in the cloud, and where there.
 NODE_VARIABLE = "SPARKLES_NODE"
@@ -41,14 +49,11 @@ def gcp_backend(
     *,
     write: bool,
     slots: int | None = None,
-    patience: float = _CLIENT_PATIENCE,
-    host: Runtime | None = None,
-    containers: Runtime | None = None,
-    worker: Callable[[], str] | None = None,
+    node: Node | None = None,
 ) -> Backend:
-    """Return the backend in the cloud that the settings describe. Nothing is made there before the first write.
+    """Return the backend in the cloud that the settings describe, as a client uses it or the process of a `node`.
 
-    Raises BackendError if a setting is missing, or if nobody is logged in.
+    Nothing is made there before the first write. Raises BackendError if a setting is missing or nobody is logged in.
     """
     require(gcp)
     if write and gcp.compute != "local":
@@ -59,30 +64,95 @@ def gcp_backend(
     home = Home(home_folder())
     if write:
         require_folder(home.root)
-    assert gcp.project
-    assert gcp.bucket
-    worker = worker or cache(program_digest)
+    stores = _Stores(gcp, home, write=write, node=node)
     times = cloud_timing()
-    return Backend(
+    backend = Backend(
         name="gcp",
-        state=DatastoreState(
-            Datastore(project=gcp.project, database=gcp.database, namespace=namespace_of(gcp.bucket), patience=patience)
-        ),
-        objects=bucket_objects(gcp, home, write=write),
+        state=stores.state(),
+        objects=cast("ObjectStore", _Later(stores.objects)),
+        buckets=cast("Buckets", _Later(stores.buckets)),
         compute=SharingCompute(home, times, env={NODE_VARIABLE: json.dumps(asdict(gcp))}),
         hashes=HashCache(home.hashes, write=write),
-        reopen=lambda: gcp_backend(
-            gcp, write=write, slots=slots, patience=patience, host=host, containers=containers, worker=worker
-        ),
-        worker=worker,
+        # All else may be used by several threads.
+        reopen=lambda: replace(backend, state=stores.state()),
+        worker=cache(program_digest),
         timing=times,
-        host=host or HostRuntime(home.root),
+        host=node.host if node else HostRuntime(home.root),
         environments=PrivateEnvironments(home),
-        containers=containers,
+        containers=node.containers if node else None,
         images=DockerImages(Engine()),
         default_slots=slots or os.cpu_count() or 1,
         default_linger=LINGER,
     )
+    return backend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """What the process of a node has, and a client has not."""
+
+    name: str
+    host: Runtime
+    containers: Runtime
+
+
+class _Stores:
+    """Makes what keeps state and files in the cloud."""
+
+    def __init__(self, gcp: Gcp, home: Home, *, write: bool, node: Node | None) -> None:
+        assert gcp.project
+        assert gcp.bucket
+        self._gcp, self._home, self._node, self._write = gcp, home, node, write
+        self._project, self._place = gcp.project, gcp.bucket
+        self._client = cache(self._connect)
+
+    def state(self) -> DatastoreState:
+        store = Datastore(
+            project=self._project,
+            database=self._gcp.database,
+            namespace=namespace_of(self._place),
+            patience=_WORKER_PATIENCE if self._node else _CLIENT_PATIENCE,
+        )
+        return DatastoreState(store)
+
+    def objects(self) -> BucketObjects:
+        from sparkles.backends.gcp.objects import BucketObjects
+        from sparkles.backends.local.known import KnownBlobs
+
+        bucket, _, prefix = self._place.partition("/")
+        name = self._node.name if self._node else None
+        return BucketObjects(
+            self._client(),
+            bucket,
+            prefix,
+            known=KnownBlobs(self._home.known, write=self._write),
+            spool=self._home.spool(name) if name else None,
+            cache=self._home.cache(name) if name else None,
+        )
+
+    def buckets(self) -> CloudBuckets:
+        from sparkles.backends.gcp.buckets import CloudBuckets
+
+        return CloudBuckets(self._client())
+
+    def _connect(self) -> storage.Client:
+        from sparkles.backends.gcp.client import storage_client
+
+        return storage_client(self._project)
+
+
+class _Later:
+    """Becomes what `make` returns when it is used. To load the library takes half a second, and `status` needs none."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+        self._made: object = None
+        self._lock = Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            self._made = self._made or self._make()
+        return getattr(self._made, name)
 
 
 def cloud_timing() -> Timing:

@@ -242,7 +242,8 @@ class NodePlace:
 
 def _remove_traces(home: Home, name: str) -> None:
     """Remove all that a node kept; its log stays if it says anything."""
-    shutil.rmtree(home.work(name), ignore_errors=True)
+    for folder in (home.work(name), home.spool(name), home.cache(name)):
+        shutil.rmtree(folder, ignore_errors=True)
     log = home.node(name) / "log"
     if not log.exists() or not log.stat().st_size:
         shutil.rmtree(home.node(name), ignore_errors=True)
