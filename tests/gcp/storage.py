@@ -94,6 +94,7 @@ class StorageSimulator:
     def close(self) -> None:
         """Stop. The folder stays."""
         self._server.close()
+        self._uploads.close()
 
     def _answer(self, request: Request) -> Reply:
         if request.path == "/batch/storage/v1" and request.verb == "POST":

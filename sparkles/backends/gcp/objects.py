@@ -10,7 +10,7 @@ from typing import Any
 from google.cloud.storage import Client
 
 from sparkles.backends.gcp.blobs import Blobs, Known
-from sparkles.backends.gcp.bucket import Bucket
+from sparkles.backends.gcp.bucket import PATIENCE, Bucket
 from sparkles.backends.gcp.faults import ChangedError
 from sparkles.backends.gcp.logs import Logs
 from sparkles.backends.gcp.outputs import Outputs
@@ -41,14 +41,15 @@ class BucketObjects:
         spool: Path | None = None,
         cache: Path | None = None,
         room: int = _ROOM,
+        patience: float = PATIENCE,
         period: float = _PERIOD,
     ) -> None:
         """Use what is below `prefix`.
 
         A node has folders of its own for logs (`spool`) and for blobs (`cache`, of up to `room` bytes), and brings in
-        logs every `period` seconds.
+        logs every `period` seconds. Requests are sent again for up to `patience` seconds.
         """
-        self._bucket = Bucket(client, bucket)
+        self._bucket = Bucket(client, bucket, patience=patience)
         self._layout = Layout(Path(prefix))
         self._blobs = Blobs(self._bucket, self._layout, known)
         self._staging = Staging(self._blobs.download, cache, room=room)

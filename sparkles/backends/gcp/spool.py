@@ -58,28 +58,30 @@ class Log:
     @property
     def has_grown(self) -> bool:
         """Say whether there is something to bring in."""
+        return self._size > self._shipped
+
+    @property
+    def _size(self) -> int:
         try:
-            return self.path.stat().st_size > self._shipped
+            return 0 if self._is_removed else self.path.stat().st_size
         except FileNotFoundError:
-            return False
+            return 0
 
     def ship(self) -> None:
         """Bring in the next chunks."""
         with self._lock:
-            for _ in range(_CHUNKS_A_TURN):
-                if not self._ship_next():
-                    return
+            end = min(self._size, self._shipped + _CHUNKS_A_TURN * CHUNK)  # what comes meanwhile comes next time
+            while self._shipped < end:
+                self._ship_next(end)
 
     def ship_all(self) -> None:
         """Bring in all that there is."""
         with self._lock:
-            while self._ship_next():
-                pass
+            while self._shipped < (end := self._size):
+                self._ship_next(end)
 
-    def _ship_next(self) -> bool:
-        if self._is_removed or not self.has_grown:
-            return False
-        content = self._content(self._shipped, self._shipped + CHUNK)
+    def _ship_next(self, end: int) -> None:
+        content = self._content(self._shipped, min(end, self._shipped + CHUNK))
         is_full = self._shipped + len(content) > self._run_start + CHUNK
         if is_full or len(self._run) == _SMALL_CHUNKS:
             self._merge()
@@ -88,7 +90,6 @@ class Log:
         stored = self._written(self._layout.log_chunk(*self._attempt, self._shipped), content)
         self._run.append(stored)
         self._shipped += stored.size
-        return True
 
     def _merge(self) -> None:
         """Put one chunk in the place of many small ones: readers would have to fetch them one by one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +43,51 @@ def names(storage: Any, bucket: str) -> Callable[..., list[str]]:
         return [blob.name for blob in Client(project="sparkles-test").list_blobs(bucket, prefix=prefix)]
 
     return names
+
+
+@pytest.fixture
+def plant(storage: Any, bucket: str) -> Callable[[Iterable[str]], None]:
+    """Have empty objects there already, many of them, without a request for each."""
+
+    def plant(names: Iterable[str]) -> None:
+        held = storage.holdings
+        with held.lock:
+            for name in names:
+                held.bucket(bucket).put(held.new(bucket, name, held.contents.incoming().done(), {}))
+
+    return plant
+
+
+@pytest.fixture
+def written(storage: Any) -> Callable[[], list[str]]:
+    """Name the objects that were written since the last `storage.forget()`, but for the logs of running tasks."""
+
+    def written() -> list[str]:
+        inserted = [seen.name for seen in tuple(storage.requests) if seen.method == "storage.objects.insert"]
+        return [name for name in inserted if "/logs/" not in name]
+
+    return written
+
+
+@pytest.fixture
+def strike(storage: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], bool]]:
+    """Arm a fault for the request of a method that comes after some others; return what says whether it struck."""
+
+    def strike(method: str, place: int, how: str, **which: str) -> Callable[[], bool]:
+        arm, take, left = getattr(storage.faults, how), storage.faults._take, [place]
+
+        def take_later(name: str, part: str, kinds: Any) -> Any:
+            found = take(name, part, kinds)
+            if name == method and which.get("part", part) == part and "LOST" in str(kinds):  # it has been done
+                left[0] -= 1
+                if left[0] == 0:
+                    arm(method, **which)
+            return found
+
+        if place:
+            monkeypatch.setattr(storage.faults, "_take", take_later)
+        else:
+            arm(method, **which)
+        return lambda: left[0] <= 0 and storage.faults.armed == 0
+
+    return strike
