@@ -20,7 +20,7 @@ from sparkles.screen import Screen
 from sparkles.settle import settle
 from sparkles.tail import Tail
 
-#: A look may take this part of the time at most.
+#: To count the tasks may take this part of the time at most.
 _SHARE = 20
 
 #: A task is tailed once it has been writing for this long, in seconds: quick ones would only flicker by.
@@ -94,13 +94,14 @@ def poll(name: str, backend: Backend, *, deadline: float | None = None) -> Itera
         fresh = backend.state.tick()
         if fresh != tick or now - looked >= times.longest_poll:
             tick, looked = fresh, now
+            counted = time.monotonic()
             counts = backend.state.counts(name)
+            pause = max(times.poll, _SHARE * (time.monotonic() - counted))
             yield counts
             if job.applying is None and job.waiting is None and not any(counts.get(state) for state in OPEN):
                 settle(name, backend)
                 results.tidy(name, backend)  # whoever was told that the job ended finds its results
                 return
-            pause = max(times.poll, _SHARE * (time.monotonic() - now))
         if deadline is not None and now >= deadline:
             raise TimeoutError
         time.sleep(min(pause, times.longest_poll))

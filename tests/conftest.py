@@ -16,10 +16,10 @@ from typing import Any
 
 import engine
 import pytest
+from stores import AtHome, InCloud
 
 from sparkles.backends.docker.leftovers import remove_recorded
 from sparkles.backends.local.runtime import kill_recorded
-from sparkles.backends.local.state import SqliteState
 from sparkles.model import Node
 
 pytest_plugins = ["gcp.fixtures"]
@@ -39,6 +39,11 @@ class User:
     folder: Path
     home: Path
     env: dict[str, str] = field(default_factory=dict)
+    stores: AtHome | InCloud = field(default_factory=AtHome)
+
+    def __post_init__(self) -> None:
+        if self.stores.timing:
+            self.set_timing()
 
     def __call__(
         self,
@@ -80,6 +85,7 @@ class User:
             "HOME": str(self.home),
             "SPARKLES_HOME": str(self.sparkles_home),
             "PYTHONPATH": str(ROOT),
+            **self.stores.env,
             **self.env,
         }
 
@@ -89,7 +95,7 @@ class User:
 
     def set_timing(self, **seconds: float) -> None:
         """Run the protocol quicker than it is (see sparkles.timing)."""
-        self.env["SPARKLES_TIMING"] = json.dumps(seconds)
+        self.env["SPARKLES_TIMING"] = json.dumps({**self.stores.timing, **seconds})
 
     def write(self, name: str, content: str | bytes, *, executable: bool = False) -> Path:
         path = self.folder / name
@@ -126,7 +132,7 @@ class User:
         eventually(lambda: not any(home.glob("*.db-shm")))  # a node lets go of its files when its process ends
 
     def result(self, job: str, index: int, name: str = "stdout.txt") -> bytes:
-        return (self.sparkles_home / "objects" / job / str(index) / name).read_bytes()
+        return self.stores.file(self.sparkles_home, f"{job}/{index}/{name}")
 
     def log(self, task: str) -> str:
         """Return the stdout.txt of `JOB.N`, which has ended."""
@@ -135,14 +141,7 @@ class User:
 
     def nodes(self) -> list[Node]:
         """Return the nodes that are not gone."""
-        path = self.sparkles_home / "state.db"
-        if not path.exists():
-            return []
-        state = SqliteState(path)
-        try:
-            return list(state.nodes())
-        finally:
-            state.close()
+        return list(self.stores.nodes(self.sparkles_home))
 
     def stop_nodes(self) -> None:
         """End all nodes, and what runs on them."""
@@ -155,27 +154,58 @@ class User:
             remove_recorded(list((folder / "containers").glob("*")), node=node.name)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what goes through the command line at home and in the stand-in cloud, unless it is marked `at_home`."""
+    for name, scope in (("stores", "function"), ("shared_stores", "module")):
+        if name in metafunc.fixturenames:
+            elsewhere = metafunc.definition.path.parent.name == "cli" or "on_both" in metafunc.fixturenames
+            alone = not elsewhere or metafunc.definition.get_closest_marker("at_home")
+            metafunc.parametrize(name, ["local"] if alone else ["local", "gcp"], indirect=True, scope=scope)
+
+
+def _stores(request: pytest.FixtureRequest) -> AtHome | InCloud:
+    if request.param == "local":
+        return AtHome()
+    emulator = request.getfixturevalue("datastore_emulator")
+    storage = request.getfixturevalue("storage_simulator")
+    from gcp.cloud import Cloud, fresh_bucket
+
+    return InCloud(Cloud(emulator=emulator, storage=storage, bucket=fresh_bucket(storage)))
+
+
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
+def stores(request: pytest.FixtureRequest) -> AtHome | InCloud:
+    """Where the jobs of `user` are kept."""
+    return _stores(request)
+
+
+@pytest.fixture(scope="module")
+def shared_stores(request: pytest.FixtureRequest) -> AtHome | InCloud:
+    """Where the jobs of `warm` are kept."""
+    return _stores(request)
+
+
+@pytest.fixture
+def user(tmp_path: Path, stores: AtHome | InCloud) -> Iterator[User]:
     folder, home = tmp_path / "folder", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
-    user = User(folder=folder, home=home)
+    user = User(folder=folder, home=home, stores=stores)
     yield user
     user.stop_nodes()
 
 
 @pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shared_home(tmp_path_factory: pytest.TempPathFactory, shared_stores: AtHome | InCloud) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("home")
     yield home
-    User(folder=home, home=home).stop_nodes()
+    User(folder=home, home=home, stores=shared_stores).stop_nodes()
 
 
 @pytest.fixture
-def warm(shared_home: Path, tmp_path: Path) -> User:
+def warm(shared_home: Path, shared_stores: AtHome | InCloud, tmp_path: Path) -> User:
     """A user in an empty folder, whose home is shared by the tests of a module: its node is up. Name the jobs."""
-    return User(folder=tmp_path, home=shared_home)
+    return User(folder=tmp_path, home=shared_home, stores=shared_stores)
 
 
 def listing(folder: Path) -> dict[str, tuple[object, ...]]:

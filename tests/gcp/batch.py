@@ -31,11 +31,10 @@ def _request(part: Part, batch: Request) -> Request:
     stream = io.BytesIO(part.content)
     verb, target, *_ = stream.readline().decode().split()
     headers = read_headers(stream)
-    host = batch.headers["host"]
     if "://" in target:
         target = "/" + target.split("://", 1)[1].partition("/")[2]
     size = headers.get("content-length")
-    return Request.of(verb, target, {"host": host, **headers}, io.BytesIO(stream.read(int(size) if size else -1)))
+    return Request.of(verb, target, {"host": batch.host, **headers}, io.BytesIO(stream.read(int(size) if size else -1)))
 
 
 def _answered(part: Part, reply: Reply) -> bytes:

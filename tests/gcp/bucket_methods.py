@@ -27,6 +27,7 @@ class BucketMethods:
             "storage.buckets.delete": self.delete,
             "storage.buckets.get": self.get,
             "storage.buckets.getIamPolicy": self.get_policy,
+            "storage.buckets.getStorageLayout": self.layout,
             "storage.buckets.insert": self.insert,
             "storage.buckets.list": self.list,
             "storage.buckets.patch": self.patch,
@@ -53,6 +54,17 @@ class BucketMethods:
         bucket = self._holdings.bucket(call.values["bucket"])
         preconditions.check(call.values, bucket, reading=True)
         return _shown(call, bucket)
+
+    def layout(self, call: Call) -> dict[str, Any]:
+        """Say that a bucket has no real folders."""
+        shown = _shown(call, self._holdings.bucket(call.values["bucket"]))
+        return {
+            "kind": "storage#storageLayout",
+            "bucket": shown["name"],
+            "location": shown["location"],
+            "locationType": shown["locationType"],
+            "hierarchicalNamespace": {"enabled": False},
+        }
 
     def list(self, call: Call) -> dict[str, Any]:
         """Return the buckets of a project, on one page."""
@@ -104,4 +116,4 @@ def _said(call: Call) -> dict[str, Any]:
 
 
 def _shown(call: Call, bucket: Bucket) -> dict[str, Any]:
-    return bucket_resource(bucket, call.request.headers["host"])
+    return bucket_resource(bucket, call.request.host)

@@ -45,14 +45,15 @@ class CopyMethods:
             )  # fmt: skip
             if call.body.get("deleteSourceObjects"):
                 for each in sources:
-                    bucket.remove(each)
-        return object_resource(made, call.request.headers["host"])
+                    if bucket.objects.get(each.name) is each:
+                        bucket.remove(each)
+        return object_resource(made, call.request.host)
 
     def copy(self, call: Call) -> dict[str, Any]:
         """Copy an object."""
         with self._holdings.lock:
             made = self._copied(call)
-        return object_resource(made, call.request.headers["host"])
+        return object_resource(made, call.request.host)
 
     def rewrite(self, call: Call) -> dict[str, Any]:
         """Copy an object; Google may take several calls for it, here it is one."""
@@ -75,7 +76,7 @@ class CopyMethods:
                               components=source.components)  # fmt: skip
             if source.name != made.name:
                 bucket.remove(source)
-        return object_resource(made, call.request.headers["host"])
+        return object_resource(made, call.request.host)
 
     def _copied(self, call: Call) -> Stored:
         source = self._holdings.bucket(call.values["sourceBucket"]).live(

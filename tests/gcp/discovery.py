@@ -51,20 +51,19 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True)
 class _Template:
-    words: tuple[str, ...]
+    path: re.Pattern[str]
     method: Method
     upload: bool
 
-    def match(self, words: Sequence[str]) -> Mapping[str, str] | None:
-        values = {}
-        for template, word in zip(self.words, words, strict=True):
-            if template.startswith("{"):
-                if not word:
-                    return None
-                values[template[1:-1]] = unquote(word)
-            elif template != word:
-                return None
-        return values
+    def match(self, path: str) -> Mapping[str, str] | None:
+        """Return the values of a path that fits. One of several words must have the words that the method says."""
+        found = self.path.fullmatch(path)
+        values = {name: unquote(text) for name, text in found.groupdict().items()} if found else None
+        return None if values and any(map(self._strays, values.items())) else values
+
+    def _strays(self, value: tuple[str, str]) -> bool:
+        name, text = value
+        return "/" in text and not re.fullmatch(self.method.parameters[name].get("pattern", ".*"), text, re.DOTALL)
 
 
 class Document:
@@ -74,11 +73,11 @@ class Document:
         self.methods = {method["id"]: self._method(method, document) for method in _walk(document)}
         self._shapes = Shapes(document["schemas"])
         self._templates: dict[tuple[str, int], list[_Template]] = {}
-        for method in _walk(document):
-            for path, upload in _paths(method, document["basePath"]):
-                words = tuple(path.split("/"))
-                template = _Template(words=words, method=self.methods[method["id"]], upload=upload)
-                self._templates.setdefault((method["httpMethod"], len(words)), []).append(template)
+        for method in sorted(_walk(document), key=_plain_length, reverse=True):
+            for path, upload in _paths(method, f"/{document['servicePath']}"):
+                template = _Template(path=_pattern(path), method=self.methods[method["id"]], upload=upload)
+                words = path.replace(method["path"], method.get("flatPath", method["path"])).count("/")
+                self._templates.setdefault((method["httpMethod"], words), []).append(template)
 
     @classmethod
     @cache
@@ -89,9 +88,8 @@ class Document:
 
     def route(self, verb: str, path: str) -> Route | None:
         """Say which method a request is for. The path is as it came: a name in it may hold an encoded `/`."""
-        words = path.split("/")
-        for template in self._templates.get((verb, len(words)), ()):
-            values = template.match(words)
+        for template in self._templates.get((verb, path.count("/")), ()):
+            values = template.match(path)
             if values is not None:
                 return Route(method=template.method, values=values, upload=template.upload)
         return None
@@ -119,22 +117,26 @@ class Document:
                 yield f"{method.id}: takes no body"
             return
         sent = {} if body is None else body
-        yield from self._shapes.problems(sent, method.request, method=method.id, where=method.id, sent=True)
+        for wrong in self._shapes.problems(sent, method.request, method=method.id, sent=True):
+            yield f"{method.id}{wrong}"
 
     def wrong_response(self, method: Method, body: Any) -> Iterator[str]:
         """Yield what is wrong with the JSON body of an answer; None is no body."""
-        if method.response is None or body is None:
-            if method.response is not body:
-                yield f"{method.id}: the answer {'lacks a' if body is None else 'has no'} body"
+        if method.response is None:
+            if body is not None:
+                yield f"{method.id}: the answer has a body"
             return
-        where = f"{method.id}: answer"
-        yield from self._shapes.problems(body, method.response, method=method.id, where=where, sent=False)
+        if body is None:
+            yield f"{method.id}: the answer lacks a body"
+            return
+        for wrong in self._shapes.problems(body, method.response, method=method.id, sent=False):
+            yield f"{method.id}: answer{wrong}"
 
     def _method(self, method: Mapping[str, Any], document: Mapping[str, Any]) -> Method:
         return Method(
             id=method["id"],
             parameters={**_STANDARD, **document.get("parameters", {}), **method.get("parameters", {})},
-            path_names=tuple(re.findall(r"{(\w+)}", method["path"])),
+            path_names=tuple(re.findall(r"{\+?(\w+)}", method["path"])),
             request=method.get("request"),
             response=method.get("response"),
         )
@@ -153,3 +155,14 @@ def _paths(method: Mapping[str, Any], base: str) -> Iterator[tuple[str, bool]]:
         yield f"/download{base}{method['path']}", False
     for protocol in method.get("mediaUpload", {}).get("protocols", {}).values():
         yield protocol["path"], True
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """Translate a template: `{name}` is one word of a path, `{+name}` one or more."""
+    several = re.sub(r"\\{\\\+(\w+)\\}", r"(?P<\1>.+)", re.escape(path))
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", several))
+
+
+def _plain_length(method: Mapping[str, Any]) -> int:
+    """Of two templates for one path the one that says more of it is meant."""
+    return len(re.sub(r"{[^}]*}", "", method["path"]))

@@ -78,4 +78,4 @@ class ObjectMethods:
 
 
 def _shown(call: Call, stored: Stored) -> dict[str, Any]:
-    return object_resource(stored, call.request.headers["host"])
+    return object_resource(stored, call.request.host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -78,6 +79,7 @@ def hash_header(content: Content) -> str:
     return f"crc32c={content.crc32c}" + (f",md5={content.md5}" if content.md5 else "")
 
 
+@lru_cache(maxsize=1024)
 def time_text(seconds: float) -> str:
     """Return a time as RFC 3339 has it."""
     moment = datetime.fromtimestamp(seconds, timezone.utc)

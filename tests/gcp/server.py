@@ -60,6 +60,11 @@ class Request:
         pairs = tuple(parse_qsl(query, keep_blank_values=True))
         return cls(verb=verb, path=path, query=pairs, headers=headers, body=body)
 
+    @property
+    def host(self) -> str:
+        """Whom the client asked: not this server, if something stands between."""
+        return self.headers.get("host", "localhost")
+
     def whole_body(self) -> bytes:
         """Read the body to its end."""
         return b"".join(iter(lambda: self.body.read(_PIECE), b""))
@@ -67,11 +72,14 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class FileSlice:
-    """A part of an open file, which is closed once it was sent."""
+    """A part of an open file, which is closed when nobody wants it any more: sent, or given up on the way."""
 
     file: BinaryIO
     start: int
     size: int
+
+    def __del__(self) -> None:
+        self.file.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +135,10 @@ class Server:
             connection.close()
 
     def _serve_one(self, connection: socket.socket, stream: BinaryIO) -> bool:
-        line = stream.readline().decode("latin-1")
-        if not line.strip():
+        words = stream.readline().decode("latin-1").split()
+        if len(words) != 3:
             return False
-        verb, target, version = line.split()
+        verb, target, version = words
         headers = read_headers(stream)
         if headers.get("expect", "").lower() == "100-continue":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -182,10 +190,9 @@ def _send(connection: socket.socket, reply: Reply, *, stays: bool) -> None:
     if isinstance(reply.body, bytes):
         connection.sendall(head if reply.status == 304 else head + reply.body)
         return
-    with reply.body.file as file:
-        connection.sendall(head)
-        if size:
-            connection.sendfile(file, reply.body.start, size)
+    connection.sendall(head)
+    if size:
+        connection.sendfile(reply.body.file, reply.body.start, size)
 
 
 def _incoming(stream: BinaryIO, headers: Mapping[str, str]) -> Body:

@@ -8,8 +8,9 @@ do not simulate is 501.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import fields
@@ -20,6 +21,9 @@ from .server import Cut, Reply, Request
 
 #: The status of a request whose connection was cut.
 CUT = 0
+
+#: So many requests are kept: a cloud that stays up for days must not grow.
+_KEPT = 200_000
 
 #: The part of requests for content rather than for its description.
 MEDIA = "media"
@@ -35,6 +39,8 @@ class Seen:
     status: int
     #: Which form of the answer, or which step of a method that has several. Mostly empty.
     part: str = ""
+    #: Parameters of path and query.
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +70,24 @@ class Service:
         *,
         guard: Callable[[Call], None] = lambda call: None,
         not_simulated: Iterable[str] = (),
+        tolerated: Iterable[str] = (),
     ) -> None:
         self.document = document
         self.faults = Faults()
-        self.requests: list[Seen] = []
+        self.requests: deque[Seen] = deque(maxlen=_KEPT)
         self.violations: list[str] = []
         self._methods = methods
         self._guard = guard
         self._not_simulated = tuple(not_simulated)
+        self._tolerated = frozenset(tolerated)
 
     def answer(self, request: Request) -> Reply:
         """Answer a request."""
         route = self.document.route(request.verb, request.path)
         if route is None:
-            return not_found(f"Not Found: no method {request.verb} {request.path}").reply()
+            unknown = f"{request.verb} {request.path}: there is no such method"
+            self.violations.append(unknown)
+            return not_found(unknown).reply()
         values = dict(request.query) | dict(route.values)
         return self.attempt(route.method, values, lambda: self._checked(route, values, request), part=_part(values))
 
@@ -97,7 +107,7 @@ class Service:
 
     def refuse(self, wrong: Iterable[str]) -> None:
         """Raise, and keep for the tests, what is wrong with a request, if anything is."""
-        found = list(wrong)
+        found = [each for each in wrong if each not in self._tolerated]
         if found:
             self.violations.extend(found)
             raise invalid("; ".join(found))
@@ -144,4 +154,4 @@ def _part(values: Mapping[str, str]) -> str:
 
 def _seen(method: Method, values: Mapping[str, str], *, status: int, part: str) -> Seen:
     named = values.get("name") or next((values[name] for name in reversed(method.path_names) if name in values), "")
-    return Seen(method=method.id, name=named, status=status, part=part)
+    return Seen(method=method.id, name=named, status=status, part=part, values=values)

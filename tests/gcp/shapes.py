@@ -7,7 +7,7 @@ pass. Responses are held to the letter.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,47 +37,49 @@ class Shapes:
 
     schemas: Mapping[str, Schema]
 
-    def problems(self, value: Any, schema: Schema, *, method: str, where: str, sent: bool) -> Iterator[str]:
-        """Yield what is wrong with a value that a client sent to a method, or that it got from one."""
+    def problems(self, value: Any, schema: Schema, *, method: str, sent: bool) -> list[str]:
+        """Return what is wrong with a value that a client sent to a method, or that it got from one.
+
+        Each begins with its place in the value, such as `.items[0].name`.
+        """
+        return _Look(self.schemas, method, sent).at(value, schema)
+
+
+@dataclass(frozen=True)
+class _Look:
+    schemas: Mapping[str, Schema]
+    method: str
+    sent: bool
+
+    def at(self, value: Any, schema: Schema) -> list[str]:
+        if value is None and self.sent:
+            return []
         if "$ref" in schema:
             schema = self.schemas[schema["$ref"]]
-        if value is None and sent:
-            return
         check = _PLAIN.get(schema.get("type", "any"))
         if check is not None:
-            wrong = check(value, schema, sent) or _beyond_enum(value, schema)
-            if wrong:
-                yield f"{where}: {wrong}"
-        elif schema["type"] == "array":
-            yield from self._in_array(value, schema, method=method, where=where, sent=sent)
-        else:
-            yield from self._in_object(value, schema, method=method, where=where, sent=sent)
+            wrong = check(value, schema, self.sent) or _beyond_enum(value, schema)
+            return [f": {wrong}"] if wrong else []
+        return self._at_array(value, schema) if schema["type"] == "array" else self._at_object(value, schema)
 
-    def _in_array(self, value: Any, schema: Schema, *, where: str, **kept: Any) -> Iterator[str]:
+    def _at_array(self, value: Any, schema: Schema) -> list[str]:
         if not isinstance(value, list):
-            yield f"{where}: {_shown(value)} is not an array"
-            return
-        for place, item in enumerate(value):
-            yield from self.problems(item, schema["items"], where=f"{where}[{place}]", **kept)
+            return [f": {_shown(value)} is not an array"]
+        items = schema["items"]
+        return [f"[{place}]{wrong}" for place, item in enumerate(value) for wrong in self.at(item, items)]
 
-    def _in_object(self, value: Any, schema: Schema, *, method: str, where: str, sent: bool) -> Iterator[str]:
+    def _at_object(self, value: Any, schema: Schema) -> list[str]:
         if not isinstance(value, dict):
-            yield f"{where}: {_shown(value)} is not an object"
-            return
+            return [f": {_shown(value)} is not an object"]
         properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+        found: list[str] = []
         for name, item in value.items():
             known = properties.get(name, others)
-            if known is None:
-                yield f"{where}.{name}: there is no such field"
-            else:
-                yield from self.problems(item, known, method=method, where=f"{where}.{name}", sent=sent)
-        if sent:
-            yield from (f"{where}.{name}: is required" for name in _required(properties, method) - present(value))
-
-
-def present(value: Mapping[str, Any]) -> set[str]:
-    """Return the names of the fields that are there: one that is null is not."""
-    return {name for name, item in value.items() if item is not None}
+            wrong = [": there is no such field"] if known is None else self.at(item, known)
+            found += [f".{name}{each}" for each in wrong]
+        if self.sent:
+            found += [f".{name}: is required" for name in _required(properties, self.method) if value.get(name) is None]
+        return found
 
 
 def bad_text(text: str, schema: Schema) -> str | None:
@@ -90,8 +92,8 @@ def bad_text(text: str, schema: Schema) -> str | None:
     return _text(text, schema, True) or _beyond_enum(text, schema)
 
 
-def _required(properties: Mapping[str, Schema], method: str) -> set[str]:
-    return {name for name, known in properties.items() if method in known.get("annotations", {}).get("required", ())}
+def _required(properties: Mapping[str, Schema], method: str) -> list[str]:
+    return [name for name, known in properties.items() if method in known.get("annotations", {}).get("required", ())]
 
 
 def _text(value: Any, schema: Schema, sent: bool) -> str | None:
@@ -111,7 +113,7 @@ def _text(value: Any, schema: Schema, sent: bool) -> str | None:
 
 def _no_time(value: str) -> str | None:
     try:
-        datetime.strptime(value[:19].upper(), "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007 - only whether it can be read
+        datetime.fromisoformat(value[:19])  # what follows is not for every Python to read
     except ValueError as error:
         return f"{value!r} is no time: {error}"
     return None

@@ -7,6 +7,7 @@ how our code behaves when requests race, fail and break off. It shows nothing of
 from __future__ import annotations
 
 import time
+from collections import deque
 from pathlib import Path
 
 from . import batch
@@ -14,19 +15,26 @@ from .bucket_methods import BucketMethods
 from .content import ContentFolder
 from .copying import CopyMethods
 from .discovery import Document
+from .errors import ApiError
 from .faults import Faults
 from .object_methods import ObjectMethods
 from .objects import Bucket, Holdings
 from .permissions import Permissions
 from .server import Reply, Request, Server
-from .service import Seen, Service
+from .service import Call, Seen, Service
 from .uploads import Uploads
 
 #: Parameters that change what a method does, and that do nothing here: whoever sends one is told.
 _NOT_SIMULATED = (
-    "destinationKmsKeyName", "dropContextGroups", "filter", "includeFoldersAsPrefixes", "kmsKeyName",
-    "overrideUnlockedRetention", "restoreToken", "rewriteToken", "softDeleted",
+    "destinationKmsKeyName", "dropContextGroups", "filter", "kmsKeyName", "overrideUnlockedRetention",
+    "restoreToken", "rewriteToken", "softDeleted",
 )  # fmt: skip
+
+#: Beginnings of the names of headers that do the same.
+_HEADERS_NOT_SIMULATED = ("if-", "x-goog-encryption", "x-goog-copy-source", "x-goog-if-")
+
+#: What the document asks for and Google's own clients leave out.
+_TOLERATED = ("storage.objects.update.acl: is required", "storage.buckets.update.acl: is required")
 
 
 class StorageSimulator:
@@ -44,14 +52,15 @@ class StorageSimulator:
                 **CopyMethods(self.holdings, self.permissions).answers,
                 "storage.objects.insert": lambda call: self._uploads.insert(call, self._service),
             },
-            guard=self.permissions.check,
+            guard=self._guard,
             not_simulated=_NOT_SIMULATED,
+            tolerated=_TOLERATED,
         )
         self._server = Server(self._answer, port=port)
         self.url = self._server.url
 
     @property
-    def requests(self) -> list[Seen]:
+    def requests(self) -> deque[Seen]:
         """All requests since the last `forget`, in the order in which they ended."""
         return self._service.requests
 
@@ -96,9 +105,15 @@ class StorageSimulator:
         self._server.close()
         self._uploads.close()
 
+    def _guard(self, call: Call) -> None:
+        unknown = [name for name in call.request.headers if name.startswith(_HEADERS_NOT_SIMULATED)]
+        if unknown:
+            raise ApiError(501, "notImplemented", f"the header {unknown[0]} is not simulated")
+        self.permissions.check(call)
+
     def _answer(self, request: Request) -> Reply:
         if request.path == "/batch/storage/v1" and request.verb == "POST":
             return batch.answer(request, self._service.answer)
-        if request.path.startswith("/upload/") and any(name == "upload_id" for name, _ in request.query):
+        if any(name == "upload_id" for name, _ in request.query):
             return self._uploads.go_on(request, self._service)
         return self._service.answer(request)

@@ -93,7 +93,7 @@ class Uploads:
         token = secrets.token_urlsafe(24)
         said = {"contentType": headers.get("x-upload-content-type"), **said}
         self._begun[token] = _Begun(call=call, name=name, said=said, session=session)
-        where = f"http://{headers['host']}{call.request.path}?uploadType=resumable&upload_id={token}"
+        where = f"http://{call.request.host}{call.request.path}?uploadType=resumable&upload_id={token}"
         return Reply(headers={"Location": where, "X-GUploader-UploadID": token})
 
     def _step(self, begun: _Begun, request: Request, service: Service, part: str) -> Reply:
@@ -132,7 +132,7 @@ class Uploads:
         except ApiError:
             content.path.unlink()
             raise
-        return object_resource(stored, call.request.headers["host"])
+        return object_resource(stored, call.request.host)
 
 
 def _described(call: Call, document: bytes, service: Service) -> tuple[dict[str, Any], str]:

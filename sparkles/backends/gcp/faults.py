@@ -45,7 +45,7 @@ def reaching(bucket: str) -> Iterator[None]:
     except exceptions.PreconditionFailed:
         raise ChangedError from None
     except exceptions.NotFound as error:
-        if "bucket does not exist" in _words(error):
+        if "specified bucket does not exist" in _words(error):
             raise _no_bucket(bucket) from None
         raise GoneError from None
     except (exceptions.GoogleAPICallError, GoogleAuthError, *_UNREACHABLE, DataCorruption, InvalidResponse) as error:

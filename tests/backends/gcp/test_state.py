@@ -3,20 +3,258 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
+from typing import Any
 
 import pytest
+from backends.gcp.indexes import is_built_in
+from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, digest_of, put
 from contracts.state import OpenStore, StateStoreContract
+from gcp.proxy import Fault, Proxy
+from google.cloud.datastore_v1.services.datastore import DatastoreClient
+from google.cloud.datastore_v1.types import datastore as calls
 
+from sparkles import lifecycle
+from sparkles.backends.gcp import datastore, records
 from sparkles.backends.gcp.datastore import Datastore
 from sparkles.backends.gcp.state import DatastoreState
+from sparkles.errors import BackendError
+from sparkles.model import Fence, Key, NewTasks, Node, NodeState, TaskState, Writes
 
 
-def open_state(namespace: str) -> DatastoreState:
-    return DatastoreState(Datastore(project="test", database="(default)", namespace=namespace, patience=20.0))
+def open_state(namespace: str, patience: float = 20.0) -> DatastoreState:
+    return DatastoreState(Datastore(project="test", database="(default)", namespace=namespace, patience=patience))
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"n{os.urandom(4).hex()}"
+
+
+@pytest.fixture
+def open_store(cloud: Any, namespace: str) -> OpenStore:
+    return partial(open_state, namespace)
+
+
+@pytest.fixture(autouse=True)
+def _no_query_needs_an_index_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The emulator answers every query; the service only those that it has an index for."""
+    asked: list[Any] = []
+    for method, message in (("run_query", calls.RunQueryRequest), ("run_aggregation_query", None)):
+        real = getattr(DatastoreClient, method)
+
+        def recording(client: Any, request: Any, *, _real: Any = real, _message: Any = message, **options: Any) -> Any:
+            plain = type(request).pb(request)
+            asked.append(plain.query if _message else plain.aggregation_query.nested_query)
+            return _real(client, request, **options)
+
+        monkeypatch.setattr(DatastoreClient, method, recording)
+    yield
+    assert [query for query in asked if not is_built_in(query)] == []
 
 
 class TestDatastoreState(StateStoreContract):
     @pytest.fixture
-    def open_store(self) -> OpenStore:
-        return partial(open_state, os.urandom(4).hex())
+    def open_store(self, open_store: OpenStore) -> OpenStore:
+        return open_store
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> Iterator[DatastoreState]:
+    with closing(open_store()) as store:
+        yield store
+
+
+# Keys
+
+
+def test_jobs_whose_names_begin_alike_have_tasks_of_their_own(store):
+    put(store, a_task(1, job="fit"), a_task(2, job="fit-2"), a_task(3, job="fit_"), a_task(4, job="fi"))
+
+    assert [task.id for task in store.tasks("fit")] == ["fit.1"]
+    assert store.counts("fit") == {TaskState.PENDING: 1}
+    assert not store.is_open("f")
+
+
+def test_tasks_of_one_job_are_spread_over_its_range_of_keys():
+    names = [records.entity_name(Key.task("j", index)) for index in range(1, 1001)]
+
+    assert all(name.startswith(records.job_range("j")) for name in names)
+    assert len({name.split(":")[2] for name in names}) > 900
+
+
+# What is written
+
+
+def test_only_three_properties_are_indexed(store, namespace):
+    put(store, a_task(1), a_claimed_task(2), a_job(), a_node(), a_cluster())
+    store.change([], lambda _: Writes(add=NewTasks(a_task(), [(3, "{}", digest_of("3"))])))
+    keys = [("Task", records.entity_name(Key.task("j", index))) for index in (1, 2, 3)]
+
+    found = [result.entity for result, _ in store._store.lookup([*keys, ("Job", "j"), ("Node", "n"), ("Cluster", "c")])]
+
+    indexed = {name for entity in found for name, value in entity.properties.items() if not value.exclude_from_indexes}
+    assert len(found) == 6
+    assert indexed == {"queue", "job_state", "lease"}
+
+
+def test_a_row_may_be_longer_than_what_can_be_indexed(store):
+    row = '{"x":"' + "y" * 100_000 + '"}'
+
+    put(store, a_task(1, row=row))
+
+    assert list(store.rows("j")) == [row]
+
+
+def test_what_another_version_wrote_beside_ours_stays(store):
+    put(store, a_job())
+    mutation = datastore.Mutation()
+    store._store.name(mutation.update.key, "Job", "j")
+    mutation.update.properties["later"].string_value = "kept"
+    mutation.property_mask.paths.append("later")
+    store._store.commit([mutation])
+
+    store.change([Key.job("j")], lambda read: Writes(put=[lifecycle.scale(read[Key.job("j")], 7)]))
+
+    ((found, _),) = store._store.lookup([("Job", "j")])
+    assert found.entity.properties["later"].string_value == "kept"
+    assert store.read([Key.job("j")])[Key.job("j")].scaled == 7
+
+
+def test_a_pending_task_keeps_its_place_in_the_queue(store):
+    put(store, a_task(1))
+    before = _queue(store)
+
+    store.change(
+        [Key.task("j", 1)], lambda read: Writes(put=[lifecycle.record(read[Key.task("j", 1)], row='{"a":"b"}')])
+    )
+
+    assert _queue(store) == before
+    assert before.startswith("p:c/")
+
+
+def _queue(store: DatastoreState) -> str:
+    ((found, _),) = store._store.lookup([("Task", records.entity_name(Key.task("j", 1)))])
+    queue: str = found.entity.properties["queue"].string_value
+    return queue
+
+
+def test_a_task_that_is_there_is_not_made_again(store):
+    put(store, a_task(2))
+
+    with pytest.raises(BackendError, match=r"j\.2 cannot be made: there is one already"):
+        store.change([], lambda _: Writes(add=NewTasks(a_task(), [(1, "{}", b"1"), (2, "{}", b"2")])))
+
+    assert [task.index for task in store.tasks("j")] == [2]
+
+
+def test_fences_are_kept_and_removed(store):
+    fence = Fence(job="j", shard=3, token="t")
+    put(store, fence)
+
+    found = store.read([Key.fence("j", shard) for shard in range(1, 17)])
+    store.change(list(found), lambda read: Writes(remove=list(read)))
+
+    assert found == {fence.key: Fence(job="j", shard=3, token="t", version=1)}
+    assert store.read([fence.key]) == {}
+
+
+# Time
+
+
+def test_the_silence_of_a_node_is_told_by_the_server(store, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 5e9)
+    put(store, a_node())
+
+    (node,) = store.nodes("c")
+
+    assert node.silence is not None
+    assert 0 <= node.silence < 5
+    assert store.read([node.key])[node.key].silence < 5
+
+
+def test_a_node_that_is_gone_is_in_no_index(store):
+    put(store, a_node())
+    store.change([Key.node("n")], _leaving)
+
+    assert store.nodes() == []
+    assert store.read([Key.node("n")])[Key.node("n")].state is NodeState.GONE
+
+
+def _leaving(read: Any) -> Writes:
+    node = read[Key.node("n")]
+    assert isinstance(node, Node)
+    return Writes(put=[lifecycle.go(lifecycle.leave(node))])
+
+
+# A bad network
+
+
+@pytest.fixture
+def proxy(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """What stands between the store and the emulator."""
+    with closing(Proxy(cloud.emulator.host)) as proxy:
+        monkeypatch.setenv("DATASTORE_EMULATOR_HOST", proxy.host)
+        yield proxy
+
+
+_CHANGES = {
+    "a new record": ([Key.cluster("d")], lambda _: Writes(put=[a_cluster("d")])),
+    "an old record": ([Key.cluster("c")], lambda read: Writes(put=[lifecycle.bump(read[Key.cluster("c")])])),
+    "new tasks": ([], lambda _: Writes(add=NewTasks(a_task(), [(n, "{}", b"x") for n in (7, 8)]))),
+    "a removal": ([Key.task("j", 1)], lambda read: Writes(remove=list(read))),
+    "all of it": (
+        [Key.cluster("c"), Key.task("j", 1), Key.task("j", 2)],
+        lambda read: Writes(
+            put=[lifecycle.bump(read[Key.cluster("c")]), a_job()],
+            remove=[key for key in read if key.index == 2],
+            add=NewTasks(a_task(), [(9, "{}", b"x")]),
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("change", _CHANGES)
+def test_a_commit_that_is_cut_off_is_made_exactly_once(proxy, store, open_store, change, fault):
+    put(store, a_cluster(), a_task(1), a_task(2))
+    keys, move = _CHANGES[change]
+
+    proxy.arm(fault, skip=1 if keys else 0)  # the first request reads
+    written = store.change(keys, move)
+
+    assert proxy.armed == 0
+    with closing(open_store()) as other:
+        found = other.read([*written, Key.cluster("c"), *(Key.task("j", index) for index in range(1, 10))])
+    tasks = {key.index for key in found if key.kind == "task"}
+    assert {key: found[key] for key in written} == written
+    assert {"a new record": {1, 2}, "an old record": {1, 2}, "new tasks": {1, 2, 7, 8}, "a removal": {2},
+            "all of it": {1, 9}}[change] == tasks  # fmt: skip
+    assert found[Key.cluster("c")].epoch == (change in ("an old record", "all of it"))
+
+
+def test_a_read_that_is_cut_off_is_made_again(proxy, store):
+    put(store, a_task(1))
+
+    for fault in Fault:
+        proxy.arm(fault)
+        assert [task.index for task in store.tasks("j")] == [1]
+        proxy.arm(fault, skip=2)
+        assert store.counts("j") == {TaskState.PENDING: 1}
+
+
+def test_a_database_that_does_not_answer_is_given_up(proxy, namespace):
+    with closing(open_state(namespace, patience=0.5)) as store:
+        store.jobs()
+        proxy.refuse()
+        proxy.reset()
+
+        with pytest.raises(BackendError, match="Datastore does not"):
+            store.jobs()
+        with pytest.raises(BackendError, match="Datastore does not"):
+            put(store, a_task())
+
+        proxy.pass_all()
+        assert list(store.tasks("j")) == []
