@@ -134,7 +134,6 @@ class Spool:
         self._period = period
         self._logs: dict[Attempt, Log] = {}
         self._threads = Threads(_AT_ONCE)
-        self._has_logs = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -142,12 +141,11 @@ class Spool:
         """Return the file that an attempt writes to. It is brought in from now on."""
         path = self._folder / f"{attempt.job}.{attempt.index}.{attempt.claim}"
         with self._lock:
+            self._logs.setdefault(attempt, Log(path, self._bucket, self._layout, attempt))
             if self._thread is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
                 self._thread.start()
-            self._logs.setdefault(attempt, Log(path, self._bucket, self._layout, attempt))
-        self._has_logs.set()
         return path
 
     def remove(self, attempt: Attempt) -> None:
@@ -182,13 +180,14 @@ class Spool:
             log.path.unlink(missing_ok=True)
 
     def _run(self) -> None:
+        """Bring in what has grown, again and again, as long as there are logs."""
         while True:
-            self._has_logs.wait()
             time.sleep(self._period)
             with self._lock:
+                if not self._logs:
+                    self._thread = None
+                    return
                 logs = dict(self._logs)
-                if not logs:
-                    self._has_logs.clear()
             for attempt, log in logs.items():
                 if log.has_grown:
                     if log.shipping is None or log.shipping.done():

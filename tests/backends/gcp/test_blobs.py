@@ -45,7 +45,7 @@ def test_what_was_stored_is_neither_asked_for_nor_sent_again(open_objects, stora
 
     assert again.missing(digests(made)) == set()
     assert total(again.put_blobs(made)) == Moved(size=0, files=20)
-    assert storage.requests == []
+    assert list(storage.requests) == []
 
 
 def test_what_was_found_there_is_not_asked_for_again(open_objects, storage, files) -> None:
@@ -57,7 +57,7 @@ def test_what_was_found_there_is_not_asked_for_again(open_objects, storage, file
     storage.forget()
 
     assert first == client.missing(digests(made)) == set()
-    assert storage.requests == []
+    assert list(storage.requests) == []
 
 
 def test_what_is_known_of_one_bucket_says_nothing_of_another(open_objects, storage, files) -> None:

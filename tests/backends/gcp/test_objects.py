@@ -30,7 +30,9 @@ def test_without_a_prefix_names_begin_with_the_job(open_objects, bucket) -> None
 def test_below_a_job_there_is_nothing_but_numbered_folders(objects, names, tmp_path) -> None:
     objects.write_manifest("j", 1, "text")
     for index in (1, 2):
-        result = a_result(objects, tmp_path / str(index), f"claim-{index}", index=index, log=b"out\n", files={"x": b"1"})
+        result = a_result(
+            objects, tmp_path / str(index), f"claim-{index}", index=index, log=b"out\n", files={"x": b"1"}
+        )
         objects.promote("j", index, objects.publish(result, holds=always))
     append(objects.open_log("j", 3, "c"), b"running\n")
     come(objects, "c", b"running\n", index=3)
@@ -65,13 +67,13 @@ def test_chunks_that_a_dead_worker_left_go_when_another_process_promotes(open_ob
 
 
 def test_thousands_of_files_are_listed_by_pages_and_removed(objects, names, written, tmp_path, storage) -> None:
-    files = {f"{number:05d}": b"" for number in range(1_200)}
+    files = {f"{number:05d}": b"" for number in range(1_100)}
     result = a_result(objects, tmp_path, "a", files=files)
     generation = objects.publish(result, holds=always)
     storage.forget()
 
     assert objects.publish(result, holds=always) != generation
-    assert len(objects.read_result("j", 1)[1]["files"]) == 1_200
+    assert len(objects.read_result("j", 1)[1]["files"]) == 1_100
     assert written() == ["my/prefix/j/1/result.json"], "what is there as it should be is not sent again"
     objects.remove_results("j")
 

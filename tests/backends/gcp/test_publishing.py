@@ -67,7 +67,9 @@ def whole(objects: Any, folder: Path) -> tuple[str, dict[str, bytes]]:
 
 
 @pytest.mark.parametrize("steps", STEPS)
-def test_a_zombie_that_wakes_after_another_has_published_changes_nothing(ours, zombie, publish, tmp_path, steps) -> None:
+def test_a_zombie_that_wakes_after_another_has_published_changes_nothing(
+    ours, zombie, publish, tmp_path, steps
+) -> None:
     publish(zombie, "earlier", EARLIER)
     committed: list[str] = []
     lease = Clock(steps, then=lambda: committed.append(publish(ours, "ours", OURS)))
