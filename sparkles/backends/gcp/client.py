@@ -42,7 +42,7 @@ def storage_client(project: str | None = None) -> Client:
 def _release(response: Response, **_: Any) -> None:
     """Read all of a refusal, so that its connection can be used again: the library forgets that of some."""
     if not response.ok:
-        _ = response.content
+        response.content  # noqa: B018 - to be read is all that it is for
 
 
 def require_google(endpoint: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,25 @@ from sparkles.backends.local.known import KnownBlobs
 
 
 @pytest.fixture
-def open_objects(storage: Any, bucket: str, tmp_path: Path) -> Callable[..., Any]:
+def open_objects(storage: Any, bucket: str, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Open the object store, as the node or the client of this `name`: it has its own folders."""
     from sparkles.backends.gcp.client import storage_client
     from sparkles.backends.gcp.objects import BucketObjects
+
+    opened: list[Any] = []
 
     def open_objects(name: str = "node", *, bucket: str = bucket, **options: Any) -> Any:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         known = KnownBlobs(folder / "known.db", write=True)
         places = {"known": known, "spool": folder / "spool", "cache": folder / "cache", "period": 0.02, **options}
-        return BucketObjects(storage_client("sparkles-test"), bucket, "my/prefix", **places)
+        opened.append(BucketObjects(storage_client("sparkles-test"), bucket, "my/prefix", **places))
+        return opened[-1]
 
-    return open_objects
+    yield open_objects
+    for objects in opened:
+        if objects._spool:  # it goes on as long as there are logs
+            objects._spool._logs.clear()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from sparkles.backends.local.known import KnownBlobs
 from sparkles.errors import BackendError, RequestError
 
 #: What each part of a store is asked, and the right that it needs.
@@ -119,7 +118,7 @@ def test_a_service_that_never_answers_is_given_up(open_objects, monkeypatch) -> 
     with closing(socket.create_server(("127.0.0.1", 0), backlog=50)) as silent:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{silent.getsockname()[1]}")
 
-        with pytest.raises(BackendError, match="cannot be reached: .*timed out"):
+        with pytest.raises(BackendError, match=r"cannot be reached: .*timed out"):
             open_objects(patience=0.3).read_manifest("j", 1)
 
 

@@ -125,7 +125,7 @@ def test_a_chunk_that_fails_is_brought_in_later_and_harms_nobody(open_objects, c
 
 
 def test_a_writer_never_waits_for_the_bucket(open_objects, storage) -> None:
-    objects = open_objects()
+    objects = open_objects(patience=0.01)
     storage.faults.fail("storage.objects.insert", 503, times=1_000)
     began = time.monotonic()
 
