@@ -221,7 +221,7 @@ class ObjectStore(Protocol):
     def discard(self, job: str, index: int, claim: str) -> None:
         """Remove the result of an attempt that will not be committed, if it has published one. Its log stays.
 
-        Another attempt's result stays as it is.
+        Another attempt's result stays as it is. It may take a while until all of that is done.
         """
         ...
 

@@ -78,10 +78,11 @@ def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> 
         )
 
     while held := backend.state.held(node.name)[:_BATCH]:
-        backend.state.change([task.key for task in held], move)
+        written = backend.state.change([task.key for task in held], move)
         jobs.update(task.job for task in held)
         for task in held:
-            backend.objects.discard(task.job, task.index, task.claim or "")
+            if task.key in written:
+                backend.objects.discard(task.job, task.index, task.claim or "")
     return jobs
 
 
