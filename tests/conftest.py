@@ -159,8 +159,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, scope in (("stores", "function"), ("shared_stores", "module")):
         if name in metafunc.fixturenames:
             elsewhere = metafunc.definition.path.parent.name == "cli" or "on_both" in metafunc.fixturenames
-            alone = not elsewhere or metafunc.definition.get_closest_marker("at_home")
-            metafunc.parametrize(name, ["local"] if alone else ["local", "gcp"], indirect=True, scope=scope)
+            both = ["local"] if not elsewhere or metafunc.definition.get_closest_marker("at_home") else ["local", "gcp"]
+            places = ["gcp"] if metafunc.definition.get_closest_marker("in_cloud") else both
+            metafunc.parametrize(name, places, indirect=True, scope=scope)
 
 
 def _stores(request: pytest.FixtureRequest) -> AtHome | InCloud:
