@@ -6,10 +6,13 @@ import json
 import os
 import random
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import User
+from stores import Stores
 
 JOB = """\
 apiVersion: sparkles/v1
@@ -29,9 +32,9 @@ def table(rows: list[list[str]]) -> str:
 
 
 @pytest.fixture(scope="module")
-def project(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
+def project(shared_home: Path, shared_stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> User:
     """Someone with a job of a thousand rows, which has run; tasks 3 and 4 have a file of their own."""
-    user = User(folder=tmp_path_factory.mktemp("project"), home=shared_home)
+    user = User(folder=tmp_path_factory.mktemp("project"), home=shared_home, stores=shared_stores)
     rows = [[str(n), "small", "own.txt" if n in (3, 4) else "all.txt"] for n in range(1, ROWS + 1)]
     user.write("data/rows.csv", table(rows))
     user.write("data/all.txt", "all")
@@ -42,12 +45,12 @@ def project(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> User
 
 
 @pytest.fixture
-def sweep(project: User, tmp_path: Path) -> User:
+def sweep(project: User, tmp_path: Path) -> Iterator[User]:
     """The same project, in a home of its own: a copy, so that each test begins with what has run."""
-    folder, home = tmp_path / "project", tmp_path / "home"
-    shutil.copytree(project.folder, folder)
-    shutil.copytree(project.sparkles_home, home / "sparkles", ignore=shutil.ignore_patterns("nodes", "work"))
-    return User(folder=folder, home=home)
+    shutil.copytree(project.folder, tmp_path / "project")
+    user = project.copy(tmp_path / "home", folder=tmp_path / "project")
+    yield user
+    user.stop_nodes()
 
 
 def rows_of(user: User) -> list[list[str]]:
@@ -119,7 +122,7 @@ def test_a_byte_of_a_file_that_two_tasks_use_runs_these_two(sweep: User) -> None
 
 
 def test_a_manifest_in_git_is_applied_from_any_folder(sweep: User) -> None:
-    elsewhere = User(folder=sweep.folder / "data", home=sweep.home)
+    elsewhere = replace(sweep, folder=sweep.folder / "data")
 
     assert elsewhere("diff", "../jobs/sweep.yaml").returncode == 0
     assert elsewhere("diff", str(sweep.folder / "jobs")).returncode == 0
@@ -155,13 +158,12 @@ def test_a_pinned_manifest_runs_again_elsewhere_when_the_files_are_gone(user: Us
     user.write("jobs/sweep.yaml", JOB)
     user.ok("apply", "--wait", "jobs/sweep.yaml")
     pinned = user.ok("get", "sweep")
-    other = User(folder=tmp_path / "empty", home=tmp_path / "other")
-    other.folder.mkdir()
-    cas = Path("objects", ".sparkles", "cas")
-    shutil.copytree(user.sparkles_home / cas, other.sparkles_home / cas)
+    (tmp_path / "empty").mkdir()
+    other, third = (user.another(tmp_path / name, folder=tmp_path / "empty") for name in ("other", "third"))
+    user.stores.copy_blobs(other.stores)
     shutil.rmtree(user.folder)
 
-    missing = User(folder=other.folder, home=tmp_path / "third")("apply", "-f", "-", input=pinned)
+    missing = third("apply", "-f", "-", input=pinned)
     done = other("apply", "--wait", "-f", "-", input=pinned)
 
     assert missing.returncode == 2
