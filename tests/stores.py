@@ -33,6 +33,8 @@ class Stores(Protocol):
     env: Mapping[str, str]
     #: How the protocol's times differ from the usual.
     timing: Mapping[str, float]
+    #: How many tasks are many, for a test that is not to take long.
+    many: int
 
     @contextmanager
     def state(self) -> Iterator[StateStore]:
@@ -81,6 +83,7 @@ class AtHome:
 
     env: Mapping[str, str] = {}
     timing: Mapping[str, float] = {}
+    many = 1000
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -136,6 +139,7 @@ class InCloud:
     """State in Google's emulator, objects in the simulator: a bucket of one's own, and so a namespace."""
 
     timing = _QUICK
+    many = 100
 
     def __init__(self, home: Path, emulator: Any, storage: Any) -> None:
         from gcp.cloud import Cloud, fresh_bucket
