@@ -112,6 +112,7 @@ class StorageSimulator:
     def close(self) -> None:
         """Stop. The folder stays."""
         self._server.close()
+        self._uploads.close()
 
     def _guard(self, call: Call) -> None:
         unknown = [name for name in call.request.headers if name.startswith(_HEADERS_NOT_SIMULATED)]

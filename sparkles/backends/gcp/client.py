@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
 from urllib.parse import urlsplit
 
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Client
+from requests import Response
 from requests.adapters import HTTPAdapter
 
 from sparkles.backends.gcp.faults import sign_in
@@ -31,7 +34,15 @@ def storage_client(project: str | None = None) -> Client:
         require_google(client.api_endpoint)
     for scheme in ("http://", "https://"):
         client._http.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    client._http.hooks["response"].append(_release)
+    weakref.finalize(client, client._http.close)  # it closes no connections by itself
     return client
+
+
+def _release(response: Response, **_: Any) -> None:
+    """Read all of a refusal, so that its connection can be used again: the library forgets that of some."""
+    if not response.ok:
+        response.content  # noqa: B018 - to be read is all that it is for
 
 
 def require_google(endpoint: str) -> None:

@@ -73,7 +73,8 @@ class Results:
         """Remove a result of this claim, and its files with it."""
         mark, found = self.mark(job, index), self.find(job, index)
         if mark and found and mark.metadata.get("claim") == claim and found.generation == mark.generation:
-            self._bucket.delete(mark.name, mark.generation)
+            with suppress(ChangedError):
+                self._bucket.delete(mark.name, mark.generation)
             files = [*found.document["files"], found.document["log"]]
             self._bucket.threads.each(lambda entry: self._drop(found, entry), files)
 
