@@ -135,7 +135,8 @@ def test_a_job_is_watched_to_its_end(warm: User) -> None:
 
 
 def test_a_killed_job_stops_at_once_and_keeps_what_had_ended(warm: User) -> None:
-    warm.ok("sub", "-n", "doomed", "--no-wait", "--slots", "1", "--seq", "3", "[ {index} = 1 ] || sleep 300")
+    first = f"mkdir {warm.folder}/first || sleep 300"  # one of them ends, whichever it is
+    warm.ok("sub", "-n", "doomed", "--no-wait", "--slots", "1", "--seq", "3", first)
     eventually(lambda: warm.job("doomed")["succeeded"] == 1)
 
     stopped = warm.ok("kill", "doomed")
