@@ -9,6 +9,8 @@ import json
 import pytest
 import yaml
 
+pytestmark = pytest.mark.at_home("asks no store")
+
 
 def settings(user, *words):
     return {row.pop("setting"): row for row in user.rows("config", *words)}
