@@ -23,6 +23,7 @@ _READS = {
         "close",
         "commit_limit",
         "streams",
+        "row_limit",
     },
     "objects": {
         "url",

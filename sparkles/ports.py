@@ -38,6 +38,8 @@ class StateStore(Protocol):
     #: How many threads may use the store at the same time, and are worth it. Only with more than one does it keep
     #: fences (see `model.Fence`).
     streams: int
+    #: The most bytes that the row of a task may take; None if there is no limit that anybody would meet.
+    row_limit: int | None
 
     def read(self, keys: Sequence[Key]) -> Records:
         """Return the records that exist among `keys`."""

@@ -262,11 +262,15 @@ def pytest_make_collect_report() -> Iterator[None]:
     return _required((yield))
 
 
+#: Fixtures that start commands, nodes or services.
+_STARTING = {"user", "warm", "datastore_emulator", "emulator_jar", "gcloud", "simulator_process"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run real commands: -m 'not process' runs the others, which are quick."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if item.path.parent.name == "cli" or "user" in fixtures or "warm" in fixtures:
+        if item.path.parent.name == "cli" or not _STARTING.isdisjoint(fixtures):
             item.add_marker("process")
 
 

@@ -13,7 +13,7 @@ from contracts.fakes import FakeBuckets, FakeCompute, a_backend, a_manifest, app
 from contracts.nouns import a_node, put
 from contracts.objects import a_document, always, total
 
-from sparkles import apply, lifecycle, recover
+from sparkles import apply, lifecycle, mark, recover
 from sparkles import manifest as manifests
 from sparkles.apply import Submitter, execute
 from sparkles.dry import read_only
@@ -105,7 +105,7 @@ def test_the_mark_of_an_apply_is_renewed_during_one_long_upload(backend, tmp_pat
     (tmp_path / "a.txt").write_text("a")
     prepared = prepare(a_manifest(tmp_path, uploads=["a.txt"]), backend)
     marks: list[float] = []
-    monkeypatch.setattr(apply, "_RENEWAL", -1.0)
+    monkeypatch.setattr(mark, "RENEWAL", -1.0)
     monkeypatch.setattr(backend.objects, "put_blobs", lambda _: iter([Moved(0, 0)] * 3))
 
     execute(prepared, backend, ME, uploaded=lambda _: marks.append(job(backend).applying.progress))

@@ -230,6 +230,7 @@ class Histories(RuleBasedStateMachine):
     def apply(self, request: Request) -> None:
         before, fresh = self.tasks(), not request.prepared.plan.is_empty
         self.ask(request)
+        self.spared.clear()
         if fresh:
             self.carry_out(request)
         self.wish = request.wish

@@ -378,6 +378,8 @@ class Worker:
         """Say whether the node may go; if so, it has announced that and found nothing new since."""
         if self._slots.held or self._slots.have_ended or self._undelivered:
             return False
+        if self._node.state is NodeState.GONE:
+            return True
         if self._node.state is NodeState.ALIVE and not self._terminated and not self._may_leave():
             return False
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -608,6 +609,109 @@ def test_a_commit_that_the_store_refuses_is_tried_again(submit, backend, worker,
 
     assert not refusals
     assert (task(backend).state, task(backend).attempts) == (S, 1)
+
+
+@pytest.mark.parametrize("lost", ["its answer", "its answer, and it comes late"])
+@pytest.mark.parametrize("number", range(2, 8))
+def test_a_commit_that_was_made_although_nobody_said_so_is_not_made_twice(
+    submit, backend, worker, runtime, monkeypatch, number, lost
+) -> None:
+    """Every commit of the worker in turn, from its second on: the first one adopts the node."""
+    monkeypatch.setattr("sparkles.worker.loop._RETRY", 0.001)
+    runtime.scripts["once"] = lambda running: running.say("done")
+    submit("once")
+    change, calls, late = backend.state.change, 0, []
+
+    def unsure(keys: Any, move: Any) -> Any:
+        nonlocal calls
+        calls += Key.node("n") in keys
+        for earlier in late:
+            change(*earlier)
+        late.clear()
+        if calls == number and Key.node("n") in keys:
+            calls += 1
+            if lost == "its answer":
+                change(keys, move)
+            else:
+                late.append((keys, move))
+            raise BackendError("the connection was reset")
+        return change(keys, move)
+
+    start_node(backend)
+    monkeypatch.setattr(backend.state, "change", unsure)
+    worker.run()
+
+    assert (task(backend).state, task(backend).attempts) == (S, 1)
+    assert len(runtime.started) == 1
+    assert find_job(backend, "j").state is JobState.FINISHED
+    assert node(backend).state is NodeState.GONE
+
+
+def test_a_worker_that_was_given_up_while_a_commit_was_unsure_stops(
+    submit, backend, worker, runtime, meanwhile, monkeypatch
+) -> None:
+    monkeypatch.setattr("sparkles.worker.loop._RETRY", 0.001)
+    change = backend.state.change
+    refused: list[bool] = []
+
+    def unsure(keys: Any, move: Any) -> Any:
+        if runtime.started and not refused:
+            refused.append(True)
+            meanwhile(Key.node("n"), lifecycle.lose)
+            raise BackendError("the connection was reset")
+        return change(keys, move)
+
+    monkeypatch.setattr(backend.state, "change", unsure)
+    submit("true")
+
+    with pytest.raises(FencedError):
+        run(worker, backend)
+
+    assert task(backend).state is C
+
+
+def test_a_worker_writes_no_more_often_than_it_may(submit, backend, place, runtime, monkeypatch) -> None:
+    change, written = backend.state.change, []
+
+    def counted(keys: Any, move: Any) -> Any:
+        written.extend([place.clock()] * (Key.node("n") in keys))
+        return change(keys, move)
+
+    submit("true", parameters=rows("abcdefgh"))
+    monkeypatch.setattr(backend.state, "change", counted)
+    start_node(backend)
+    a_worker(backend, place, commit_gap=0.1).run()
+
+    # The first claim, and each of eight ends in a commit of its own; four of these nine may come at once.
+    assert len(written) >= 9
+    assert written[-1] - written[0] >= 0.1 * (9 - 4)
+
+
+def test_an_idle_worker_looks_less_and_less_often_at_its_cluster(submit, backend, place, monkeypatch) -> None:
+    submit("true")
+    start_node(backend)
+    read, looks, asked = backend.state.read, [], []
+    pending = backend.state.pending
+    cluster = Key.cluster(find_job(backend, "j").cluster)
+
+    def reading(keys: Any) -> Any:
+        looks.extend([place.clock()] * (list(keys) == [cluster]))
+        return read(keys)
+
+    def asking(name: str, *, limit: int) -> Any:
+        asked.append(place.clock())
+        return pending(name, limit=limit)
+
+    monkeypatch.setattr(backend.state, "read", reading)
+    monkeypatch.setattr(backend.state, "pending", asking)
+    worker = a_worker(backend, place, look=0.05, idle_look=0.8)
+    backend.state.change([cluster], lambda records: Writes(put=[replace(records[cluster], linger=1.5)]))
+    worker.run()
+
+    pauses = [later - earlier for earlier, later in itertools.pairwise(looks)]
+    assert max(pauses) > 3 * min(pauses[1:4])
+    assert max(pauses) < 0.8
+    assert 3 <= len(asked) < len(looks)
 
 
 @pytest.mark.parametrize("name", ["stdout.txt/x", "result.json/x", "stdout.txt", "result.json"])

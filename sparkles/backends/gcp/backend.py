@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 NODE_VARIABLE = "SPARKLES_NODE"
 
 #: Seconds that a client, and a worker, asks Datastore again and again. A worker has a lease to keep.
-_CLIENT_PATIENCE, _WORKER_PATIENCE = 60.0, 10.0
+_CLIENT_PATIENCE, _WORKER_PATIENCE = 30.0, 10.0
 
 #: Characters that a namespace may have.
 _NAMESPACE = 100

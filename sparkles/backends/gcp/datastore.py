@@ -82,13 +82,17 @@ class Patience:
     """The time that a call may be made again and again in."""
 
     def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._wait = _FIRST_WAIT
 
     def wait(self, error: Exception) -> None:
         """Sleep before the next try; raise BackendError for the `error` of the last one if there is no time left."""
         if time.monotonic() + self._wait > self._deadline:
-            raise BackendError(f"Datastore does not do what it is asked to, and was asked again and again: {error}")
+            raise BackendError(
+                f"Datastore has not done what it was asked to for {self._seconds:g} s, the last time because: "
+                f"{_first_line(error)}"
+            )
         time.sleep(self._wait * random.uniform(0.5, 1.0))  # noqa: S311 - it spreads load, no more
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
 
