@@ -186,7 +186,7 @@ def test_a_try_that_broke_off_is_completed_by_the_next(objects, storage, written
     result = a_result(objects, tmp_path, "a", log=b"out\n", files={"x": b"1", "y": b"2"})
     storage.permissions.denied.add("storage.objects.delete")
     objects.publish(result, holds=always)
-    with pytest.raises(BackendError, match="may not|does not have|Permission"):
+    with pytest.raises(BackendError, match="Permission"):
         objects.publish(result, holds=always)
     storage.permissions.denied.clear()
     storage.forget()
