@@ -28,6 +28,7 @@ _READS = {
     "objects": {
         "url",
         "download_line",
+        "streams",
         "missing",
         "read_blob",
         "read_manifest",

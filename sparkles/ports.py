@@ -145,6 +145,9 @@ class Moved(NamedTuple):
 class ObjectStore(Protocol):
     """Blobs by hash, results in numbered folders, logs, manifests."""
 
+    #: Calls that are worth having under way at once; more than one where they take long, since they go far.
+    streams: int
+
     def url(self, job: str) -> str:
         """Return where the results of `job` are, for people."""
         ...

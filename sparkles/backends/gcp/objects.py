@@ -31,6 +31,8 @@ _PERIOD = 2.0
 class BucketObjects:
     """ObjectStore in a bucket. Safe to share among threads."""
 
+    streams = 16
+
     def __init__(
         self,
         client: Client,

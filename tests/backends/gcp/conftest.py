@@ -19,12 +19,12 @@ def open_objects(storage: Any, bucket: str, tmp_path: Path) -> Iterator[Callable
 
     opened: list[Any] = []
 
-    def open_objects(name: str = "node", *, bucket: str = bucket, **options: Any) -> Any:
+    def open_objects(name: str = "node", *, bucket: str = bucket, prefix: str = "my/prefix", **options: Any) -> Any:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         known = KnownBlobs(folder / "known.db", write=True)
         places = {"known": known, "spool": folder / "spool", "cache": folder / "cache", "period": 0.02, **options}
-        opened.append(BucketObjects(storage_client("sparkles-test"), bucket, "my/prefix", **places))
+        opened.append(BucketObjects(storage_client("sparkles-test"), bucket, prefix, **places))
         return opened[-1]
 
     yield open_objects

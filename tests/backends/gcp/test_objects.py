@@ -15,13 +15,7 @@ def test_results_are_downloaded_by_rsync(objects, bucket) -> None:
 
 
 def test_without_a_prefix_names_begin_with_the_job(open_objects, bucket) -> None:
-    from pathlib import Path
-
-    from sparkles.backends.gcp.client import storage_client
-    from sparkles.backends.gcp.objects import BucketObjects
-    from sparkles.backends.local.known import KnownBlobs
-
-    objects = BucketObjects(storage_client(), bucket, "", known=KnownBlobs(Path("/nonexistent"), write=False))
+    objects = open_objects(prefix="")
     objects.write_manifest("j", 1, "text")
 
     assert objects.url("j") == f"gs://{bucket}/j"

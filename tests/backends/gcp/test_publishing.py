@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -74,12 +75,9 @@ def test_a_zombie_that_wakes_after_another_has_published_changes_nothing(
     committed: list[str] = []
     lease = Clock(steps, then=lambda: committed.append(publish(ours, "ours", OURS)))
 
-    try:
+    with suppress(BackendError):
         publish(zombie, "zombie", ZOMBIES, holds=lease)
-    except BackendError as error:
-        assert "the lease has ended" in str(error)
-    else:
-        committed = committed or [publish(ours, "ours", OURS)]
+    committed = committed or [publish(ours, "ours", OURS)]
     zombie.discard("j", 1, "zombie")
 
     assert whole(ours, tmp_path) == (committed[0], {**OURS, "stdout.txt": b"ours"})
@@ -124,26 +122,22 @@ class Waker:
         return True
 
 
-def test_two_that_publish_at_the_same_time_leave_one_whole_result(ours, zombie, publish, tmp_path) -> None:
+@pytest.mark.parametrize("_", range(5))
+def test_two_that_publish_at_the_same_time_leave_one_whole_result(ours, zombie, publish, tmp_path, _) -> None:
     """Neither has lost its lease: that cannot be, but if it is, nothing is mixed."""
-    for number in range(5):
-        generations: dict[str, str] = {}
-        start = threading.Barrier(2)
+    left = {"ours": OURS, "zombie": ZOMBIES}
+    start = threading.Barrier(2)
 
-        def run(objects: Any, name: str, files: dict[str, bytes]) -> None:
-            start.wait()
-            generations[name] = publish(objects, f"{name}{number}", files)
+    def run(objects: Any, claim: str) -> str:
+        start.wait()
+        return publish(objects, claim, left[claim])
 
-        threads = [threading.Thread(target=run, args=who) for who in ((ours, "o", OURS), (zombie, "z", ZOMBIES))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        generations = dict(zip(left, pool.map(run, (ours, zombie), left), strict=True))
 
-        generation, files = whole(ours, tmp_path / str(number))
-        winner = "o" if generation == generations["o"] else "z"
-        assert generation == generations[winner]
-        assert files == {**(OURS if winner == "o" else ZOMBIES), "stdout.txt": f"{winner}{number}".encode()}
+    generation, files = whole(ours, tmp_path)
+    (winner,) = [claim for claim in left if generations[claim] == generation]
+    assert files == {**left[winner], "stdout.txt": winner.encode()}
 
 
 def test_a_result_without_a_lease_is_not_written(objects, names, tmp_path) -> None:
@@ -192,7 +186,7 @@ def test_a_try_that_broke_off_is_completed_by_the_next(objects, storage, written
     result = a_result(objects, tmp_path, "a", log=b"out\n", files={"x": b"1", "y": b"2"})
     storage.permissions.denied.add("storage.objects.delete")
     objects.publish(result, holds=always)
-    with pytest.raises(BackendError, match="may not|does not have|Permission"):
+    with pytest.raises(BackendError, match="Permission"):
         objects.publish(result, holds=always)
     storage.permissions.denied.clear()
     storage.forget()
