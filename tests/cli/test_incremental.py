@@ -151,7 +151,8 @@ def test_a_script_can_tell_nothing_to_do_from_changes_from_trouble(sweep: User) 
 
     assert codes == [0, 1, 2, 0, 0]
     assert plan["actions"][-1] == {
-        "verb": "remove", "count": 1, "indices": str(sweep.stores.many), "cause": "no longer in ../data/rows.csv", "loses": "result",
+        "verb": "remove", "count": 1, "indices": str(sweep.stores.many), "cause": "no longer in ../data/rows.csv",
+        "loses": "result",
     }  # fmt: skip
 
 

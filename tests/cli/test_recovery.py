@@ -13,8 +13,8 @@ from typing import Any
 
 from conftest import ROOT, User, eventually, lives, until
 
-#: A task that says when it starts and then waits, but for the first three. It, its child and its grandchild hold a lock;
-#: whoever finds the lock taken when it starts says so.
+#: A task that says when it starts and then waits, but for the first three. It, its child and its grandchild hold a
+#: lock; whoever finds the lock taken when it starts says so.
 TASK = """
 import fcntl, os, subprocess, sys, time
 from pathlib import Path
