@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkles.errors import LaunchError, SparklesError
+from sparkles.errors import LaunchError, SparklesError, UnreachableError
 from sparkles.lifecycle import Attempt
 from sparkles.model import Reason, Sample, Task
 from sparkles.ports import Backend, Ending, Launch, Output, Result, Running, Runtime
@@ -150,6 +150,9 @@ class Execution:
         started = time.time()
         try:
             staged = self._stage()
+        except UnreachableError as error:
+            say(f"task {self.task.id} goes back: {error}")
+            return Ended(self.task)
         except (SparklesError, OSError) as error:
             _append(log, f"sparkles: the task's files could not be brought in: {error}\n")
             return self._publish(log, Ending(exit=1), Reason.UPLOAD, started, None)

@@ -22,7 +22,7 @@ from google.cloud.datastore_v1.types import datastore as calls
 from google.cloud.datastore_v1.types import entity as entities
 from google.cloud.datastore_v1.types import query as queries
 
-from sparkles.errors import BackendError
+from sparkles.errors import BackendError, UnreachableError
 
 #: The protobuf messages themselves; the classes around them cost more than all the rest.
 Entity = entities.Entity.pb()
@@ -87,9 +87,9 @@ class Patience:
         self._wait = _FIRST_WAIT
 
     def wait(self, error: Exception) -> None:
-        """Sleep before the next try; raise BackendError for the `error` of the last one if there is no time left."""
+        """Sleep before the next try; if there is no time left, raise UnreachableError with the last one's `error`."""
         if time.monotonic() + self._wait > self._deadline:
-            raise BackendError(
+            raise UnreachableError(
                 f"Datastore has not done what it was asked to for {self._seconds:g} s, the last time because: "
                 f"{_first_line(error)}"
             )
