@@ -43,4 +43,4 @@ def _once(contestant: Contestant, base: Path) -> Sample:
     left = len(list(folder.glob(contestant.leaves))) if contestant.leaves else contestant.count
     if left != contestant.count:
         raise RunFailed(f"{left} results of {contestant.count}")
-    return sample
+    return replace(sample, told=contestant.tells(folder))

@@ -47,6 +47,8 @@ class Sample:
     own: float
     #: The most memory that one of these processes had.
     peak: float
+    #: What else was counted: by the name of a metric.
+    told: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure(run: Run, folder: Path) -> Sample:

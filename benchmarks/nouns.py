@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -11,13 +11,24 @@ from benchmarks.measure import Run
 
 
 class Metric(str, Enum):
-    """What of a sample is compared; `rest` is the CPU of all that the command did not wait for: of the node."""
+    """What of a sample is compared; `rest` is the CPU of all that the command did not wait for: of the node.
+
+    What comes after `peak` a contestant tells by itself.
+    """
 
     WALL = "wall"
     CPU = "cpu"
     OWN = "own"
     REST = "rest"
     PEAK = "peak"
+    CONFLICTS = "conflicts"
+    REQUESTS = "requests"
+    UPLOADS = "uploads"
+
+
+def nothing(_: Path) -> Mapping[str, float]:
+    """Tell nothing."""
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +42,9 @@ class Contestant:
     count: int = 1
     #: The pattern of the files that must be there afterwards, one for each thing.
     leaves: str = ""
+    #: Looks at what a run in a folder has done, and says what was counted. Raises RunFailed if it is not what it should
+    #: have done.
+    tells: Callable[[Path], Mapping[str, float]] = nothing
     #: Why it cannot take part, and what would help; empty if it can.
     missing: Callable[[], str] = str
 

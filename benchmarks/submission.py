@@ -21,7 +21,7 @@ spec: {command: ["true"], uploads: [data], nodes: {linger: 0s}}
 """
 
 #: Files younger than a moment are read anew each time, since they may still change.
-_SETTLED = 3.0
+SETTLED = 3.0
 
 
 def rows(subject: Subject, *, quick: bool) -> list[Row]:
@@ -81,4 +81,4 @@ def _write_files(folder: Path, count: int) -> None:
     for index in range(count):
         (folder / f"{index}.txt").write_text(f"file {index}\n", encoding="utf-8")
     os.sync()
-    time.sleep(_SETTLED)
+    time.sleep(SETTLED)

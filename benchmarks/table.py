@@ -16,6 +16,17 @@ _WORDS = {
     Metric.OWN: "CPU of the command",
     Metric.REST: "CPU of the node",
     Metric.PEAK: "peak memory",
+    Metric.CONFLICTS: "commits in vain",
+    Metric.REQUESTS: "requests for objects",
+    Metric.UPLOADS: "uploads among them",
+}
+
+#: What is not a share of each thing: unit, and its size.
+_UNITS = {
+    Metric.PEAK: ("MB", 1e6),
+    Metric.CONFLICTS: ("%", 0.01),
+    Metric.REQUESTS: ("", 1.0),
+    Metric.UPLOADS: ("", 1.0),
 }
 
 _COLUMNS = ["work", "measured", "budget", "sparkles", "beside", "that one", "ratio", ""]
@@ -80,13 +91,15 @@ def _compared(row: Measured, one: Comparison) -> float | None:
 
 def values(entry: Entry, metric: Metric) -> list[float]:
     """Return a metric of all samples: of time and CPU, the share of one thing."""
-    things = 1 if metric is Metric.PEAK else entry.count
+    things = 1 if metric in _UNITS else entry.count
     return [_value(sample, metric) / things for sample in entry.samples]
 
 
 def _value(sample: Sample, metric: Metric) -> float:
     if metric is Metric.REST:
         return sample.cpu - sample.own
+    if metric.value in sample.told:
+        return sample.told[metric.value]
     value: float = getattr(sample, metric.value)
     return value
 
@@ -97,16 +110,18 @@ def _spread(entry: Entry, metric: Metric) -> str:
         return f"skipped: {entry.skipped}"
     found = values(entry, metric)
     unit, size = _unit(median(found), metric)
-    middle, least, most = (f"{value / size:.3g}" for value in (median(found), min(found), max(found)))
-    return f"{middle} {unit} ({least} to {most})"
+    middle, least, most = (_figure(value / size) for value in (median(found), min(found), max(found)))
+    return f"{f'{middle} {unit}'.strip()} ({least} to {most})"
 
 
 def _quantity(value: float, metric: Metric) -> str:
     unit, size = _unit(value, metric)
-    return f"{value / size:.3g} {unit}"
+    return f"{_figure(value / size)} {unit}".strip()
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _unit(value: float, metric: Metric) -> tuple[str, float]:
-    if metric is Metric.PEAK:
-        return "MB", 1e6
-    return ("s", 1.0) if value >= 1 else ("ms", 1e-3)
+    return _UNITS.get(metric) or (("s", 1.0) if value >= 1 else ("ms", 1e-3))

@@ -13,13 +13,14 @@ from datetime import date
 from pathlib import Path
 
 #: What is looked up of the environment's packages.
-_LIBRARIES = ("click", "docker", "huey", "joblib")
+_LIBRARIES = ("click", "docker", "google-cloud-datastore", "google-cloud-storage", "grpcio", "huey", "joblib")
 
 #: What each program prints its version with; the first line counts.
 _PROGRAMS = {
     "cc": ["cc", "--version"],
     "xargs": ["xargs", "--version"],
     "parallel": ["parallel", "--version"],
+    "java": ["java", "--version"],
     "docker engine": ["docker", "version", "--format", "{{.Server.Version}}"],
 }
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT, eventually, lives
 
-from benchmarks import containers, startup, submission, tasks, watching
+from benchmarks import cloud, containers, startup, submission, tasks, watching
 from benchmarks import record as records
 from benchmarks.__main__ import main
 from benchmarks.interleave import interleave
@@ -22,7 +22,7 @@ from benchmarks.record import Entry, Measured, Record
 from benchmarks.subject import Subject
 from benchmarks.table import into, table
 
-GROUPS = (startup, tasks, containers, submission, watching)
+GROUPS = (startup, tasks, containers, submission, watching, cloud)
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks use what only Linux has")
 
@@ -85,6 +85,23 @@ def test_the_cpu_of_the_node_is_what_the_command_has_not_waited_for():
     assert lines(row) == ["| work, each task | CPU of the node |  | 3 s (3 to 3) |  |  |  |  |"]
 
 
+def test_what_a_contestant_has_counted_is_no_share_of_each_thing():
+    row = a_row(
+        Comparison(of="sparkles", metric=Metric.CONFLICTS, at_most=0.05),
+        Comparison(of="sparkles", metric=Metric.REQUESTS),
+        Comparison(of="sparkles", metric=Metric.UPLOADS, at_most=0),
+        sparkles=Entry(
+            count=2, samples=[replace(a_sample(), told={"conflicts": 0.025, "requests": 10_001, "uploads": 1})]
+        ),
+    )
+
+    assert lines(row) == [
+        "| work, each task | commits in vain | ≤ 5 % | 2.5 % (2.5 to 2.5) |  |  |  | held |",
+        "|  | requests for objects |  | 10,001 (10,001 to 10,001) |  |  |  |  |",
+        "|  | uploads among them | ≤ 0 | 1 (1 to 1) |  |  |  | **missed** |",
+    ]
+
+
 def test_why_somebody_is_not_there_is_said_once():
     row = a_row(
         Comparison(of="sparkles", metric=Metric.CPU, than="huey", at_most=2),
@@ -124,7 +141,7 @@ def test_a_page_without_marks_is_left_alone(tmp_path):
 def test_a_record_is_read_as_it_was_written(tmp_path):
     row = a_row(
         Comparison(of="sparkles", metric=Metric.CPU, than="huey", at_most=2),
-        sparkles=Entry(count=3, samples=[a_sample(), a_sample(2)]),
+        sparkles=Entry(count=3, samples=[a_sample(), replace(a_sample(2), told={"uploads": 0})]),
         huey=Entry(count=3, samples=[], skipped="not installed"),
     )
     record = Record(versions={"python": "3.11"}, rows=[replace(row, comparisons=list(row.comparisons))])
@@ -162,6 +179,15 @@ def test_an_unknown_row_is_refused_with_those_there_are():
 
     assert done.exit_code == 2
     assert "taks: there is no such row; there are help, status" in done.output
+
+
+def test_the_rows_of_the_cloud_are_left_out_where_it_cannot_be_had(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPARKLES_FIRESTORE_JAR", str(tmp_path / "none.jar"))
+
+    reasons = {one.missing() for row in cloud.rows(Subject(), quick=True) for one in row.contestants}
+
+    assert len(reasons) == 1
+    assert "apt-get install" in reasons.pop()
 
 
 # Measuring
@@ -252,6 +278,41 @@ def test_a_contestant_that_has_not_done_its_work_is_out(tmp_path):
 
     assert found.entries["lazy"] == Entry(count=2, samples=[], skipped="failed: 1 results of 2")
     assert found.entries["absent"].skipped == "not installed"
+
+
+@linux
+def test_what_a_contestant_tells_is_kept_or_puts_it_out(tmp_path):
+    def refuse(_: Path) -> dict[str, float]:
+        raise RunFailed("it cheats")
+
+    row = Row(
+        name="r", group="g", title="t", comparisons=[],
+        contestants=[
+            Contestant(name="honest", make=lambda _: shell("touch a b"), tells=lambda to: {"n": len([*to.glob("?")])}),
+            Contestant(name="cheat", make=lambda _: shell("true"), tells=refuse),
+        ],
+    )  # fmt: skip
+
+    found = interleave(row, tmp_path, lambda _: None, rounds=1, warm_up=False)
+
+    assert [sample.told for sample in found.entries["honest"].samples] == [{"n": 2}]
+    assert found.entries["cheat"].skipped == "failed: it cheats"
+
+
+@linux
+def test_workers_of_the_cloud_finish_each_task_once(tmp_path):
+    (row,) = (row for row in cloud.rows(Subject(), quick=True) if row.name == "claims-cloud")
+    if why := row.contestants[0].missing():
+        pytest.skip(why)
+
+    found = interleave(row, tmp_path, lambda _: None, rounds=1, warm_up=False)
+
+    assert {name: entry.skipped for name, entry in found.entries.items()} == {
+        "sparkles, 2 workers": "",
+        "sparkles, 1 worker": "",
+    }
+    (one,) = found.entries["sparkles, 1 worker"].samples
+    assert one.told == {"conflicts": 0.0}
 
 
 @linux

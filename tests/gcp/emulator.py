@@ -38,18 +38,16 @@ class MissingError(Exception):
 
 
 class Emulator:
-    """A Datastore in memory. Set DATASTORE_EMULATOR_HOST to its `host`."""
+    """A Datastore in memory, of up to `megabytes`. Set DATASTORE_EMULATOR_HOST to its `host`."""
 
-    def __init__(self, *, port: int = 0, start_timeout: float = 60.0) -> None:
-        jar, java = find_jar(), shutil.which("java")
-        if java is None:
-            raise MissingError(f"needs java: {HOW_TO_INSTALL}")
+    def __init__(self, *, port: int = 0, start_timeout: float = 60.0, megabytes: int = 512) -> None:
+        jar, java = find_jar(), find_java()
         self.port = port or _free_port()
         self.host = f"127.0.0.1:{self.port}"
         with tempfile.TemporaryFile() as self._log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _DIES_WITH_PARENT, str(os.getpid()), java, "-Xmx512m", "-Duser.language=en",
-                 "-cp", jar, _MAIN, "start", "--host=127.0.0.1", f"--port={self.port}",
+                [sys.executable, "-c", _DIES_WITH_PARENT, str(os.getpid()), java, f"-Xmx{megabytes}m",
+                 "-Duser.language=en", "-cp", jar, _MAIN, "start", "--host=127.0.0.1", f"--port={self.port}",
                  "--database-mode=datastore-mode"],
                 stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
@@ -84,6 +82,14 @@ class Emulator:
         except OSError:
             return False
         return True
+
+
+def find_java() -> str:
+    """Return what runs it."""
+    java = shutil.which("java")
+    if java is None:
+        raise MissingError(f"needs java: {HOW_TO_INSTALL}")
+    return java
 
 
 def find_jar() -> Path:

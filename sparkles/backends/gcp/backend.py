@@ -21,7 +21,7 @@ from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.filesystem import require_folder
 from sparkles.backends.local.hashes import HashCache
 from sparkles.backends.local.runtime import HostRuntime
-from sparkles.backends.local.sharing import SharingCompute
+from sparkles.backends.local.sharing import SharingCompute, this_machine
 from sparkles.config import Gcp, require
 from sparkles.errors import BackendError
 from sparkles.paths import Home
@@ -75,7 +75,7 @@ def gcp_backend(
         hashes=HashCache(home.hashes, write=write),
         # All else may be used by several threads.
         reopen=lambda: replace(backend, state=stores.state()),
-        worker=cache(program_digest),
+        worker=cache(lambda: f"{program_digest()}-{this_machine(home)}"),
         timing=times,
         host=node.host if node else HostRuntime(home.root),
         environments=PrivateEnvironments(home),

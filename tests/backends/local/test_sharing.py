@@ -35,9 +35,9 @@ def compute(home: Home) -> SharingCompute:
 
 @pytest.fixture(autouse=True)
 def _forget_names() -> Iterator[None]:
-    sharing._this_machine.cache_clear()
+    sharing.this_machine.cache_clear()
     yield
-    sharing._this_machine.cache_clear()
+    sharing.this_machine.cache_clear()
 
 
 @pytest.mark.parametrize(("silence", "lapsed"), [(None, False), (0.5, False), (149.0, False), (151.0, True)])
@@ -63,14 +63,14 @@ def test_machines_that_share_a_disk_have_names_of_their_own(home, monkeypatch):
     names = set()
     for host in ("one", "two"):
         monkeypatch.setattr("socket.gethostname", lambda host=host: host)
-        sharing._this_machine.cache_clear()
+        sharing.this_machine.cache_clear()
         names.add(compute(home)._name().partition("-")[0])
 
     assert len(names) == 2
 
 
 def test_several_nodes_may_serve_a_cluster_but_not_without_end(home, state, monkeypatch):
-    cluster = a_cluster()
+    cluster = a_cluster(f"gcp-1-{sharing.this_machine(home)}")
     put(state, cluster)
     here, spawned = compute(home), []
     monkeypatch.setattr(here, "_spawn", spawned.append)
@@ -81,7 +81,18 @@ def test_several_nodes_may_serve_a_cluster_but_not_without_end(home, state, monk
     here.raise_nodes(cluster, state, wanted=1000)
 
     assert some == 3
-    assert len(state.nodes("c")) == len(spawned) == here.most
+    assert len(state.nodes(cluster.name)) == len(spawned) == here.most
+
+
+def test_nodes_of_another_machines_cluster_are_not_started_here(home, state, monkeypatch):
+    cluster = a_cluster("gcp-1-feedbeef")
+    put(state, cluster)
+    here, spawned = compute(home), []
+    monkeypatch.setattr(here, "_spawn", spawned.append)
+
+    here.raise_nodes(cluster, state, wanted=3)
+
+    assert list(state.nodes()) == spawned == []
 
 
 def test_a_lease_goes_on_while_the_machine_sleeps(home):
