@@ -154,7 +154,7 @@ class Bucket:
             found = self._listing(
                 prefix, start_offset=start, end_offset=end or None, fields="items(name),nextPageToken"
             )
-            names = [blob.name for blob in next(found.pages, ())]
+            names = next(([blob.name for blob in page] for page in found.pages if page.num_items), [])
             return names, found.next_page_token is None
 
     def folders(self, prefix: str) -> Iterator[str]:

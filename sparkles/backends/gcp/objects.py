@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,10 +142,9 @@ class BucketObjects:
         """See ObjectStore. Where the attempt ran, nobody waits for that: a worker has a heartbeat to keep."""
         attempt = Attempt(job, index, claim)
         self._published.pop(attempt, None)
-        if self._spool and self._spool.has(attempt):
-            self._spool.complete(attempt, then=lambda: self._results.discard(job, index, claim))
-        else:
-            self._results.discard(job, index, claim)
+        remove = partial(self._results.discard, *attempt)
+        if not (self._spool and self._spool.complete(attempt, then=remove)):
+            remove()
 
     def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:  # noqa: ARG002 - whatever the job
         """See ObjectStore. A result is written in its place."""

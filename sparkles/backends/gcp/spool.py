@@ -146,6 +146,7 @@ class Spool:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
                 self._thread.start()
+        path.touch()
         return path
 
     def remove(self, attempt: Attempt) -> None:
@@ -155,16 +156,14 @@ class Spool:
         if log:
             self._threads.start(log.remove)
 
-    def has(self, attempt: Attempt) -> bool:
-        """Say whether a log is here."""
-        return attempt in self._logs
-
-    def complete(self, attempt: Attempt, *, then: Callable[[], None]) -> None:
+    def complete(self, attempt: Attempt, *, then: Callable[[], None]) -> bool:
         """Bring in the rest of a log that will be nowhere else, do what comes then, and forget it.
 
-        Nobody waits for that. If bringing it in fails, it goes on later.
+        Nobody waits for that. If bringing it in fails, it goes on later. Returns False if the log is not here.
         """
-        log = self._logs[attempt]
+        log = self._logs.get(attempt)
+        if log is None:
+            return False
         log.is_complete = True
 
         def complete() -> None:
@@ -172,6 +171,7 @@ class Spool:
             then()
 
         self._threads.start(complete)
+        return True
 
     def _forget(self, attempt: Attempt) -> None:
         with self._lock:
