@@ -33,6 +33,10 @@ class Stores(Protocol):
     env: Mapping[str, str]
     #: How the protocol's times differ from the usual.
     timing: Mapping[str, float]
+    #: What a terminal is told of the backend.
+    chosen: str
+    #: What `scale` adds for five nodes.
+    limit: str
     #: How many tasks are many, for a test that is not to take long.
     many: int
 
@@ -83,6 +87,8 @@ class AtHome:
 
     env: Mapping[str, str] = {}
     timing: Mapping[str, float] = {}
+    chosen = "local (default)"
+    limit = "; on this backend it is served by 1 node"
     many = 1000
 
     def __init__(self, home: Path) -> None:
@@ -139,6 +145,8 @@ class InCloud:
     """State in Google's emulator, objects in the simulator: a bucket of one's own, and so a namespace."""
 
     timing = _QUICK
+    chosen = "gcp (SPARKLES_BACKEND)"
+    limit = ""
     many = 100
 
     def __init__(self, home: Path, emulator: Any, storage: Any) -> None:
