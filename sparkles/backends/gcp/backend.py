@@ -40,6 +40,9 @@ NODE_VARIABLE = "SPARKLES_NODE"
 #: Seconds that a client, and a worker, asks Datastore again and again. A worker has a lease to keep.
 _CLIENT_PATIENCE, _WORKER_PATIENCE = 30.0, 10.0
 
+#: And Cloud Storage: its loop must not wait for long, and what slots bring in they try for half an hour.
+_WORKER_STORAGE_PATIENCE = 15.0
+
 #: Characters that a namespace may have.
 _NAMESPACE = 100
 
@@ -116,6 +119,7 @@ class _Stores:
         return DatastoreState(store)
 
     def objects(self) -> BucketObjects:
+        from sparkles.backends.gcp.bucket import PATIENCE
         from sparkles.backends.gcp.objects import BucketObjects
         from sparkles.backends.local.known import KnownBlobs
 
@@ -128,6 +132,7 @@ class _Stores:
             known=KnownBlobs(self._home.known, write=self._write),
             spool=self._home.spool(name) if name else None,
             cache=self._home.cache(name) if name else None,
+            patience=_WORKER_STORAGE_PATIENCE if name else PATIENCE,
         )
 
     def buckets(self) -> CloudBuckets:

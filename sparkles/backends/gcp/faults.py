@@ -12,7 +12,7 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.exceptions import RequestException
 
-from sparkles.errors import BackendError, RequestError, SparklesError
+from sparkles.errors import BackendError, RequestError, SparklesError, UnreachableError
 
 #: Nobody answers, or not now.
 _UNREACHABLE = (
@@ -63,7 +63,7 @@ def sign_in(what: str, why: str) -> BackendError:
 def _for_people(error: Exception, bucket: str) -> SparklesError:
     url = f"gs://{bucket}"
     if isinstance(error, _UNREACHABLE):
-        return BackendError(f"{url} cannot be reached: {_reason(error)}")
+        return UnreachableError(f"{url} cannot be reached: {_reason(error)}")
     if isinstance(error, (exceptions.Unauthorized, GoogleAuthError)):
         return sign_in(url, _words(error))
     if isinstance(error, exceptions.Forbidden):
