@@ -23,10 +23,12 @@ _READS = {
         "close",
         "commit_limit",
         "streams",
+        "row_limit",
     },
     "objects": {
         "url",
         "download_line",
+        "streams",
         "missing",
         "read_blob",
         "read_manifest",

@@ -24,6 +24,10 @@ class BackendError(SparklesError):
     exit_code = 3
 
 
+class UnreachableError(BackendError):
+    """A store cannot be reached, or does not do its work, now: the same may work later."""
+
+
 class ProblemsError(RequestError):
     """Several problems of one request, reported together, one line each."""
 

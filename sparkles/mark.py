@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from queue import SimpleQueue
 
 from sparkles.errors import BackendError
 from sparkles.model import Applying, Fence, Job, Key, Records, Writes
 from sparkles.ports import Backend
+from sparkles.streams import in_streams
 
 #: Seconds after which an apply that goes on says so.
 RENEWAL = 5.0
@@ -24,10 +24,6 @@ TaskWrites = Callable[[Records], Writes]
 
 #: (tasks to read, what to write given their records): a commit of an apply.
 Commit = tuple[list[Key], TaskWrites]
-
-#: Threads that begin; with each commit that they made there may be another one. A database that has not been written
-#: to for a while does not like to be taken by storm.
-_FIRST_STREAMS = 2
 
 
 class Marked:
@@ -63,28 +59,13 @@ class Marked:
     def commit_all(self, commits: Iterable[Commit], *, fenced: bool) -> None:
         """Make all commits; several at once if the job was `fenced` when it was marked."""
         if not fenced:
-            for commit in commits:
-                self.commit(commit)
+            in_streams(self.commit, commits, streams=1)
             return
+        streams = self._backend.state.streams
         free: SimpleQueue[int] = SimpleQueue()
-        for shard in range(1, self._backend.state.streams + 1):
+        for shard in range(1, streams + 1):
             free.put(shard)
-        with ThreadPoolExecutor(self._backend.state.streams) as pool:
-            running: set[Future[None]] = set()
-            for number, commit in enumerate(commits):
-                running.add(pool.submit(self._commit_in_stream, commit, free))
-                width = min(_FIRST_STREAMS + number, self._backend.state.streams)
-                running = self._wait(running, most=width - 1)
-            self._wait(running, most=0)
-
-    def _wait(self, running: set[Future[None]], *, most: int) -> set[Future[None]]:
-        """Wait until at most so many commits are under way; return those. Raises what went wrong with the others."""
-        while len(running) > most:
-            done, running = wait(running, timeout=RENEWAL, return_when=FIRST_COMPLETED)
-            for one in done:
-                one.result()
-            self.renew()
-        return running
+        in_streams(lambda commit: self._commit_in_stream(commit, free), commits, streams=streams, meanwhile=self.renew)
 
     def _commit_in_stream(self, commit: Commit, free: SimpleQueue[int]) -> None:
         shard = free.get()

@@ -15,6 +15,14 @@ LAST = "LAST"
 _TASK = re.compile(r"(?P<job>.+)\.(?P<index>[1-9][0-9]*)")
 
 
+class UnknownJobError(RequestError):
+    """No job has this name."""
+
+    def __init__(self, pattern: str, hint: str) -> None:
+        self.pattern = pattern
+        super().__init__(f"no job {pattern!r} here{hint}")
+
+
 def generated(now: datetime, token: str) -> str:
     """Return the name of a job that was given none.
 
@@ -44,7 +52,7 @@ def matching(pattern: str, jobs: Sequence[Job]) -> list[Job]:
     if not found:
         names = [job.name for job in jobs]
         hint = nearest(pattern, names) or ("; 'sparkles status' lists the jobs" if names else "; there are no jobs")
-        raise RequestError(f"no job {pattern!r} here{hint}")
+        raise UnknownJobError(pattern, hint)
     return found
 
 

@@ -87,8 +87,10 @@ class NeededFiles:
         return self._names[job]
 
     def _read(self, job: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for task in self._backend.state.tasks(job):
-            for file in (*_document(task, self._backend)["files"], {"name": LOG_NAME}, {"name": RESULT_NAME}):
+        tasks = list(self._backend.state.tasks(job))
+        documents = results.each(lambda task: _document(task, self._backend), tasks, self._backend)
+        for task, document in zip(tasks, documents, strict=True):
+            for file in (*document["files"], {"name": LOG_NAME}, {"name": RESULT_NAME}):
                 yield f"{job}/{task.index}/{file['name']}", file
 
 

@@ -84,11 +84,6 @@ class Home:
         return self.root / "objects"
 
     @property
-    def known_blobs(self) -> Path:
-        """Return the cache of which blobs are in which buckets."""
-        return self.root / "known-blobs.db"
-
-    @property
     def hashes(self) -> Path:
         """Return the cache of the hashes of uploaded files."""
         return self.root / "hashes.db"

@@ -38,6 +38,8 @@ class StateStore(Protocol):
     #: How many threads may use the store at the same time, and are worth it. Only with more than one does it keep
     #: fences (see `model.Fence`).
     streams: int
+    #: The most bytes that the row of a task may take; None if there is no limit that anybody would meet.
+    row_limit: int | None
 
     def read(self, keys: Sequence[Key]) -> Records:
         """Return the records that exist among `keys`."""
@@ -143,6 +145,9 @@ class Moved(NamedTuple):
 class ObjectStore(Protocol):
     """Blobs by hash, results in numbered folders, logs, manifests."""
 
+    #: Calls that are worth having under way at once; more than one where they take long, since they go far.
+    streams: int
+
     def url(self, job: str) -> str:
         """Return where the results of `job` are, for people."""
         ...
@@ -219,7 +224,7 @@ class ObjectStore(Protocol):
     def discard(self, job: str, index: int, claim: str) -> None:
         """Remove the result of an attempt that will not be committed, if it has published one. Its log stays.
 
-        Another attempt's result stays as it is.
+        Another attempt's result stays as it is. It may take a while until all of that is done.
         """
         ...
 

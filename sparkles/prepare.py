@@ -19,6 +19,7 @@ from sparkles.model import Cluster, Job, JobState, Key, Task
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
 from sparkles.plan.matching import LABEL_SIZE
 from sparkles.ports import Backend
+from sparkles.quantities import human_bytes
 from sparkles.resolve import NO_IMAGES, Pinned, pin
 from sparkles.sweep import Sweep
 
@@ -138,6 +139,7 @@ def _prepared(
     rerun: Rerun,
     retry: Collection[int] = (),
 ) -> Prepared:
+    _require_short_rows(pinned.sweep, backend)
     desired = Desired(
         digests=b"" if pinned.waits else pinned.definition().digests(pinned.sweep),
         seq=pinned.sweep.seq,
@@ -170,6 +172,20 @@ def _prepared(
         needs=needs.present(pinned.document, backend, waits=pinned.waits),
         missing=frozenset(backend.objects.missing(sorted(pinned.digests))),
     )
+
+
+def _require_short_rows(sweep: Sweep, backend: Backend) -> None:
+    """Raise RequestError for a row that is longer than what the state can keep of a task."""
+    limit = backend.state.row_limit
+    if limit is None:
+        return
+    row = row_writer(sweep.columns)
+    for number, values in enumerate(sweep, start=1):
+        if sum(map(len, values)) > limit // 8 and (size := len(row(values).encode())) > limit:
+            raise RequestError(
+                f"spec.parameters: row {number} takes {human_bytes(size)}; the backend {backend.name} keeps at most "
+                f"{human_bytes(limit)} of a task: put the values into a file, and its name into the row"
+            )
 
 
 def _rows_at(sweep: Sweep, places: Collection[int]) -> Iterator[Row]:

@@ -6,16 +6,17 @@ Level-based: every step may be cut off, repeated, or done by several at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sparkles import lifecycle, mark
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look, start_nodes
-from sparkles.ports import Backend
+from sparkles.ports import Backend, Move
 from sparkles.prepare import find_job
 from sparkles.results import tidy
 from sparkles.settle import settle
+from sparkles.streams import in_streams
 from sparkles.task_writes import chunks
 
 #: Tasks given back in one commit.
@@ -78,10 +79,11 @@ def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> 
         )
 
     while held := backend.state.held(node.name)[:_BATCH]:
-        backend.state.change([task.key for task in held], move)
+        written = backend.state.change([task.key for task in held], move)
         jobs.update(task.job for task in held)
         for task in held:
-            backend.objects.discard(task.job, task.index, task.claim or "")
+            if task.key in written:
+                backend.objects.discard(task.job, task.index, task.claim or "")
     return jobs
 
 
@@ -98,8 +100,7 @@ def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
         now = time.time()
         return Writes(put=[lifecycle.kill(task, now=now) for task in records.values() if isinstance(task, Task)])
 
-    for some in chunks((Key.task(job.name, number) for number in still_open), backend.state.commit_limit):
-        backend.state.change(some, move)
+    _change_tasks(job, still_open, move, backend)
     clusters = clusters_of(job, backend)
     look(clusters, backend)
     sweep(clusters, backend)
@@ -132,13 +133,18 @@ def delete(job: Job, backend: Backend, *, results: bool) -> None:
     clusters = clusters_of(job, backend)
     _change(job, backend, lifecycle.kill_job)
     indices = backend.state.columns(job.name).indices
-    for some in chunks((Key.task(job.name, index) for index in indices), backend.state.commit_limit):
-        backend.state.change(some, lambda records: Writes(remove=list(records)))
+    _change_tasks(job, indices, lambda records: Writes(remove=list(records)), backend)
     if results:
         backend.objects.remove_results(job.name)
     backend.objects.remove_records(job.name)
     _change(job, backend, lambda _: None)
     look(clusters, backend)
+
+
+def _change_tasks(job: Job, indices: Sequence[int], move: Move, backend: Backend) -> None:
+    """Change tasks, as many in a commit as the store takes."""
+    keys = chunks((Key.task(job.name, index) for index in indices), backend.state.commit_limit)
+    in_streams(lambda some: backend.state.change(some, move), keys, streams=backend.state.streams)
 
 
 def _change(job: Job, backend: Backend, change: Callable[[Job], Job | None]) -> None:

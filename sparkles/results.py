@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, Key, Task
@@ -12,6 +12,9 @@ from sparkles.ports import LOG_PIECE, Backend
 
 #: Times that a result may be replaced while it is copied.
 _TRIES = 3
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 #: Bytes at the end of a log in which its last line is looked for.
 _END = 4096
@@ -61,11 +64,29 @@ def fetch(name: str, tasks: Iterable[Task] | None, destination: Path, backend: B
     `tasks` are those whose results are wanted, or None for all that a deleted job left.
     """
     count = total = 0
-    for index, task in _folders(name, tasks, backend):
-        copied = _copy(name, index, destination / str(index), backend, task)
+
+    def copy(folder: tuple[int, Task | None]) -> int | None:
+        index, task = folder
+        return _copy(name, index, destination / str(index), backend, task)
+
+    for copied in each(copy, _folders(name, tasks, backend), backend):
         if copied is not None:
             count, total = count + 1, total + copied
     return count, total
+
+
+def each(do: Callable[[_In], _Out], things: Iterable[_In], backend: Backend) -> Iterator[_Out]:
+    """Yield what `do` makes of each thing, in order: of several at once where the objects are far away."""
+    if backend.objects.streams == 1:
+        yield from map(do, things)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # at home nobody has to wait for it to load
+
+    pool = ThreadPoolExecutor(backend.objects.streams)
+    try:
+        yield from pool.map(do, things)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _folders(name: str, tasks: Iterable[Task] | None, backend: Backend) -> Iterator[tuple[int, Task | None]]:

@@ -16,6 +16,9 @@ from sparkles.plan.matching import digest_at
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared
 
+#: Characters of all rows in a commit: what a database takes at once, in bytes, with room for all else.
+_ROOM = 2 << 20
+
 T = TypeVar("T")
 
 #: (index, row, digest) that a task is to have.
@@ -31,9 +34,9 @@ def task_commits(
         for indices in chunks(action.indices, limit) if action.verb is Verb.REMOVE else ():
             yield [Key.task(name, index) for index in indices], _removal(action, prepared, spared)
     for verb in (Verb.CHANGE, Verb.RERUN):
-        for some in chunks(_tasks_of(prepared, verb), limit):
+        for some in _chunks_of_rows(_tasks_of(prepared, verb), limit):
             yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying, verb, spared)
-    for some in chunks(_tasks_of(prepared, Verb.RECORD), limit):
+    for some in _chunks_of_rows(_tasks_of(prepared, Verb.RECORD), limit):
         yield [Key.task(name, index) for index, _, _ in some], _recording(some, name)
     template = Task(
         job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
@@ -41,7 +44,7 @@ def task_commits(
     if prepared.job and (prepared.job.applying or prepared.job.cluster != prepared.cluster.name):
         for keys in chunks(_open_elsewhere(prepared, backend), limit):
             yield keys, _moved_to(prepared.cluster.name)
-    for some in chunks(_tasks_of(prepared, Verb.ADD), limit):
+    for some in _chunks_of_rows(_tasks_of(prepared, Verb.ADD), limit):
         yield [], _addition(NewTasks(template, some))
 
 
@@ -118,6 +121,18 @@ def _moved_to(cluster: str) -> TaskWrites:
 
 def _addition(tasks: NewTasks) -> TaskWrites:
     return lambda _: Writes(add=tasks)
+
+
+def _chunks_of_rows(tasks: Iterable[NewTask], size: int) -> Iterator[list[NewTask]]:
+    """Yield tasks in lists that a commit takes: of at most `size`, and of rows that are not too long together."""
+    for some in chunks(tasks, size):
+        room, begin = _ROOM, 0
+        for position, (_, row, _) in enumerate(some):
+            if len(row) > room and position > begin:
+                yield some[begin:position]
+                room, begin = _ROOM, position
+            room -= len(row)
+        yield some[begin:]
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -6,7 +6,7 @@ Watching also heals: it sweeps nodes that died and starts new ones. Nothing depe
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from sparkles import lifecycle, needs, recover, results
@@ -78,10 +78,17 @@ def sample_line(sample: Sample) -> str:
     )
 
 
-def poll(name: str, backend: Backend, *, deadline: float | None = None) -> Iterator[Mapping[TaskState, int]]:
+def poll(
+    name: str,
+    backend: Backend,
+    *,
+    deadline: float | None = None,
+    before: Callable[[Job], None] = lambda _: None,
+) -> Iterator[Mapping[TaskState, int]]:
     """Yield the counts of a job's tasks whenever something may have changed, at last when all have ended.
 
-    Heals the job meanwhile. Raises TimeoutError at `deadline`, a time.monotonic().
+    Heals the job meanwhile. Raises TimeoutError at `deadline`, a time.monotonic(). Calls `before` with the job before
+    its tasks are counted: what that reads is no newer than the counts.
     """
     healer = _Healer(name, backend)
     times = backend.timing
@@ -94,6 +101,7 @@ def poll(name: str, backend: Backend, *, deadline: float | None = None) -> Itera
         fresh = backend.state.tick()
         if fresh != tick or now - looked >= times.longest_poll:
             tick, looked = fresh, now
+            before(job)
             counted = time.monotonic()
             counts = backend.state.counts(name)
             pause = max(times.poll, _SHARE * (time.monotonic() - counted))
@@ -183,16 +191,21 @@ class Watcher:
     def run(self) -> Mapping[TaskState, int]:
         """Watch until the job has ended; return the counts of its tasks."""
         counts: Mapping[TaskState, int] = {}
-        for counts in poll(self._name, self._backend):
-            job = find_job(self._backend, self._name)
-            nodes = self._backend.state.nodes(job.cluster) if job else []
+        job: Job
+        nodes: Sequence[Node] = ()
+
+        def before(found: Job) -> None:
+            """A node that has worked is never shown beside counts of before that."""
+            nonlocal job, nodes
+            job, nodes = found, self._backend.state.nodes(found.cluster)
+
+        for counts in poll(self._name, self._backend, before=before):
             if any(counts.get(state) for state in OPEN):
                 self.status(counts, nodes)
-            elif job and job.waiting:
+            elif job.waiting:
                 self._say_once(f"waiting for {', '.join(job.waiting.needs)}")
             self._follow(nodes)
-            if job:
-                self.screen.show(partial(self._lookout.look, job, counts, by_word(nodes), self._tail, now=time.time()))
+            self.screen.show(partial(self._lookout.look, job, counts, by_word(nodes), self._tail, now=time.time()))
         if not self._tailed and sum(counts.values()) == 1:
             self._print_whole()
         self.screen.say(finished_line(counts) if counts else f"Job {self._name} was killed while it waited.")

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import engine
 import pytest
-from stores import AtHome, InCloud
+from stores import AtHome, InCloud, Stores
 
 from sparkles.backends.docker.leftovers import remove_recorded
 from sparkles.backends.local.runtime import kill_recorded
@@ -39,11 +39,20 @@ class User:
     folder: Path
     home: Path
     env: dict[str, str] = field(default_factory=dict)
-    stores: AtHome | InCloud = field(default_factory=AtHome)
+    stores: Stores = None  # type: ignore[assignment]  # at home, if nothing is said
 
     def __post_init__(self) -> None:
+        self.stores = self.stores or AtHome(self.sparkles_home)
         if self.stores.timing:
             self.set_timing()
+
+    def another(self, home: Path, *, folder: Path | None = None) -> User:
+        """Return someone with an empty home, whose jobs are kept in the same kind of place."""
+        return User(folder=folder or self.folder, home=home, stores=self.stores.another(home / "sparkles"))
+
+    def copy(self, home: Path, *, folder: Path) -> User:
+        """Return someone with the same jobs, and no node. The home is made."""
+        return User(folder=folder, home=home, stores=self.stores.copy(home / "sparkles"))
 
     def __call__(
         self,
@@ -132,7 +141,11 @@ class User:
         eventually(lambda: not any(home.glob("*.db-shm")))  # a node lets go of its files when its process ends
 
     def result(self, job: str, index: int, name: str = "stdout.txt") -> bytes:
-        return self.stores.file(self.sparkles_home, f"{job}/{index}/{name}")
+        return self.stores.file(f"{job}/{index}/{name}")
+
+    def everything(self) -> object:
+        """Return all that is kept for the user, as a value that is another one if anything is written."""
+        return listing(self.home), self.stores.held()
 
     def log(self, task: str) -> str:
         """Return the stdout.txt of `JOB.N`, which has ended."""
@@ -141,7 +154,8 @@ class User:
 
     def nodes(self) -> list[Node]:
         """Return the nodes that are not gone."""
-        return list(self.stores.nodes(self.sparkles_home))
+        with self.stores.state() as state:
+            return list(state.nodes())
 
     def stop_nodes(self) -> None:
         """End all nodes, and what runs on them."""
@@ -158,52 +172,58 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what goes through the command line at home and in the stand-in cloud, unless it is marked `at_home`."""
     for name, scope in (("stores", "function"), ("shared_stores", "module")):
         if name in metafunc.fixturenames:
-            elsewhere = metafunc.definition.path.parent.name == "cli" or "on_both" in metafunc.fixturenames
-            alone = not elsewhere or metafunc.definition.get_closest_marker("at_home")
-            metafunc.parametrize(name, ["local"] if alone else ["local", "gcp"], indirect=True, scope=scope)
+            marked = metafunc.definition.get_closest_marker
+            on_both = marked("on_both") or metafunc.definition.path.parent.name == "cli"
+            places = ["local", "gcp"] if on_both and not marked("at_home") else ["local"]
+            places = ["gcp"] if marked("in_cloud") else places
+            metafunc.parametrize(name, places, indirect=True, scope=scope)
 
 
-def _stores(request: pytest.FixtureRequest) -> AtHome | InCloud:
-    if request.param == "local":
-        return AtHome()
-    emulator = request.getfixturevalue("datastore_emulator")
-    storage = request.getfixturevalue("storage_simulator")
-    from gcp.cloud import Cloud, fresh_bucket
-
-    return InCloud(Cloud(emulator=emulator, storage=storage, bucket=fresh_bucket(storage)))
+@contextmanager
+def _stores(request: pytest.FixtureRequest, home: Path) -> Iterator[Stores]:
+    """Give the stores that the test is to run on; end the nodes that are left."""
+    if request.param == "gcp":
+        emulator, storage = (request.getfixturevalue(name) for name in ("datastore_emulator", "storage_simulator"))
+        stores: Stores = InCloud(home / "sparkles", emulator, storage)
+    else:
+        stores = AtHome(home / "sparkles")
+    yield stores
+    User(folder=home, home=home, stores=stores).stop_nodes()
+    if request.param == "gcp":
+        assert storage.violations == [], "requests or answers that do not fit Google's discovery document"
 
 
 @pytest.fixture
-def stores(request: pytest.FixtureRequest) -> AtHome | InCloud:
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     """Where the jobs of `user` are kept."""
-    return _stores(request)
-
-
-@pytest.fixture(scope="module")
-def shared_stores(request: pytest.FixtureRequest) -> AtHome | InCloud:
-    """Where the jobs of `warm` are kept."""
-    return _stores(request)
+    with _stores(request, tmp_path / "home") as stores:
+        yield stores
 
 
 @pytest.fixture
-def user(tmp_path: Path, stores: AtHome | InCloud) -> Iterator[User]:
+def user(tmp_path: Path, stores: Stores) -> User:
+    """A user in an empty folder, with an empty home."""
     folder, home = tmp_path / "folder", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
-    user = User(folder=folder, home=home, stores=stores)
-    yield user
-    user.stop_nodes()
+    return User(folder=folder, home=home, stores=stores)
 
 
 @pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory, shared_stores: AtHome | InCloud) -> Iterator[Path]:
-    home = tmp_path_factory.mktemp("home")
-    yield home
-    User(folder=home, home=home, stores=shared_stores).stop_nodes()
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of `warm`."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def shared_stores(request: pytest.FixtureRequest, shared_home: Path) -> Iterator[Stores]:
+    """Where the jobs of `warm` are kept."""
+    with _stores(request, shared_home) as stores:
+        yield stores
 
 
 @pytest.fixture
-def warm(shared_home: Path, shared_stores: AtHome | InCloud, tmp_path: Path) -> User:
+def warm(shared_home: Path, shared_stores: Stores, tmp_path: Path) -> User:
     """A user in an empty folder, whose home is shared by the tests of a module: its node is up. Name the jobs."""
     return User(folder=tmp_path, home=shared_home, stores=shared_stores)
 
@@ -262,11 +282,15 @@ def pytest_make_collect_report() -> Iterator[None]:
     return _required((yield))
 
 
+#: Fixtures that start commands, nodes or services.
+_STARTING = {"user", "warm", "datastore_emulator", "emulator_jar", "gcloud", "simulator_process"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run real commands: -m 'not process' runs the others, which are quick."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if item.path.parent.name == "cli" or "user" in fixtures or "warm" in fixtures:
+        if item.path.parent.name == "cli" or not _STARTING.isdisjoint(fixtures):
             item.add_marker("process")
 
 

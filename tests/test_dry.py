@@ -41,7 +41,7 @@ def test_what_writes_is_refused(tmp_path, part, name) -> None:
 
 def test_everything_that_is_allowed_is_a_read_of_its_port() -> None:
     for port, part in PARTS.items():
-        assert dry._READS[part] - {"commit_limit", "streams"} <= READS[port]
+        assert dry._READS[part] - {"commit_limit", "streams", "row_limit"} <= READS[port]
 
 
 def test_a_dry_run_plans_what_an_apply_then_does(tmp_path) -> None:

@@ -26,6 +26,7 @@ def contents(folder):
     }
 
 
+@pytest.mark.on_both
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_gives_what_is_expected_and_then_there_is_nothing_to_do(user, name, request):
     if "image: r-base" in MANIFESTS[name].read_text():

@@ -6,12 +6,14 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sparkles import config
+from sparkles import config, names
 from sparkles.backends.registry import open_backend
 from sparkles.dry import read_only
 from sparkles.errors import RequestError
@@ -31,6 +33,17 @@ class Chosen:
             click.echo(f"backend: {self.settings.backend} ({self.settings.origin})", err=True)
         backend = open_backend(self.settings, write=write, slots=self._slots)
         return backend if write else read_only(backend)
+
+    def elsewhere(self, pattern: str) -> str:
+        """Return where else a job may be that is not here; empty if there is no such place."""
+        if self.settings.backend == "local":
+            gcp = self.settings.gcp
+            return "; to look for it on Google Cloud add --backend gcp" if gcp.project and gcp.bucket else ""
+        at_home = open_backend(replace(self.settings, backend="local"), write=False)
+        with suppress(RequestError):
+            names.one(pattern, at_home.state.jobs())
+            return "; there is one on this machine: add --backend local"
+        return ""
 
 
 def with_backend(command: Callable[..., Any], *, whole: bool = False) -> Callable[..., Any]:
@@ -56,7 +69,11 @@ def with_backend(command: Callable[..., Any], *, whole: bool = False) -> Callabl
             home=Path.home(),
             whole=whole,
         )
-        return command(chosen=Chosen(settings, slots=1 if local else None), **arguments)
+        chosen = Chosen(settings, slots=1 if local else None)
+        try:
+            return command(chosen=chosen, **arguments)
+        except names.UnknownJobError as error:
+            raise RequestError(f"{error}{chosen.elsewhere(error.pattern)}") from None
 
     return wrapped
 

@@ -37,7 +37,7 @@ def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str) -> None:
     backend = chosen.open(write=False)
     there = backend.state.jobs()
     found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)} if jobs else None
-    rows = [_job_row(job, backend) for job in (found.values() if found is not None else there)]
+    rows = _job_rows(list(found.values()) if found is not None else there, backend)
     print_rows(rows, ["job", "state", *(state.value for state in TaskState), "submitted"], form)
     for job in found.values() if found else ():
         _say_what_it_waits_for(job, backend)
@@ -48,6 +48,16 @@ def _say_what_it_waits_for(job: Job, backend: Backend) -> None:
         from sparkles import needs
 
         hint(f"hint: {needs.words(job, backend)}")
+
+
+def _job_rows(jobs: Sequence[Job], backend: Backend) -> list[dict[str, Any]]:
+    """Return the rows of jobs, looked up at the same time where the store is far away."""
+    if backend.state.streams == 1:
+        return [_job_row(job, backend) for job in jobs]
+    from concurrent.futures import ThreadPoolExecutor  # at home nobody has to wait for it to load
+
+    with ThreadPoolExecutor(backend.state.streams) as pool:
+        return list(pool.map(lambda job: _job_row(job, backend), jobs))
 
 
 def _job_row(job: Job, backend: Backend) -> dict[str, Any]:

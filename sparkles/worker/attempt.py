@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkles.errors import LaunchError, SparklesError
+from sparkles.errors import LaunchError, SparklesError, UnreachableError
 from sparkles.lifecycle import Attempt
 from sparkles.model import Reason, Sample, Task
 from sparkles.ports import Backend, Ending, Launch, Output, Result, Running, Runtime
@@ -137,15 +137,22 @@ class Execution:
                 return None
             self._begun = True
         try:
-            return self._run()
+            ended = self._run()
         finally:
             outputs.remove(self._folder)
+        if ended.attempt is None:
+            with suppress(SparklesError, OSError):  # the next attempt brings in its own
+                self._backend.objects.discard(self.task.job, self.task.index, self.claim)
+        return ended
 
     def _run(self) -> Ended:
         log = self._backend.objects.open_log(self.task.job, self.task.index, self.claim)
         started = time.time()
         try:
             staged = self._stage()
+        except UnreachableError as error:
+            say(f"task {self.task.id} goes back: {error}")
+            return Ended(self.task)
         except (SparklesError, OSError) as error:
             _append(log, f"sparkles: the task's files could not be brought in: {error}\n")
             return self._publish(log, Ending(exit=1), Reason.UPLOAD, started, None)
@@ -262,9 +269,11 @@ class Execution:
 
     def _bring_in(self, result: Result) -> str:
         """Publish a result, once the one that is to be replaced by it is in its place for certain."""
-        if self.task.result_generation:
-            self._backend.objects.promote(result.job, result.index, self.task.result_generation)
-        return self._backend.objects.publish(result, holds=self._holds)
+        objects = self._backend.objects
+        with self._turn.yielded() if objects.streams > 1 else nullcontext():
+            if self.task.result_generation:
+                objects.promote(result.job, result.index, self.task.result_generation)
+            return objects.publish(result, holds=self._holds)
 
     def _insist(self, publish: Callable[[], str]) -> str | None:
         """Try for a long time: hours of compute must not be lost to a full disk or a broken network."""

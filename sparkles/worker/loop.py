@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from sparkles import lifecycle
-from sparkles.errors import SparklesError
+from sparkles.errors import SparklesError, UnreachableError
 from sparkles.lifecycle import Attempt, FencedError, RetryPolicy
 from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Stop, Task, TaskState, Writes
 from sparkles.nodes import start_nodes
@@ -27,6 +27,7 @@ from sparkles.worker.attempt import Ended, Execution
 from sparkles.worker.budget import Budget
 from sparkles.worker.commit import Commit, LandedError
 from sparkles.worker.definitions import Definitions
+from sparkles.worker.guard import Guard
 from sparkles.worker.settler import Settler
 from sparkles.worker.slots import Slots, report
 from sparkles.worker.speech import say
@@ -70,7 +71,7 @@ class Worker:
         #: Whether all that this node might have to settle has been, since it last had work.
         self._settled_all = False
         self._may_find = True
-        self._terminated = False
+        self._terminated = self._has_given_up = False
 
     def terminate(self) -> None:
         """Give everything back and go. Safe in a signal handler."""
@@ -82,10 +83,11 @@ class Worker:
         self._adopt()
         self._slots.start(self._node.slots)
         try:
-            while not self._is_done():
-                with self._turn:
-                    self._step()
-                self._wait()
+            with Guard(self._left, self._give_up):
+                while not self._is_done():
+                    with self._turn:
+                        self._step()
+                    self._wait()
         except BaseException:
             self._slots.abandon()
             raise
@@ -116,7 +118,16 @@ class Worker:
 
     def holds(self) -> bool:
         """Say whether the node is ours for certain, for anything that must not be done otherwise. For any thread."""
-        return self._place.clock() < self._lease_end - self._timing.kill_margin
+        return self._left() > 0 and not self._has_given_up
+
+    def _left(self) -> float:
+        """Return the seconds until nothing of the node may run any more."""
+        return self._lease_end - self._timing.kill_margin - self._place.clock()
+
+    def _give_up(self) -> None:
+        """End what runs, for good: even if a commit should still come to pass, the lease was over."""
+        self._has_given_up = True
+        self._slots.abandon()
 
     def _confirmed(self, written: Mapping[Key, Record], sent: float) -> None:
         """Take note of a commit: the lease counts from before it was sent."""
@@ -337,6 +348,10 @@ class Worker:
             self._settled_all = False
             try:
                 assignment = self._definitions.assignment(task)
+            except UnreachableError as error:
+                say(f"task {task.id} goes back: {error}")
+                self._slots.end(Ended(task))
+                continue
             except Exception as error:  # noqa: BLE001 - one unreadable task must not take the worker down
                 self._slots.end(self._unreadable(task, error))
                 continue
@@ -418,7 +433,7 @@ class Worker:
 
     def _fence_myself(self, now: float) -> None:
         """Near the end of the lease stop what runs; at its end, everything."""
-        if now > self._lease_end - self._timing.kill_margin:
+        if not self.holds():
             raise FencedError
         if now > self._lease_end - self._timing.term_margin:
             self._slots.stop_all(Reason.NODE_LOST)

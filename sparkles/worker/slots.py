@@ -16,7 +16,7 @@ from sparkles.worker.turn import Turn
 
 
 class Slots:
-    """Runs executions on a number of threads. All methods are for the worker's loop."""
+    """Runs executions on a number of threads. All methods but `abandon` are for the worker's loop."""
 
     def __init__(self, *, turn: Turn, call: Callable[[], None]) -> None:
         #: Claim → execution: all that the node has claimed and not given back.
@@ -102,8 +102,8 @@ class Slots:
         return {claim: sample for claim, sample in self._samples.items() if claim in self.held}
 
     def abandon(self) -> None:
-        """Kill everything and publish nothing: the node is not ours any more."""
-        for execution in self.held.values():
+        """Kill everything and publish nothing: the node is not ours any more. For any thread."""
+        for execution in list(self.held.values()):
             execution.kill()
 
     def close(self) -> None:

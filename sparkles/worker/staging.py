@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 
 from sparkles.compile import Input
 from sparkles.errors import BackendError
-from sparkles.ports import Backend, Buckets
+from sparkles.ports import Backend
 from sparkles.spec import in_bucket
 from sparkles.worker.turn import Turn
 
@@ -24,30 +24,30 @@ _LOOK = 0.5
 def fill(folder: Path, inputs: Sequence[Input], backend: Backend, *, turn: Turn, stopped: threading.Event) -> None:
     """Put each input in its place below `folder`, until `stopped`.
 
-    Raises SparklesError or OSError if one cannot be had. The caller has the turn, which is given up while objects of
-    buckets come in.
+    Raises SparklesError or OSError if one cannot be had. The caller has the turn, which is given up while files come
+    in from afar.
     """
-    objects = []
+    far = []
     for entry in inputs:
         target = folder / entry.dest
         target.parent.mkdir(parents=True, exist_ok=True)
-        if in_bucket(entry.content):
-            objects.append(entry)
+        if in_bucket(entry.content) or backend.objects.streams > 1:
+            far.append(entry)
         else:
             backend.objects.stage(entry.content, target, executable=entry.executable)
-    if objects:
-        if backend.buckets is None:
+    if far:
+        if backend.buckets is None and any(in_bucket(entry.content) for entry in far):
             raise BackendError("this node has no way to files of buckets")
         with turn.yielded():
-            _Fetch(folder, objects, backend.buckets).run(stopped)
+            _Fetch(folder, far, backend).run(stopped)
 
 
 class _Fetch:
-    """Objects of buckets on their way into a work directory."""
+    """Files on their way into a work directory, from afar."""
 
-    def __init__(self, folder: Path, objects: Sequence[Input], buckets: Buckets) -> None:
+    def __init__(self, folder: Path, objects: Sequence[Input], backend: Backend) -> None:
         self._folder = folder
-        self._buckets = buckets
+        self._backend = backend
         self._left = len(objects)
         self._over = threading.Event()
         self._objects: SimpleQueue[Input] = SimpleQueue()
@@ -79,7 +79,9 @@ class _Fetch:
 
     def _bring(self, entry: Input) -> None:
         try:
-            self._buckets.stage(entry.content, self._folder / entry.dest, executable=entry.executable)
+            store = self._backend.buckets if in_bucket(entry.content) else self._backend.objects
+            assert store
+            store.stage(entry.content, self._folder / entry.dest, executable=entry.executable)
         except Exception as error:  # noqa: BLE001 - raised again where it is waited for
             self._ends.put(error)
         else:

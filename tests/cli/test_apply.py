@@ -40,7 +40,7 @@ def test_a_second_identical_apply_does_nothing_and_says_so(warm: User) -> None:
     warm.write("in.txt", "content")
     warm.write("same.yaml", manifest("same", uploads=["in.txt"]))
     first = warm.ok("apply", "--wait", "same.yaml")
-    before, objects = starts(warm, "same"), listing(warm.sparkles_home / "objects")
+    before, objects = starts(warm, "same"), warm.stores.objects()
 
     again = warm.ok("apply", "--wait", "same.yaml")
 
@@ -49,7 +49,7 @@ def test_a_second_identical_apply_does_nothing_and_says_so(warm: User) -> None:
     assert again.splitlines()[0] == "job same   generation 1: nothing to do, all is as the manifest says"
     assert "upload" not in again
     assert starts(warm, "same") == before
-    assert listing(warm.sparkles_home / "objects") == objects
+    assert warm.stores.objects() == objects
 
 
 def test_diff_exits_with_0_1_and_2(warm: User) -> None:
@@ -84,13 +84,13 @@ def test_a_dry_run_writes_nothing_where_there_is_no_home_yet(user: User, words: 
     user.write("in.txt", "content")
     user.write("new.yaml", manifest("new", uploads=["in.txt"]))
     user.write("there.yaml", manifest("there"))
-    home, folder = listing(user.home), listing(user.folder)
+    before, folder = user.everything(), listing(user.folder)
 
     done = user(*words)
 
     assert done.returncode == int(words[0] == "diff")
     assert done.stdout
-    assert listing(user.home) == home == {}
+    assert user.everything() == before == ({}, {})
     assert listing(user.folder) == folder
 
 
@@ -100,14 +100,14 @@ def test_a_dry_run_writes_nothing_in_a_home(user: User) -> None:
     user.write("there.yaml", manifest("there", nodes={"linger": "0s"}))
     user.ok("apply", "--wait", "there.yaml")
     user.wait_for_nodes_to_leave()
-    home, folder = listing(user.home), listing(user.folder)
+    before, folder = user.everything(), listing(user.folder)
 
     done = {str(case.id): user(*case.values[0]) for case in DRY}
 
     assert all(one.returncode == int(name == "diff") for name, one in done.items())
     assert "3 tasks run again" in done["apply --dry-run over a job"].stdout
     assert "1 task run again " in done["sub --dry-run over a job"].stdout
-    assert listing(user.home) == home
+    assert user.everything() == before
     assert listing(user.folder) == folder
     assert [job["job"] for job in user.rows("status")] == ["there"]
 

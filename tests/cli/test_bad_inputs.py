@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import User, listing, until
+from stores import Stores
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,12 @@ FLAGS = [
     Case("a document of a real run", "sub -o yaml echo", ["-o yaml goes with --dry-run"]),
     Case("two backends", "sub --local --backend gcp echo", ["--local and --backend gcp exclude each other"]),
     Case("an unknown backend", "sub --backend azure echo", ["--backend", "azure", "local", "gcp"]),
-    Case("a backend to come", "sub --backend gcp echo", ["backend gcp: not built yet", "--backend local"], code=3),
+    Case(
+        "a backend without its settings",
+        "sub --backend gcp echo",
+        ["the gcp backend needs a project", "SPARKLES_PROJECT", "the gcp backend needs a bucket"],
+        code=3,
+    ),
     Case("a work directory elsewhere", "sub --cd ../.. echo", ["spec.workingDir", "leaves the work directory"]),
     Case("a command that is not there", "statsu", ["no command 'statsu'", "did you mean 'status'?"]),
     Case("a wait of no unit", "wait --timeout 5 fit", ["--timeout 5", "30s"]),
@@ -272,7 +278,7 @@ CONFIGS = [
          files={".sparkles.yaml": "bakend: local\n"}),
     Case("a config in Latin-1", "status", ["not UTF-8"], files={".sparkles.yaml": b"# \xe9\n"}),
     Case("a config that is not there", "status --config no.yaml", ["no.yaml", "cannot be read"]),
-    Case("a config with a project", "sub echo", ["backend gcp: not built yet"], code=3,
+    Case("a config with a project", "sub echo", ["the gcp backend needs a bucket"], code=3,
          files={".sparkles.yaml": "project: my-project\n"}),
     Case("a backend of the environment", "status", ["SPARKLES_BACKEND: expected one of local, gcp"],
          env={"SPARKLES_BACKEND": "nope"}),
@@ -307,10 +313,10 @@ JOBS = [
 
 
 @pytest.fixture(scope="module")
-def quiet_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with two jobs, one of them someone else's, and the results of a third. No node is up."""
+def quiet(shared_stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """Someone with two jobs, one of them someone else's, and the results of a third. No node is up."""
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("folder")
-    user = User(folder=folder, home=home)
+    user = User(folder=folder, home=home, stores=shared_stores.another(home / "sparkles"))
     parts = {"parameters": {"seq": 2}, "nodes": {"linger": "0s"}}
     user.ok("apply", "--wait", "-f", "-", input=f"{document('fit', **parts)}\n---\n{document('left', **parts)}")
     user.env["LOGNAME"] = "someone"
@@ -318,22 +324,32 @@ def quiet_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     del user.env["LOGNAME"]
     user.ok("delete", "left")
     user.wait_for_nodes_to_leave()
-    yield home
+    yield user
     user.stop_nodes()
 
 
+@pytest.mark.at_home("asks no store, or is about choosing one")
 @pytest.mark.parametrize(
     "case",
     [
         pytest.param(case, id=case.id)
-        for case in (*FLAGS, *NAMES, *TABLES, *PLACEHOLDERS, *UPLOADS, *MANIFESTS, *TEMPLATES, *CONFIGS, *JOBS)
+        for case in (*FLAGS, *NAMES, *TABLES, *PLACEHOLDERS, *UPLOADS, *MANIFESTS, *TEMPLATES, *CONFIGS)
     ],
 )
-def test_a_bad_input_is_refused_with_a_clear_message(case: Case, quiet_home: Path, tmp_path: Path) -> None:
-    user = User(folder=tmp_path, home=quiet_home, env=dict(case.env))
+def test_a_bad_input_is_refused_with_a_clear_message(case: Case, quiet: User, tmp_path: Path) -> None:
+    assert_refused(case, quiet, tmp_path)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in JOBS])
+def test_what_does_not_fit_the_jobs_that_there_are_is_refused(case: Case, quiet: User, tmp_path: Path) -> None:
+    assert_refused(case, quiet, tmp_path)
+
+
+def assert_refused(case: Case, quiet: User, folder: Path) -> None:
+    user = User(folder=folder, home=quiet.home, env=dict(case.env), stores=quiet.stores)
     for name, content in case.files.items():
         user.write(name, content)
-    before = listing(quiet_home), listing(tmp_path)
+    before = user.everything(), listing(folder)
 
     done = user(*(case.words.split() if isinstance(case.words, str) else case.words), input=case.input)
 
@@ -342,7 +358,7 @@ def test_a_bad_input_is_refused_with_a_clear_message(case: Case, quiet_home: Pat
     assert [words for words in case.says if words not in done.stderr] == [], done.stderr
     assert re.match(r"error: |Usage: ", done.stderr)
     assert "Traceback" not in done.stderr
-    assert (listing(quiet_home), listing(tmp_path)) == before
+    assert (user.everything(), listing(folder)) == before
 
 
 def test_a_job_that_still_runs_is_not_submitted_over(warm: User) -> None:
@@ -370,9 +386,10 @@ def test_a_bad_input_leaves_no_home_behind(user: User, words: str) -> None:
     done = user(*words.split())
 
     assert done.returncode == 2, done.stderr
-    assert listing(user.home) == {}
+    assert user.everything() == ({}, {})
 
 
+@pytest.mark.at_home("asks nothing of the stores that other tests do not")
 def test_what_a_locale_cannot_show_is_a_question_mark(user: User) -> None:
     user.env["PYTHONIOENCODING"] = "iso8859-7"  # Greek
     user.ok("sub", "-n", "j", "--save", "j.yaml", "echo", "sch\u00f6n")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from conftest import User
 from contracts.nouns import a_job, put
-
-from sparkles.backends.local.state import SqliteState
+from stores import Stores
 
 
 @pytest.fixture(scope="module")
-def sweeper(tmp_path_factory: pytest.TempPathFactory) -> User:
+def sweeper(shared_stores: Stores, shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
     """A user with two runs of one sweep: the second with another command, another file, and a task that fails."""
-    user = User(folder=tmp_path_factory.mktemp("folder"), home=tmp_path_factory.mktemp("home"))
+    user = User(folder=tmp_path_factory.mktemp("folder"), home=shared_home, stores=shared_stores)
     user.write("fit.sh", "echo $1")
     user.write("rows.csv", "x,size\n1,small\n2,small\n3,large\n")
     words = ["-u", "fit.sh", "--params", "rows.csv"]
@@ -24,9 +24,8 @@ def sweeper(tmp_path_factory: pytest.TempPathFactory) -> User:
     user.write("rows.csv", "size,x\nhuge,4\nsmall,2\nsmall,1\n")
     done = user("sub", "-n", "tuesday", "--env", "A=1", *words, "sh", "-e", "fit.sh", "{x}")
     assert done.returncode == 1
-    state = SqliteState(user.sparkles_home / "state.db")
-    put(state, a_job("begun", generation=0, submitted=1.0))
-    state.close()
+    with user.stores.state() as state:
+        put(state, a_job("begun", generation=0, submitted=1.0))
     user.stop_nodes()
     return user
 

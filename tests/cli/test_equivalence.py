@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 from conftest import User
+from stores import Stores
 
 REQUESTS = [
     pytest.param(["--seq", "3", "echo", "I am", "{index}", "{{index}}"], id="a sequence"),
@@ -23,17 +24,18 @@ REQUESTS = [
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    homes = tmp_path_factory.mktemp("sub"), tmp_path_factory.mktemp("apply")
-    yield homes
-    for home in homes:
-        User(folder=home, home=home).stop_nodes()
+def second(shared_stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """Someone with a home of their own, beside the one of `warm`."""
+    home = tmp_path_factory.mktemp("home")
+    user = User(folder=home, home=home, stores=shared_stores.another(home / "sparkles"))
+    yield user
+    user.stop_nodes()
 
 
 @pytest.fixture
-def users(homes: tuple[Path, Path], tmp_path: Path) -> tuple[User, User]:
+def users(warm: User, second: User) -> tuple[User, User]:
     """Two users in the same folder, each with a home."""
-    one, other = (User(folder=tmp_path, home=home) for home in homes)
+    one, other = warm, replace(second, folder=warm.folder)
     one.write("t.csv", 'x,y z\n1,a  b\n2,"it\'s {x}"\n')
     one.write("f.txt", "f\n")
     one.write("data/a.log", "log\n")
@@ -54,7 +56,7 @@ def test_to_submit_is_to_apply_the_manifest_that_the_flags_stand_for(
     applied = made if made.returncode else other("apply", "--rerun", "all", "--wait", "-f", "-", input=made.stdout)
 
     assert submitted.returncode == applied.returncode
-    assert last_lines(submitted) == last_lines(applied)
+    assert last_lines(one, submitted) == last_lines(other, applied)
     assert said(submitted) == said(applied)
     assert held(one, name) == held(other, name)
 
@@ -63,19 +65,19 @@ def said(done: CompletedProcess[str]) -> str:
     return done.stderr.replace("error: <stdin>: ", "error: ")
 
 
-def last_lines(done: CompletedProcess[str]) -> list[str]:
-    return [line for line in done.stdout.splitlines() if line.startswith(("Job finished", "Done waiting"))]
+def last_lines(user: User, done: CompletedProcess[str]) -> list[str]:
+    lines = done.stdout.replace(user.stores.url(""), "URL").splitlines()
+    return [line for line in lines if line.startswith(("Job finished", "Done waiting"))]
 
 
 def held(user: User, name: str) -> dict[str, Any]:
-    """Return what a home holds of a job."""
-    if not any(job["job"] == name for job in user.rows("status")):
+    """Return what is kept of a job."""
+    manifest = user("get", name, "-o", "yaml")
+    if manifest.returncode:
         return {}
-    folder = user.sparkles_home / "objects" / name
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     tasks = [{key: row[key] for key in ("task", "state", "parameters", "exit")} for row in user.rows("list", name)]
     return {
-        "manifest": user.ok("get", name, "-o", "yaml"),
+        "manifest": manifest.stdout,
         "tasks": tasks,
-        "files": {path: content for path, content in files.items() if not path.endswith("result.json")},
+        "files": {name: text for name, text in user.stores.files(name).items() if not name.endswith("result.json")},
     }

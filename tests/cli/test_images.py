@@ -41,6 +41,7 @@ def test_the_manuals_list_of_files_in_an_image(user: User, r_base: str) -> None:
     assert user.log("use.1") == '[1] "from a file"\n'
 
 
+@pytest.mark.at_home("is what --local means")
 def test_the_manuals_sequence_one_at_a_time(user: User, busybox: str) -> None:
     now = "cut -d ' ' -f 1 /proc/uptime >> times"
     user.write("run.sh", f'#!/bin/sh\necho I am task "$1"\n{now}\nsleep 0.2\n{now}\n', executable=True)
@@ -74,7 +75,13 @@ def test_files_come_back_and_go_away_whatever_their_modes(user: User, busybox: s
     assert user.result("modes", 1, "in") == b"x\n"
     (node,) = user.nodes()
     eventually(lambda: not list((user.sparkles_home / "work" / node.name).iterdir()))
-    assert (user.sparkles_home / "objects" / "modes" / "1" / "d" / "f").stat().st_uid == os.getuid()
+
+
+@pytest.mark.at_home("objects of a bucket are no files of anybody's")
+def test_what_a_task_in_an_image_leaves_is_the_submitters(user: User, busybox: str) -> None:
+    user.ok("sub", "-n", "mine", "-i", busybox, "mkdir d; echo x > d/f")
+
+    assert (user.sparkles_home / "objects" / "mine" / "1" / "d" / "f").stat().st_uid == os.getuid()
 
 
 def test_too_much_memory_is_named_and_can_be_retried(user: User, busybox: str) -> None:

@@ -6,10 +6,13 @@ import json
 import os
 import random
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import User
+from stores import Stores
 
 JOB = """\
 apiVersion: sparkles/v1
@@ -21,7 +24,6 @@ spec:
   uploads: [{src: "../data/{file}", dest: in.txt}]
   env: {SIZE: "{size}"}
 """
-ROWS = 1000
 
 
 def table(rows: list[list[str]]) -> str:
@@ -29,10 +31,10 @@ def table(rows: list[list[str]]) -> str:
 
 
 @pytest.fixture(scope="module")
-def project(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
-    """Someone with a job of a thousand rows, which has run; tasks 3 and 4 have a file of their own."""
-    user = User(folder=tmp_path_factory.mktemp("project"), home=shared_home)
-    rows = [[str(n), "small", "own.txt" if n in (3, 4) else "all.txt"] for n in range(1, ROWS + 1)]
+def project(shared_home: Path, shared_stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> User:
+    """Someone with a job of many rows, which has run; tasks 3 and 4 have a file of their own."""
+    user = User(folder=tmp_path_factory.mktemp("project"), home=shared_home, stores=shared_stores)
+    rows = [[str(n), "small", "own.txt" if n in (3, 4) else "all.txt"] for n in range(1, user.stores.many + 1)]
     user.write("data/rows.csv", table(rows))
     user.write("data/all.txt", "all")
     user.write("data/own.txt", "own")
@@ -42,17 +44,22 @@ def project(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> User
 
 
 @pytest.fixture
-def sweep(project: User, tmp_path: Path) -> User:
+def sweep(project: User, tmp_path: Path) -> Iterator[User]:
     """The same project, in a home of its own: a copy, so that each test begins with what has run."""
-    folder, home = tmp_path / "project", tmp_path / "home"
-    shutil.copytree(project.folder, folder)
-    shutil.copytree(project.sparkles_home, home / "sparkles", ignore=shutil.ignore_patterns("nodes", "work"))
-    return User(folder=folder, home=home)
+    shutil.copytree(project.folder, tmp_path / "project")
+    user = project.copy(tmp_path / "home", folder=tmp_path / "project")
+    yield user
+    user.stop_nodes()
 
 
 def rows_of(user: User) -> list[list[str]]:
     lines = (user.folder / "data" / "rows.csv").read_text().splitlines()[1:]
     return [line.split(",") for line in lines]
+
+
+def actions(plan: str) -> list[str]:
+    """Return the lines of a plan below its first, without the spaces that make columns of them."""
+    return [" ".join(line.split()) for line in plan.splitlines()[1:]]
 
 
 def runs(user: User) -> dict[str, str]:
@@ -70,24 +77,25 @@ def runs(user: User) -> dict[str, str]:
 
 def test_editing_a_row_runs_its_task_in_its_folder(sweep: User) -> None:
     rows = rows_of(sweep)
-    rows[499] = ["500", "large", "all.txt"]
+    rows[49] = ["50", "large", "all.txt"]
     sweep.write("data/rows.csv", table(rows))
 
     shown = sweep("diff", "jobs/sweep.yaml")
 
-    assert shown.stdout.splitlines()[1:3] == [
-        "  = 999 tasks unchanged",
-        "  ~   1 task change       500: parameters.size small → large",
+    assert actions(shown.stdout)[:2] == [
+        f"= {len(rows) - 1} tasks unchanged",
+        "~ 1 task change 50: parameters.size small → large",
     ]
-    assert runs(sweep) == {"500": "500"}
-    assert sweep.result("sweep", 500) == b"all"
+    assert runs(sweep) == {"50": "50"}
+    assert sweep.result("sweep", 50) == b"all"
 
 
 def test_a_row_inserted_on_top_is_the_only_one_to_run_and_gets_the_next_index(sweep: User) -> None:
-    sweep.write("data/rows.csv", table([["0", "small", "own.txt"], *rows_of(sweep)]))
+    rows = rows_of(sweep)
+    sweep.write("data/rows.csv", table([["0", "small", "own.txt"], *rows]))
 
-    assert runs(sweep) == {"1001": "0"}
-    assert sweep.result("sweep", 1001) == b"own"
+    assert runs(sweep) == {str(len(rows) + 1): "0"}
+    assert sweep.result("sweep", len(rows) + 1) == b"own"
     assert sweep.result("sweep", 1) == b"all"
 
 
@@ -113,13 +121,13 @@ def test_a_byte_of_a_file_that_two_tasks_use_runs_these_two(sweep: User) -> None
 
     shown = sweep("diff", "jobs/sweep.yaml")
 
-    assert "  ~   2 tasks change      3\u20134: uploads: ../data/own.txt changed\n" in shown.stdout
+    assert "~ 2 tasks change 3\u20134: uploads: ../data/own.txt changed" in actions(shown.stdout)
     assert runs(sweep) == {"3": "3", "4": "4"}
     assert [sweep.result("sweep", index) for index in (2, 3, 4, 5)] == [b"all", b"oWn", b"oWn", b"all"]
 
 
 def test_a_manifest_in_git_is_applied_from_any_folder(sweep: User) -> None:
-    elsewhere = User(folder=sweep.folder / "data", home=sweep.home)
+    elsewhere = replace(sweep, folder=sweep.folder / "data")
 
     assert elsewhere("diff", "../jobs/sweep.yaml").returncode == 0
     assert elsewhere("diff", str(sweep.folder / "jobs")).returncode == 0
@@ -143,7 +151,8 @@ def test_a_script_can_tell_nothing_to_do_from_changes_from_trouble(sweep: User) 
 
     assert codes == [0, 1, 2, 0, 0]
     assert plan["actions"][-1] == {
-        "verb": "remove", "count": 1, "indices": "1000", "cause": "no longer in ../data/rows.csv", "loses": "result",
+        "verb": "remove", "count": 1, "indices": str(sweep.stores.many), "cause": "no longer in ../data/rows.csv",
+        "loses": "result",
     }  # fmt: skip
 
 
@@ -155,13 +164,12 @@ def test_a_pinned_manifest_runs_again_elsewhere_when_the_files_are_gone(user: Us
     user.write("jobs/sweep.yaml", JOB)
     user.ok("apply", "--wait", "jobs/sweep.yaml")
     pinned = user.ok("get", "sweep")
-    other = User(folder=tmp_path / "empty", home=tmp_path / "other")
-    other.folder.mkdir()
-    cas = Path("objects", ".sparkles", "cas")
-    shutil.copytree(user.sparkles_home / cas, other.sparkles_home / cas)
+    (tmp_path / "empty").mkdir()
+    other, third = (user.another(tmp_path / name, folder=tmp_path / "empty") for name in ("other", "third"))
+    user.stores.copy_blobs(other.stores)
     shutil.rmtree(user.folder)
 
-    missing = User(folder=other.folder, home=tmp_path / "third")("apply", "-f", "-", input=pinned)
+    missing = third("apply", "-f", "-", input=pinned)
     done = other("apply", "--wait", "-f", "-", input=pinned)
 
     assert missing.returncode == 2

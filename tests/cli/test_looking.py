@@ -11,15 +11,17 @@ import time
 
 import pytest
 import yaml
-from conftest import User, listing, until
+from conftest import User, until
+from stores import Stores
 
 from sparkles import __version__
 
 
 @pytest.fixture(scope="module")
-def looker(tmp_path_factory: pytest.TempPathFactory) -> User:
+def looker(shared_stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> User:
     """A user with three finished jobs: fit-a, fit-b and bad, of which the last failed in one of its tasks."""
-    user = User(folder=tmp_path_factory.mktemp("folder"), home=tmp_path_factory.mktemp("home"))
+    home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("folder")
+    user = User(folder=folder, home=home, stores=shared_stores.another(home / "sparkles"))
     manifest = """
         apiVersion: sparkles/v1
         kind: Job
@@ -98,7 +100,8 @@ def test_the_record_of_a_task_is_a_document(looker: User) -> None:
 
     assert as_yaml(from_yaml) == [from_json]
     assert (from_json["exit"], from_json["generation"], from_json["node"]) == (3, 1, None)
-    assert os.path.exists(os.path.join(from_json["result"], "result.json"))
+    assert from_json["result"] == f"{looker.stores.url('bad')}/2"
+    assert looker.stores.file("bad/2/result.json")
 
 
 def test_the_manifest_of_a_job_is_a_document(looker: User) -> None:
@@ -126,12 +129,12 @@ def test_an_unknown_name_leads_to_the_nearest(looker: User) -> None:
 
 
 def test_looking_writes_nothing(looker: User) -> None:
-    before = listing(looker.home)
+    before = looker.everything()
 
     for words in ("status", "list", "logs bad.2", "get bad", "get bad.1", "diff fit-a fit-a", "explain", "version"):
         looker.ok(*words.split())
 
-    assert listing(looker.home) == before
+    assert looker.everything() == before
 
 
 def test_the_exit_code_says_whether_all_tasks_succeeded(looker: User) -> None:
@@ -143,7 +146,7 @@ def test_watching_a_job_that_has_ended_prints_its_end(looker: User) -> None:
 
     assert done.stdout.splitlines() == [
         "Job finished. 1 tasks completed successfully, 1 tasks failed",
-        "Done waiting for job. You can download results via 'sparkles fetch bad DEST_DIR'",
+        f"Done waiting for job. You can download results via '{looker.stores.download_line('bad')}'",
     ]
     assert done.stderr == "bad.2 failed (exit, exit code 3): see 'sparkles logs bad.2'\n"
 

@@ -1,4 +1,4 @@
-"""The manual's sessions, line by line, as they are at home."""
+"""The manual's sessions, line by line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from zlib import crc32
 import pytest
 from conftest import User, eventually, until
 
-DONE = "Done waiting for job. You can download results via 'sparkles fetch {} DEST_DIR'"
+
+def done(user: User, job: str) -> str:
+    """Return the last line about a job."""
+    return f"Done waiting for job. You can download results via '{user.stores.download_line(job)}'"
 
 
 def shown(output: str) -> list[str]:
@@ -25,9 +28,9 @@ def logs_of(folder: Path) -> dict[str, str]:
 
 
 def test_hello_world_prints_the_lines_of_the_manual(user: User) -> None:
-    done = user("sub", "echo", "hello", "world")
+    ran = user("sub", "echo", "hello", "world")
 
-    *lines, last = shown(done.stdout)
+    *lines, last = shown(ran.stdout)
     assert lines[:3] == [
         "0 files (0 bytes) out of 1 files will be uploaded",
         "tasks: pending (1), worker nodes:",
@@ -35,8 +38,8 @@ def test_hello_world_prints_the_lines_of_the_manual(user: User) -> None:
     ]
     assert re.fullmatch(r"\[\d\d:\d\d:\d\d\] hello world", lines[3])
     assert lines[4:] == ["Job finished. 1 tasks completed successfully, 0 tasks failed"]
-    assert re.fullmatch(DONE.format(r"\d{8}-\d{6}-[0-9a-f]{4}"), last)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(done(user, r"\d{8}-\d{6}-[0-9a-f]{4}"), last)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_a_sequence_makes_numbered_folders(warm: User) -> None:
@@ -47,7 +50,7 @@ def test_a_sequence_makes_numbered_folders(warm: User) -> None:
         "0 files (0 bytes) out of 1 files will be uploaded",
         "tasks: pending (3), worker nodes:",
     ] or lines[1].startswith("tasks: pending (3), worker nodes: running (1)")
-    assert lines[-2:] == ["Job finished. 3 tasks completed successfully, 0 tasks failed", DONE.format("three")]
+    assert lines[-2:] == ["Job finished. 3 tasks completed successfully, 0 tasks failed", done(warm, "three")]
     assert logs_of(warm.folder / "results") == {str(n): f"I am task {n}\n" for n in (1, 2, 3)}
 
 
@@ -106,7 +109,7 @@ def test_a_named_job_is_submitted_again_to_the_node_that_is_up(user: User) -> No
     lines = user.ok("sub", "-n", "fit", "echo", "second").splitlines()
 
     assert lines[1] == "tasks: pending (1), worker nodes: running (1)"
-    assert lines[-1] == DONE.format("fit")
+    assert lines[-1] == done(user, "fit")
     assert [node.name for node in user.nodes()] == [node.name for node in nodes]
     user.ok("fetch", "fit", "results")
     assert logs_of(user.folder / "results") == {"1": "second\n"}
@@ -127,12 +130,13 @@ def test_a_job_is_watched_to_its_end(warm: User) -> None:
     assert "tasks: claimed (1), worker nodes: running (1)" in lines
     assert [line[11:] for line in lines[-2:]] == ["[starting tail of log long.1]", "begins"]
     assert any(line.endswith("] ends") for line in rest)
-    assert rest[-2:] == ["Job finished. 1 tasks completed successfully, 0 tasks failed", DONE.format("long")]
+    assert rest[-2:] == ["Job finished. 1 tasks completed successfully, 0 tasks failed", done(warm, "long")]
     assert watching.returncode == 0
 
 
 def test_a_killed_job_stops_at_once_and_keeps_what_had_ended(warm: User) -> None:
-    warm.ok("sub", "-n", "doomed", "--no-wait", "--slots", "1", "--seq", "3", "[ {index} = 1 ] || sleep 300")
+    first = f"mkdir {warm.folder}/first || sleep 300"  # one of them ends, whichever it is
+    warm.ok("sub", "-n", "doomed", "--no-wait", "--slots", "1", "--seq", "3", first)
     eventually(lambda: warm.job("doomed")["succeeded"] == 1)
 
     stopped = warm.ok("kill", "doomed")
@@ -174,6 +178,7 @@ def test_results_are_fetched_with_the_files_the_tasks_wrote(warm: User) -> None:
     assert os.listdir(warm.folder / "one") == ["2"]
 
 
+@pytest.mark.at_home("is what --local means")
 def test_with_local_one_task_runs_at_a_time(user: User) -> None:
     line = f"mkdir {user.folder}/alone && sleep 0.1 && rmdir {user.folder}/alone"
 

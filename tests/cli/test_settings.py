@@ -9,6 +9,8 @@ import json
 import pytest
 import yaml
 
+pytestmark = pytest.mark.at_home("asks no store")
+
 
 def settings(user, *words):
     return {row.pop("setting"): row for row in user.rows("config", *words)}
@@ -78,3 +80,14 @@ def test_it_needs_neither_google_nor_a_home(user) -> None:
 
     assert settings(user)["backend"]["value"] == "gcp"
     assert not user.sparkles_home.exists()
+
+
+def test_a_job_that_is_not_here_may_be_on_the_other_backend(user):
+    user.ok("sub", "-n", "fit", "true")
+    gcp = {"SPARKLES_PROJECT": "my-project", "SPARKLES_BUCKET": "my-bucket"}
+
+    user.env.update(gcp)
+    done = user("status", "fot", "--backend", "local")
+
+    assert done.returncode == 2
+    assert "no job 'fot' here; did you mean 'fit'?; to look for it on Google Cloud add --backend gcp" in done.stderr

@@ -102,7 +102,6 @@ def untimed(lines: list[str]) -> list[str]:
 HOSTILE = "printf '\\033[2J\\033[?25l\\033]0;title\\007one [bold]\\n 5%%\\r50%%'; "
 
 PERMANENT = [
-    "backend: local (default)",
     "0 files (0 bytes) out of 1 files will be uploaded",
     "[TIME] [starting tail of log j.1]",
     "[TIME] one [bold]",
@@ -120,11 +119,12 @@ def test_on_a_terminal_the_lines_stay_and_the_area_goes(user, start):
 
     assert code == 1
     assert untimed(seen(terminal.text)) == [
+        f"backend: {user.stores.chosen}",
         *PERMANENT,
         "[TIME] 50%",
         "[TIME] last",
         "Job finished. 0 tasks completed successfully, 1 tasks failed",
-        "Done waiting for job. You can download results via 'sparkles fetch j DEST_DIR'",
+        f"Done waiting for job. You can download results via '{user.stores.download_line('j')}'",
         "j.1 failed (exit, exit code 3): see 'sparkles logs j.1'",
     ]
     for sequence in ("\x1b[2J", "\x1b]0;", "\x07", "\x1b[?25l"):  # the last would hide the cursor
@@ -140,12 +140,14 @@ def test_ctrl_c_leaves_a_clean_terminal(user, start):
 
     assert code == 130
     assert untimed(seen(terminal.text)) == [
+        f"backend: {user.stores.chosen}",
         *PERMANENT,
         "",
         "job j goes on; come back to it with 'sparkles watch j', stop it with 'sparkles kill j'",
     ]
 
 
+@pytest.mark.at_home("is about terminals")
 def test_a_terminal_without_unicode_or_colours_gets_neither(user, start):
     go = user.folder / "go"
     ascii_only = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
@@ -160,6 +162,7 @@ def test_a_terminal_without_unicode_or_colours_gets_neither(user, start):
     assert not re.search("\x1b\\[[0-9;]*3[0-9]m", terminal.text)
 
 
+@pytest.mark.at_home("is about terminals")
 def test_a_dumb_terminal_gets_what_a_pipe_gets(user, start):
     go = user.folder / "go"
     words = ["sub", "-n", "j", f"echo one; {until(go)}; echo two"]
@@ -181,6 +184,7 @@ def test_a_dumb_terminal_gets_what_a_pipe_gets(user, start):
     assert [banner, one, two, finished, done] == untimed(b"".join(printed).decode().splitlines())
 
 
+@pytest.mark.at_home("is about terminals")
 def test_where_only_stderr_is_a_terminal_nothing_is_drawn_on_it(user):
     own, theirs = pty.openpty()
     process = subprocess.Popen(

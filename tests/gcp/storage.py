@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 from . import batch
@@ -88,6 +89,14 @@ class StorageSimulator:
         """Make a bucket without a request."""
         self.holdings.buckets[name] = Bucket(name=name, project=project, said={}, created=time.time())
 
+    def copy_bucket(self, name: str, other: str, *, below: str = "") -> None:
+        """Put what one bucket holds `below` a name into another, generations and all, without a request."""
+        with self.holdings.lock:
+            for stored in list(self.holdings.bucket(name).objects.values()):
+                if stored.name.startswith(below):
+                    content = self.holdings.contents.same(stored.content)
+                    self.holdings.bucket(other).put(replace(stored, bucket=other, content=content))
+
     def limit_changes(self, seconds: float | None = 1.0) -> None:
         """Answer 429 to whoever changes the same object again within so many seconds."""
         self.holdings.change_interval = seconds
@@ -103,6 +112,7 @@ class StorageSimulator:
     def close(self) -> None:
         """Stop. The folder stays."""
         self._server.close()
+        self._uploads.close()
 
     def _guard(self, call: Call) -> None:
         unknown = [name for name in call.request.headers if name.startswith(_HEADERS_NOT_SIMULATED)]

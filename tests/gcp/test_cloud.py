@@ -31,7 +31,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
-def jar() -> Path:
+def emulator_jar() -> Path:
     """The emulator is on this machine."""
     try:
         return find_jar()
@@ -59,7 +59,7 @@ def test_the_next_test_finds_nothing_of_it(cloud: Cloud) -> None:
     assert cloud.storage.count("storage.objects.insert") == 0
 
 
-def test_the_emulator_does_not_outlive_who_started_it(jar: Path) -> None:
+def test_the_emulator_does_not_outlive_who_started_it(emulator_jar: Path) -> None:
     started = subprocess.run(
         [sys.executable, "-c", _STARTS_AND_DIES], env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
         capture_output=True, text=True, check=False,
@@ -76,7 +76,7 @@ def test_a_missing_emulator_is_named_with_what_brings_it(monkeypatch: pytest.Mon
         find_jar()
 
 
-def test_a_shell_can_use_it_until_ctrl_c(jar: Path) -> None:
+def test_a_shell_can_use_it_until_ctrl_c(emulator_jar: Path) -> None:
     up = subprocess.Popen([sys.executable, "-m", "tests.gcp.cloud", "up", "--bucket", "mine"], cwd=ROOT,
                           stdout=subprocess.PIPE, text=True)  # fmt: skip
     with up, up.stdout:

@@ -33,7 +33,7 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def simulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def simulator_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A simulator in a process of its own; its number."""
     if not Path("/proc/self/status").exists():
         pytest.skip("needs /proc to measure memory")
@@ -76,17 +76,17 @@ class Pattern:
         return self.place
 
 
-def test_a_large_object_goes_through_a_small_memory(simulator: int) -> None:
+def test_a_large_object_goes_through_a_small_memory(simulator_process: int) -> None:
     from google.cloud.storage import Client
 
-    before, received = peak_memory(simulator), Pattern()
+    before, received = peak_memory(simulator_process), Pattern()
     with closing(Client(project="sparkles-test")) as client:
         bucket = client.bucket("large")
         bucket.blob("large", chunk_size=32 << 20).upload_from_file(Pattern(), size=SIZE, if_generation_match=0)
         bucket.blob("large").download_to_file(received)
 
     assert received.place == SIZE
-    assert peak_memory(simulator) - before < 64 << 20
+    assert peak_memory(simulator_process) - before < 64 << 20
 
 
 def peak_memory(process: int) -> int:

@@ -57,6 +57,12 @@ class Uploads:
                 call.method, call.values, lambda: self._step(begun, request, service, part), part=part
             )
 
+    def close(self) -> None:
+        """Give up what was begun and never finished."""
+        for begun in self._begun.values():
+            if begun.session.outcome is None:
+                begun.session.incoming.discard()
+
     def _simple(self, call: Call, service: Service) -> Any:
         said = {"contentType": call.request.headers.get("content-type"), **_encoding(call)}
         name = check_name(call.values.get("name"))

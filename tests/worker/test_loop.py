@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -25,7 +26,7 @@ from contracts.nouns import a_node, put
 
 from sparkles import lifecycle, recover, results, spec
 from sparkles.backends.local.state import SqliteState
-from sparkles.errors import BackendError
+from sparkles.errors import BackendError, UnreachableError
 from sparkles.lifecycle import FencedError
 from sparkles.model import (
     JobState,
@@ -645,6 +646,59 @@ def test_a_commit_that_was_made_although_nobody_said_so_is_not_made_twice(
     assert len(runtime.started) == 1
     assert find_job(backend, "j").state is JobState.FINISHED
     assert node(backend).state is NodeState.GONE
+
+
+def test_what_runs_is_ended_with_the_lease_though_the_store_hangs(submit, backend, place, runtime, monkeypatch) -> None:
+    """The loop waits for an answer; nothing may run any more by the time that others take over."""
+    change, hangs = backend.state.change, threading.Event()
+    ended_while_it_hung: list[bool] = []
+
+    def long(running: ScriptedRunning) -> None:
+        ended_while_it_hung.append(running.stopped.wait(10) and not hangs.is_set())
+        hangs.set()
+
+    def hanging(keys: Any, move: Any) -> Any:
+        if runtime.started and Key.node("n") in keys:
+            hangs.wait(30)
+        return change(keys, move)
+
+    runtime.scripts["long"] = long
+    submit("long")
+    monkeypatch.setattr(backend.state, "change", hanging)
+    start_node(backend)
+    worker = a_worker(backend, place, beat=0.05, lease=0.6, claim_margin=0.3, term_margin=0.2, kill_margin=0.1)
+
+    with pytest.raises(FencedError):
+        worker.run()
+
+    assert ended_while_it_hung == [True]
+
+
+def test_a_task_goes_back_when_its_manifest_or_its_files_are_out_of_reach(
+    tmp_path, submit, backend, worker, runtime, monkeypatch
+) -> None:
+    (tmp_path / "in.txt").write_text("x")
+    submit("true", uploads=["in.txt"])
+    failures = ["read_manifest", "stage", "stage"]
+
+    def unreachable(name: str) -> Any:
+        real = getattr(backend.objects, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            if name in failures:
+                failures.remove(name)
+                raise UnreachableError("the bucket cannot be reached")
+            return real(*args, **options)
+
+        return call
+
+    for name in ("read_manifest", "stage"):
+        monkeypatch.setattr(backend.objects, name, unreachable(name))
+    run(worker, backend)
+
+    assert failures == []
+    assert (task(backend).state, task(backend).attempts, task(backend).losses) == (S, 1, 0)
+    assert len(runtime.started) == 1
 
 
 def test_a_worker_that_was_given_up_while_a_commit_was_unsure_stops(

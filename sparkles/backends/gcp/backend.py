@@ -21,7 +21,7 @@ from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.filesystem import require_folder
 from sparkles.backends.local.hashes import HashCache
 from sparkles.backends.local.runtime import HostRuntime
-from sparkles.backends.local.sharing import SharingCompute
+from sparkles.backends.local.sharing import SharingCompute, this_machine
 from sparkles.config import Gcp, require
 from sparkles.errors import BackendError
 from sparkles.paths import Home
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 NODE_VARIABLE = "SPARKLES_NODE"
 
 #: Seconds that a client, and a worker, asks Datastore again and again. A worker has a lease to keep.
-_CLIENT_PATIENCE, _WORKER_PATIENCE = 60.0, 10.0
+_CLIENT_PATIENCE, _WORKER_PATIENCE = 30.0, 10.0
+
+#: And Cloud Storage: its loop must not wait for long, and what slots bring in they try for half an hour.
+_WORKER_STORAGE_PATIENCE = 15.0
 
 #: Characters that a namespace may have.
 _NAMESPACE = 100
@@ -75,7 +78,7 @@ def gcp_backend(
         hashes=HashCache(home.hashes, write=write),
         # All else may be used by several threads.
         reopen=lambda: replace(backend, state=stores.state()),
-        worker=cache(program_digest),
+        worker=cache(lambda: f"{program_digest()}-{this_machine(home)}"),
         timing=times,
         host=node.host if node else HostRuntime(home.root),
         environments=PrivateEnvironments(home),
@@ -116,6 +119,7 @@ class _Stores:
         return DatastoreState(store)
 
     def objects(self) -> BucketObjects:
+        from sparkles.backends.gcp.bucket import PATIENCE
         from sparkles.backends.gcp.objects import BucketObjects
         from sparkles.backends.local.known import KnownBlobs
 
@@ -128,6 +132,7 @@ class _Stores:
             known=KnownBlobs(self._home.known, write=self._write),
             spool=self._home.spool(name) if name else None,
             cache=self._home.cache(name) if name else None,
+            patience=_WORKER_STORAGE_PATIENCE if name else PATIENCE,
         )
 
     def buckets(self) -> CloudBuckets:

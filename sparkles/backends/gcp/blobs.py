@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -14,24 +11,13 @@ from typing import BinaryIO, Protocol, cast
 from sparkles.backends.gcp.bucket import Bucket
 from sparkles.backends.gcp.faults import ChangedError, GoneError
 from sparkles.backends.gcp.reading import Reading
-from sparkles.backends.gcp.threads import Threads
+from sparkles.backends.gcp.sending import Sending
 from sparkles.errors import BackendError
 from sparkles.paths import Layout
 from sparkles.ports import Moved
 
 #: Up to so many blobs are asked for one by one; of more, names are listed.
 _FEW = 100
-
-#: A file of more bytes is large: it is sent in pieces, and only so many of them at once. Memory stays below
-#: threads x small + large at once x piece, three times over.
-_SMALL, _LARGE_AT_ONCE = 1 << 20, 4
-
-#: Seconds after which someone who waits for bytes to move is told that none have.
-_SILENCE = 0.5
-
-
-class StoppedError(Exception):
-    """Nobody waits for this file any more."""
 
 
 class Known(Protocol):
@@ -90,38 +76,16 @@ class Blobs:
     def put(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
         """Store files; yield as they go."""
         known = self._known.among(self._store, [digest for _, digest in files])
-        stored: list[str] = []
-        moves: queue.SimpleQueue[Moved | BaseException] = queue.SimpleQueue()
-        stop = threading.Event()
-
-        def moved(size: int) -> None:
-            if stop.is_set():
-                raise StoppedError
-            moves.put(Moved(size, 0))
-
-        def put(source: Path, digest: str) -> None:
-            try:
-                self._put(source, digest, moved)
-                stored.append(digest)
-                moves.put(Moved(0, 1))
-            except BaseException as error:  # noqa: BLE001 - it is raised where the moves are awaited
-                moves.put(error)
-
         wanted = [(source, digest) for source, digest in files if digest not in known]
         yield Moved(0, len(files) - len(wanted))
-        large = Threads(_LARGE_AT_ONCE)
-        futures = []
-        for source, digest in wanted:
-            threads = large if _size(source) > _SMALL else self._bucket.threads
-            futures.append(threads.start(partial(put, source, digest)))
+        sending = Sending(self._send, self._bucket.threads)
         try:
-            yield from _until(len(wanted), moves)
+            yield from sending.send(wanted)
         finally:
-            stop.set()
-            Threads.end(futures)
-            self._known.add(self._store, stored)
+            sending.stop()
+            self._known.add(self._store, sending.sent)
 
-    def _put(self, source: Path, digest: str, moved: Callable[[int], None]) -> None:
+    def _send(self, source: Path, digest: str, moved: Callable[[int], None]) -> None:
         with source.open("rb") as file:
             reading = Reading(file, named=source, digest=digest, moved=moved)
             with suppress(ChangedError):  # it is there
@@ -153,24 +117,3 @@ class Blobs:
 
     def _absent(self, digest: str) -> BackendError:
         return BackendError(f"the content with sha256 {digest} is not in gs://{self._bucket.name}/{self._layout.blobs}")
-
-
-def _size(source: Path) -> int:
-    """Return the size of a file, as far as it matters who sends it."""
-    try:
-        return source.stat().st_size
-    except OSError:  # whoever opens it says why
-        return 0
-
-
-def _until(count: int, moves: queue.SimpleQueue[Moved | BaseException]) -> Iterator[Moved]:
-    """Yield what moves until `count` files are there."""
-    while count:
-        try:
-            moved = moves.get(timeout=_SILENCE)
-        except queue.Empty:
-            moved = Moved(0, 0)
-        if isinstance(moved, BaseException):
-            raise moved
-        count -= moved.files
-        yield moved

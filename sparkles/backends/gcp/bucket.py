@@ -20,7 +20,7 @@ from sparkles.backends.gcp.threads import Threads
 from sparkles.errors import BackendError
 
 #: Seconds to wait for a connection, and for an answer. Seconds after which a request is not sent again.
-_TIME_LIMITS, _PATIENCE = (10.0, 30.0), 60.0
+_TIME_LIMITS, PATIENCE = (10.0, 30.0), 60.0
 
 #: Bytes that are sent at once of what is large; a multiple of 256 KiB.
 PIECE = 16 << 20
@@ -51,7 +51,7 @@ class Bucket:
     Raises ChangedError and GoneError where an object is not what was expected, and BackendError for all else.
     """
 
-    def __init__(self, client: Client, name: str, *, patience: float = _PATIENCE) -> None:
+    def __init__(self, client: Client, name: str, *, patience: float = PATIENCE) -> None:
         self.name = name
         #: Names the bucket among all of all services.
         self.address = f"{client.api_endpoint}/{name}"
@@ -154,7 +154,7 @@ class Bucket:
             found = self._listing(
                 prefix, start_offset=start, end_offset=end or None, fields="items(name),nextPageToken"
             )
-            names = [blob.name for blob in next(found.pages, ())]
+            names = next(([blob.name for blob in page] for page in found.pages if page.num_items), [])
             return names, found.next_page_token is None
 
     def folders(self, prefix: str) -> Iterator[str]:

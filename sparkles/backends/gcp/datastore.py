@@ -22,7 +22,7 @@ from google.cloud.datastore_v1.types import datastore as calls
 from google.cloud.datastore_v1.types import entity as entities
 from google.cloud.datastore_v1.types import query as queries
 
-from sparkles.errors import BackendError
+from sparkles.errors import BackendError, UnreachableError
 
 #: The protobuf messages themselves; the classes around them cost more than all the rest.
 Entity = entities.Entity.pb()
@@ -82,13 +82,17 @@ class Patience:
     """The time that a call may be made again and again in."""
 
     def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._wait = _FIRST_WAIT
 
     def wait(self, error: Exception) -> None:
-        """Sleep before the next try; raise BackendError for the `error` of the last one if there is no time left."""
+        """Sleep before the next try; if there is no time left, raise UnreachableError with the last one's `error`."""
         if time.monotonic() + self._wait > self._deadline:
-            raise BackendError(f"Datastore does not do what it is asked to, and was asked again and again: {error}")
+            raise UnreachableError(
+                f"Datastore has not done what it was asked to for {self._seconds:g} s, the last time because: "
+                f"{_first_line(error)}"
+            )
         time.sleep(self._wait * random.uniform(0.5, 1.0))  # noqa: S311 - it spreads load, no more
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
 

@@ -12,7 +12,7 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.exceptions import RequestException
 
-from sparkles.errors import BackendError, RequestError, SparklesError
+from sparkles.errors import BackendError, RequestError, SparklesError, UnreachableError
 
 #: Nobody answers, or not now.
 _UNREACHABLE = (
@@ -63,7 +63,7 @@ def sign_in(what: str, why: str) -> BackendError:
 def _for_people(error: Exception, bucket: str) -> SparklesError:
     url = f"gs://{bucket}"
     if isinstance(error, _UNREACHABLE):
-        return BackendError(f"{url} cannot be reached: {_reason(error)}")
+        return UnreachableError(f"{url} cannot be reached: {_reason(error)}")
     if isinstance(error, (exceptions.Unauthorized, GoogleAuthError)):
         return sign_in(url, _words(error))
     if isinstance(error, exceptions.Forbidden):
@@ -90,10 +90,14 @@ def _no_right(url: str, words: str) -> BackendError:
     )
 
 
-def _reason(error: Exception) -> str:
-    """Return why nobody answers: the cause, where the client gave up after several tries."""
-    cause = error.cause if isinstance(error, exceptions.RetryError) else error
-    return _words(cause or error)
+def _reason(error: BaseException) -> str:
+    """Return why nobody answers: what is at the bottom of what the layers of the library make of it."""
+    below = (getattr(error, "cause", None), getattr(error, "reason", None), *error.args)
+    deeper = next((each for each in below if isinstance(each, BaseException)), None)
+    if deeper and deeper is not error:
+        return _reason(deeper)
+    words = re.sub(r"^(HTTPS?Connection(Pool)?)\(.*?\): ", "", _words(error))
+    return re.sub(r"^Failed to establish a new connection: (\[Errno -?\d+\] )?", "", words)
 
 
 def _words(error: BaseException) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from google.cloud.storage import Client
 
 from sparkles.backends.gcp.blobs import Blobs, Known
-from sparkles.backends.gcp.bucket import Bucket
+from sparkles.backends.gcp.bucket import PATIENCE, Bucket
 from sparkles.backends.gcp.faults import ChangedError
 from sparkles.backends.gcp.logs import Logs
 from sparkles.backends.gcp.outputs import Outputs
@@ -31,6 +32,8 @@ _PERIOD = 2.0
 class BucketObjects:
     """ObjectStore in a bucket. Safe to share among threads."""
 
+    streams = 16
+
     def __init__(
         self,
         client: Client,
@@ -41,14 +44,15 @@ class BucketObjects:
         spool: Path | None = None,
         cache: Path | None = None,
         room: int = _ROOM,
+        patience: float = PATIENCE,
         period: float = _PERIOD,
     ) -> None:
         """Use what is below `prefix`.
 
         A node has folders of its own for logs (`spool`) and for blobs (`cache`, of up to `room` bytes), and brings in
-        logs every `period` seconds.
+        logs every `period` seconds. Requests are sent again for up to `patience` seconds.
         """
-        self._bucket = Bucket(client, bucket)
+        self._bucket = Bucket(client, bucket, patience=patience)
         self._layout = Layout(Path(prefix))
         self._blobs = Blobs(self._bucket, self._layout, known)
         self._staging = Staging(self._blobs.download, cache, room=room)
@@ -57,8 +61,8 @@ class BucketObjects:
         self._publisher = Publisher(self._bucket, self._layout)
         self._logs = Logs(self._bucket, self._layout, self._results)
         self._spool = Spool(self._bucket, self._layout, spool, period=period) if spool else None
-        #: Result generation → claim of what was published here and is not promoted.
-        self._published: dict[str, str] = {}
+        #: The result generations of what was published here, and has been neither promoted nor discarded.
+        self._published: dict[Attempt, str] = {}
 
     def url(self, job: str) -> str:
         """See ObjectStore."""
@@ -118,25 +122,29 @@ class BucketObjects:
     def publish(self, result: Result, *, holds: Callable[[], bool]) -> str:
         """See ObjectStore. It is written in place, by the rules in `publishing`."""
         generation = self._publisher.publish(result, holds=holds)
-        self._published[generation] = result.claim
+        self._published[Attempt(result.job, result.index, result.claim)] = generation
         return generation
 
     def promote(self, job: str, index: int, result_generation: str) -> None:
         """See ObjectStore. The result is in its place; what goes are the chunks of its log, which is whole now."""
-        claim = self._published.pop(result_generation, None)
-        if claim and self._spool:
-            self._spool.remove(Attempt(job, index, claim))
-            return
+        ours = [attempt for attempt, generation in list(self._published.items()) if generation == result_generation]
+        for attempt in ours:
+            if self._spool and attempt[:2] == (job, index):
+                del self._published[attempt]
+                self._spool.remove(attempt)
+                return
         mark = self._results.mark(job, index)
         if mark and str(mark.generation) == result_generation:
             folder = f"{self._layout.log_chunks(job, index, mark.metadata['claim'])}/"
             self._bucket.remove(lambda: self._bucket.below(folder))
 
     def discard(self, job: str, index: int, claim: str) -> None:
-        """See ObjectStore."""
-        if self._spool:
-            self._spool.complete(Attempt(job, index, claim))
-        self._results.discard(job, index, claim)
+        """See ObjectStore. Where the attempt ran, nobody waits for that: a worker has a heartbeat to keep."""
+        attempt = Attempt(job, index, claim)
+        self._published.pop(attempt, None)
+        remove = partial(self._results.discard, *attempt)
+        if not (self._spool and self._spool.complete(attempt, then=remove)):
+            remove()
 
     def unpromoted(self, job: str) -> Sequence[tuple[int, str]]:  # noqa: ARG002 - whatever the job
         """See ObjectStore. A result is written in its place."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sparkles.backends.gcp.bucket import Bucket, Stored
-from sparkles.backends.gcp.checksums import checksums
+from sparkles.backends.gcp.checksums import crc32c_of
 from sparkles.backends.gcp.faults import ChangedError, GoneError
 from sparkles.backends.replacing import replacing
 from sparkles.errors import BackendError
@@ -73,7 +73,8 @@ class Results:
         """Remove a result of this claim, and its files with it."""
         mark, found = self.mark(job, index), self.find(job, index)
         if mark and found and mark.metadata.get("claim") == claim and found.generation == mark.generation:
-            self._bucket.delete(mark.name, mark.generation)
+            with suppress(ChangedError):
+                self._bucket.delete(mark.name, mark.generation)
             files = [*found.document["files"], found.document["log"]]
             self._bucket.threads.each(lambda entry: self._drop(found, entry), files)
 
@@ -108,7 +109,7 @@ class Results:
         with replacing(destination / entry["name"]) as partial:
             with partial.open("wb") as file:
                 self._bucket.download(found.object(entry), file, generation=int(entry["generation"]))
-            if checksums(partial)[0] != entry["crc32c"]:
+            if crc32c_of(partial) != entry["crc32c"]:
                 raise BackendError(f"{entry['name']}: what came of it is damaged; try again")
             if entry.get("executable"):
                 partial.chmod(0o755)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
@@ -57,28 +58,30 @@ class Log:
     @property
     def has_grown(self) -> bool:
         """Say whether there is something to bring in."""
+        return self._size > self._shipped
+
+    @property
+    def _size(self) -> int:
         try:
-            return self.path.stat().st_size > self._shipped
+            return 0 if self._is_removed else self.path.stat().st_size
         except FileNotFoundError:
-            return False
+            return 0
 
     def ship(self) -> None:
         """Bring in the next chunks."""
         with self._lock:
-            for _ in range(_CHUNKS_A_TURN):
-                if not self._ship_next():
-                    return
+            end = min(self._size, self._shipped + _CHUNKS_A_TURN * CHUNK)  # what comes meanwhile comes next time
+            while self._shipped < end:
+                self._ship_next(end)
 
     def ship_all(self) -> None:
         """Bring in all that there is."""
         with self._lock:
-            while self._ship_next():
-                pass
+            while self._shipped < (end := self._size):
+                self._ship_next(end)
 
-    def _ship_next(self) -> bool:
-        if self._is_removed or not self.has_grown:
-            return False
-        content = self._content(self._shipped, self._shipped + CHUNK)
+    def _ship_next(self, end: int) -> None:
+        content = self._content(self._shipped, min(end, self._shipped + CHUNK))
         is_full = self._shipped + len(content) > self._run_start + CHUNK
         if is_full or len(self._run) == _SMALL_CHUNKS:
             self._merge()
@@ -87,7 +90,6 @@ class Log:
         stored = self._written(self._layout.log_chunk(*self._attempt, self._shipped), content)
         self._run.append(stored)
         self._shipped += stored.size
-        return True
 
     def _merge(self) -> None:
         """Put one chunk in the place of many small ones: readers would have to fetch them one by one."""
@@ -132,7 +134,6 @@ class Spool:
         self._period = period
         self._logs: dict[Attempt, Log] = {}
         self._threads = Threads(_AT_ONCE)
-        self._has_logs = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -140,12 +141,12 @@ class Spool:
         """Return the file that an attempt writes to. It is brought in from now on."""
         path = self._folder / f"{attempt.job}.{attempt.index}.{attempt.claim}"
         with self._lock:
+            self._logs.setdefault(attempt, Log(path, self._bucket, self._layout, attempt))
             if self._thread is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
                 self._thread.start()
-            self._logs.setdefault(attempt, Log(path, self._bucket, self._layout, attempt))
-        self._has_logs.set()
+        path.touch()
         return path
 
     def remove(self, attempt: Attempt) -> None:
@@ -155,14 +156,22 @@ class Spool:
         if log:
             self._threads.start(log.remove)
 
-    def complete(self, attempt: Attempt) -> None:
-        """Bring in the rest of a log that is nowhere else, and forget it. What fails now is done later."""
-        with self._lock:
-            log = self._logs.get(attempt)
-        if log:
-            log.is_complete = True
+    def complete(self, attempt: Attempt, *, then: Callable[[], None]) -> bool:
+        """Bring in the rest of a log that will be nowhere else, do what comes then, and forget it.
+
+        Nobody waits for that. If bringing it in fails, it goes on later. Returns False if the log is not here.
+        """
+        log = self._logs.get(attempt)
+        if log is None:
+            return False
+        log.is_complete = True
+
+        def complete() -> None:
             log.ship_all()
-            self._forget(attempt)
+            then()
+
+        self._threads.start(complete)
+        return True
 
     def _forget(self, attempt: Attempt) -> None:
         with self._lock:
@@ -171,13 +180,14 @@ class Spool:
             log.path.unlink(missing_ok=True)
 
     def _run(self) -> None:
+        """Bring in what has grown, again and again, as long as there are logs."""
         while True:
-            self._has_logs.wait()
             time.sleep(self._period)
             with self._lock:
+                if not self._logs:
+                    self._thread = None
+                    return
                 logs = dict(self._logs)
-                if not logs:
-                    self._has_logs.clear()
             for attempt, log in logs.items():
                 if log.has_grown:
                     if log.shipping is None or log.shipping.done():

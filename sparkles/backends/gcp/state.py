@@ -37,9 +37,10 @@ class _Stored(NamedTuple):
 class DatastoreState:
     """StateStore in one namespace of a Datastore database. May be used by several threads."""
 
-    #: A few are left for records that guard the others.
     commit_limit = datastore.MUTATIONS_A_COMMIT
     streams = 16
+    #: An entity may take a mebibyte.
+    row_limit: int | None = 900_000
 
     def __init__(self, store: Datastore) -> None:
         self._store = store

@@ -28,6 +28,8 @@ from sparkles.ports import LOG_PIECE, Hashes, Moved, Output, Result
 class DirectoryObjects:
     """ObjectStore in a directory."""
 
+    streams = 1
+
     def __init__(self, home: Home, hashes: Hashes | None = None) -> None:
         """Use the folder of `home`; `hashes` spare reading the same output again and again."""
         self._home = home

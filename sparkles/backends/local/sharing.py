@@ -1,19 +1,24 @@
 """Sharing compute: nodes are processes of this machine, but the state is one that other machines share.
 
-Nodes of other machines can only be judged by their silence. A lease goes on while this machine sleeps, since others are
-awake.
+Each machine has clusters of its own: a task without an image runs where it was submitted, since that is where its
+environment is. Nodes of other machines can only be judged by their silence. A lease goes on while this machine sleeps,
+since others are awake.
 """
 
 from __future__ import annotations
 
+import hashlib
 import socket
+import uuid
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 from sparkles.backends.local.compute import LocalCompute
-from sparkles.backends.process import boot_id, time_passed
-from sparkles.model import Node
+from sparkles.backends.process import time_passed
+from sparkles.model import Cluster, Node
 from sparkles.paths import Home
+from sparkles.ports import StateStore
 from sparkles.timing import Timing
 
 
@@ -27,11 +32,16 @@ class SharingCompute(LocalCompute):
         super().__init__(home, timing)
         self.env = env
 
+    def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
+        """See Compute. The nodes of another machine's cluster are for that machine to start."""
+        if cluster.name.endswith(f"-{this_machine(self._home)}"):
+            super().raise_nodes(cluster, state, wanted=wanted)
+
     def _name(self) -> str:
-        return f"{_this_machine(self._home)}-{super()._name()}"
+        return f"{this_machine(self._home)}-{super()._name()}"
 
     def _is_here(self, node: Node) -> bool:
-        return node.name.startswith(f"{_this_machine(self._home)}-")
+        return node.name.startswith(f"{this_machine(self._home)}-")
 
     def _has_lapsed(self, node: Node) -> bool:
         if self._is_here(node):
@@ -44,9 +54,17 @@ class SharingCompute(LocalCompute):
 
 
 @cache
-def _this_machine(home: Home) -> str:
-    """Return a name for this machine since it was started, as far as nodes below `home` are concerned."""
-    import hashlib  # most commands start no node
+def this_machine(home: Home) -> str:
+    """Return a name for this machine, as far as what is below `home` is concerned. It outlives a restart.
 
-    facts = f"{boot_id()} {socket.gethostname()} {home.root}"
-    return hashlib.sha256(facts.encode()).hexdigest()[:8]
+    Of several facts, since any one may be shared: by copies of a virtual machine, containers, or hosts with one disk.
+    """
+    facts = [_machine_id(), socket.gethostname(), uuid.getnode(), str(home.root)]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
+
+
+def _machine_id() -> str:
+    try:
+        return Path("/etc/machine-id").read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""

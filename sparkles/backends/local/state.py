@@ -38,6 +38,7 @@ class SqliteState:
 
     commit_limit = 10_000
     streams = 1
+    row_limit: int | None = None
 
     def __init__(self, path: Path | None, *, lazy: bool = False) -> None:
         """Open, and if need be make, the file `path`; `lazy`: make it at the first write, and be empty until then."""

@@ -13,6 +13,8 @@ from backends.gcp.indexes import is_built_in
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, digest_of, put
 from contracts.state import OpenStore, StateStoreContract
 from gcp.proxy import Fault, Proxy
+from google.api_core import exceptions
+from google.auth.exceptions import RefreshError
 from google.cloud.datastore_v1.services.datastore import DatastoreClient
 from google.cloud.datastore_v1.types import datastore as calls
 
@@ -251,10 +253,50 @@ def test_a_database_that_does_not_answer_is_given_up(proxy, namespace):
         proxy.refuse()
         proxy.reset()
 
-        with pytest.raises(BackendError, match="Datastore does not"):
+        with pytest.raises(BackendError, match=r"Datastore has not done what it was asked to for 0\.5 s"):
             store.jobs()
-        with pytest.raises(BackendError, match="Datastore does not"):
+        with pytest.raises(BackendError, match=r"Datastore has not done what it was asked to for 0\.5 s"):
             put(store, a_task())
 
-        proxy.pass_all()
+    proxy.pass_all()
+    with closing(open_state(namespace)) as store:
         assert list(store.tasks("j")) == []
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        pytest.param(exceptions.PermissionDenied("no"), "--role=roles/datastore.user", id="no right"),
+        pytest.param(exceptions.Unauthenticated("no"), "gcloud auth application-default login", id="nobody"),
+        pytest.param(RefreshError("expired"), "gcloud auth application-default login", id="an old log-in"),
+        pytest.param(exceptions.NotFound("no database"), "gcloud firestore databases create", id="no database"),
+        pytest.param(exceptions.FailedPrecondition("native"), "--type=datastore-mode", id="another kind of database"),
+    ],
+)
+@pytest.mark.parametrize("method", ["lookup", "run_query", "run_aggregation_query"])
+def test_what_google_refuses_says_what_mends_it(store, monkeypatch, method, error, mend):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(store._store._api, method, refuse)
+    ask = {"lookup": lambda: put(store, a_job()), "run_query": store.jobs}.get(method, lambda: store.counts("j"))
+
+    with pytest.raises(BackendError) as caught:
+        ask()
+
+    assert caught.value.exit_code == 3
+    assert "Datastore, project test, database (default)" in str(caught.value)
+    assert mend in str(caught.value)
+
+
+def test_who_is_not_logged_in_is_told_how_to(monkeypatch, tmp_path, namespace):
+    monkeypatch.delenv("DATASTORE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+
+    with pytest.raises(BackendError, match="gcloud auth application-default login"):
+        open_state(namespace)

@@ -16,7 +16,7 @@ from sparkles import mark, recover
 from sparkles.apply import Submitter, execute
 from sparkles.backends.gcp.datastore import Datastore
 from sparkles.backends.gcp.state import DatastoreState
-from sparkles.errors import BackendError
+from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
 from sparkles.model import JobState
 from sparkles.ports import Backend
@@ -91,8 +91,24 @@ def test_fences_stand_while_tasks_are_written(backend, open_backend, manifest, m
     assert seen == [backend.state.streams]
 
 
+def test_rows_that_are_long_together_are_written_in_several_commits(backend, tmp_path):
+    rows = [{"x": f"{number}{'y' * 100_000}"} for number in range(120)]
+
+    applied(a_manifest(tmp_path, ["echo", "{x}"], parameters={"rows": rows}), backend)
+
+    assert [row[6:9] for row in backend.state.rows("j")] == [row["x"][:3] for row in rows]
+
+
+@pytest.mark.parametrize("value", ["y" * 1_000_000, "ä" * 500_000, "\x01" * 200_000], ids=["plain", "wide", "escaped"])
+def test_a_row_that_is_too_long_for_a_record_is_refused_before_anything_is_written(backend, tmp_path, value):
+    manifest = a_manifest(tmp_path, ["echo", "{x}"], parameters={"rows": [{"x": "short"}, {"x": value}]})
+
+    with pytest.raises(RequestError, match=r"row 2 takes .* put the values into a file"):
+        prepare(manifest, backend)
+
+
 @pytest.mark.parametrize("count", [_MANY, 7], ids=["of many tasks", "of a few"])
-@pytest.mark.parametrize("at", [2, 4, 6])
+@pytest.mark.parametrize("at", [2, 3, 5])
 def test_who_takes_a_job_over_is_not_disturbed_by_the_other(backend, open_backend, manifest, monkeypatch, at, count):
     other = open_backend()
 

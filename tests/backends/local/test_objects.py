@@ -108,6 +108,13 @@ class TestDirectoryObjects(ObjectStoreContract):
         assert set(objects.unpromoted("j")) == generations
         assert list(objects.unpromoted("none")) == []
 
+    def test_discarding_what_is_committed_changes_nothing(self, objects, commit):
+        generation = commit("a")
+
+        objects.discard("j", 1, "a")
+
+        assert read(objects) == (generation, a_document("a"))
+
     def test_a_discarded_result_leaves_the_one_before_it(self, objects, commit, publish):
         committed = commit("a")
         lost = publish("b", files={"x": b"1"})
