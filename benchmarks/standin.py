@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: Memory of the emulator: a hundred thousand tasks take most of a gigabyte.
 _MEGABYTES = 3072
 
+#: Rounds after which the emulator gets no quicker.
+WARM_UPS = 3
+
 #: Where a run has the simulator's objects.
 _OBJECTS = "cloud"
 
