@@ -81,6 +81,8 @@ def execute(
         marked.commit_all(task_commits(prepared, backend, applying, spared), fenced=fenced)
         _remove_stale_results(prepared, backend)
         job = _complete(prepared, backend, applying, may_lose=may_lose)
+        if fenced:
+            mark.drop_fences(prepared.name, backend)
     except BaseException:
         _give_way(prepared.name, applying, backend)
         raise
@@ -117,7 +119,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
                 name=prepared.name, state=JobState.ACTIVE, generation=0, cluster=prepared.cluster.name,
                 owner=submitter.owner, submitted=now,
             )  # fmt: skip
-        if not lifecycle.may_take_over(job.applying, applying, force=force, now=now):
+        if not lifecycle.may_take_over(job, applying, force=force, now=now):
             raise BackendError(
                 f"job {job.name}: another apply of it is under way; wait for it, or take over with --force"
             )
@@ -125,12 +127,13 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
         if submitter:
             job = replace(job, environment=environment, submitted=now)
         # Noted before any task is added: an index is not used again even if this apply is cut off.
-        job = replace(job, last_index=max(job.last_index, prepared.plan.last_index))
-        if fenced:
-            return Writes(put=[job, *mark.fences(job.name, applying, backend)])
-        return Writes(put=[job], remove=mark.standing(records))
+        return Writes(put=[replace(job, last_index=max(job.last_index, prepared.plan.last_index))])
 
-    backend.state.change([key, *mark.fence_keys(prepared.name, backend)], move)
+    backend.state.change([key], move)
+    if fenced:
+        mark.raise_fences(prepared.name, applying, backend)
+    elif prepared.job and prepared.job.applying:
+        mark.drop_fences(prepared.name, backend)
     return applying
 
 
@@ -185,7 +188,7 @@ def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
     def move(records: Records) -> Writes:
         job = mark.bearer(records.get(key), applying)
         if before is None:
-            return Writes(remove=[key, *mark.standing(records)])
+            return Writes(remove=[key])
         # Only what `_begin` wrote: the job may have been scaled, or have ended, meanwhile.
         restored = replace(
             job,
@@ -194,10 +197,11 @@ def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
             submitted=before.submitted,
             last_index=before.last_index,
         )
-        return Writes(put=[restored], remove=mark.standing(records))
+        return Writes(put=[restored])
 
     with suppress(BackendError):  # taken over, or out of reach: others do not wait for ever
-        backend.state.change([key, *mark.fence_keys(prepared.name, backend)], move)
+        backend.state.change([key], move)
+        mark.drop_fences(prepared.name, backend)
 
 
 def _give_way(name: str, applying: Applying, backend: Backend) -> None:
@@ -244,8 +248,8 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_l
         known = records.get(cluster_key)
         epoch = known.epoch if isinstance(known, Cluster) else 0
         cluster = lifecycle.bump(replace(prepared.cluster, epoch=epoch))
-        return Writes(put=[job, cluster], remove=mark.standing(records))
+        return Writes(put=[job, cluster])
 
-    job = backend.state.change([key, cluster_key, *mark.fence_keys(prepared.name, backend)], move)[key]
+    job = backend.state.change([key, cluster_key], move)[key]
     assert isinstance(job, Job)
     return job

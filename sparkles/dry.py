@@ -12,6 +12,7 @@ _READS = {
     "state": {
         "read",
         "is_open",
+        "open_indices",
         "counts",
         "columns",
         "rows",
@@ -38,7 +39,7 @@ _READS = {
         "read_output",
         "output_sha256",
     },
-    "compute": {"lapsed"},
+    "compute": {"lapsed", "elsewhere"},
     "buckets": {"find", "missing"},
     "environments": {"read"},
 }

@@ -262,7 +262,7 @@ def next_generation(job: Job | None, *, digest: str) -> int:
 
 def is_cut_off(job: Job, *, now: float) -> bool:
     """Say whether an apply of the job has stopped half-way, and only its submitter can complete it."""
-    return job.applying is not None and not job.applying.begins and now - job.applying.progress > APPLY_PATIENCE
+    return job.applying is not None and not job.applying.begins and quiet(job, now=now) > APPLY_PATIENCE
 
 
 def has_succeeded(job: Job, counts: Mapping[TaskState, int]) -> bool:
@@ -292,9 +292,22 @@ def need_of(job: Job | None, counts: Mapping[TaskState, int]) -> Need:
     return Need.MET if has_succeeded(job, counts) else Need.FAILED
 
 
-def may_take_over(current: Applying | None, mine: Applying, *, force: bool, now: float) -> bool:
+def may_take_over(job: Job, mine: Applying, *, force: bool, now: float) -> bool:
     """Say whether an apply may begin while another has not ended: if it is the same, stuck, or forced."""
-    return current is None or force or current.digest == mine.digest or now - current.progress > APPLY_PATIENCE
+    is_free = job.applying is None or job.applying.digest == mine.digest
+    return is_free or force or quiet(job, now=now) > APPLY_PATIENCE
+
+
+def quiet(job: Job, *, now: float) -> float:
+    """Return for how many seconds nothing has been heard of the apply of a job.
+
+    By the clock of the store, where it has one: applies are made on machines whose clocks differ. One that said that
+    it goes no further has been quiet for ever.
+    """
+    assert job.applying is not None
+    if not job.applying.progress:
+        return math.inf
+    return now - job.applying.progress if job.silence is None else job.silence
 
 
 def adopt(node: Node, *, pid: int, clock: float, boot: str) -> Node:

@@ -1,7 +1,7 @@
 """Mark: what an apply leaves on its job, and what it has guarded by that: no commit of it counts once it lost the job.
 
 Where many threads write at once, each has a fence of its own to guard its commits, since one record could not stand
-them all. Who takes the mark away takes the fences away in the same commit.
+them all. Who takes the mark away then takes the fences away, before anything else.
 """
 
 from __future__ import annotations
@@ -92,20 +92,41 @@ def bearer(job: object, applying: Applying) -> Job:
     return job
 
 
-def fence_keys(job: str, backend: Backend) -> Sequence[Key]:
-    """Return the keys of all fences that there may be around a job: to be read by whoever takes a mark away."""
-    streams = backend.state.streams
-    return [Key.fence(job, shard) for shard in range(1, streams + 1)] if streams > 1 else []
+def raise_fences(job: str, applying: Applying, backend: Backend) -> None:
+    """Put the fences of an apply around the job that bears its mark. Raises BackendError if it does not any more."""
+    drop_fences(job, backend)
+    key, fences = Key.job(job), _fence_keys(job, backend)
+
+    def move(records: Records) -> Writes:
+        raised = [Fence(job=job, shard=fence.index, token=applying.token) for fence in fences]
+        return Writes(put=[bearer(records.get(key), applying), *raised])
+
+    backend.state.change([key, *fences], move)
 
 
-def fences(job: str, applying: Applying, backend: Backend) -> Sequence[Fence]:
-    """Return the fences that an apply is to have."""
-    return [Fence(job=job, shard=key.index, token=applying.token) for key in fence_keys(job, backend)]
+def drop_fences(job: str, backend: Backend) -> None:
+    """Remove the fences of applies whose mark has been taken from the job: from now on these write no task.
+
+    Each by itself: the apply may be writing one of them all the time, and so all of them together.
+    """
+    key = Key.job(job)
+
+    def drop(fence_key: Key) -> None:
+        def move(records: Records) -> Writes:
+            fence, current = records.get(fence_key), records.get(key)
+            holder = current.applying if isinstance(current, Job) else None
+            is_stale = isinstance(fence, Fence) and not (holder and holder.token == fence.token)
+            return Writes(remove=[fence_key] if is_stale else [])
+
+        backend.state.change([fence_key, key], move)
+
+    if backend.state.streams > 1:
+        there = backend.state.read(_fence_keys(job, backend))
+        in_streams(drop, there, streams=backend.state.streams)
 
 
-def standing(records: Records) -> Sequence[Key]:
-    """Return the keys of the fences among records: to be removed with the mark."""
-    return [key for key in records if key.kind == "fence"]
+def _fence_keys(job: str, backend: Backend) -> Sequence[Key]:
+    return [Key.fence(job, shard) for shard in range(1, backend.state.streams + 1)]
 
 
 def _tasks(records: Records) -> Records:

@@ -150,6 +150,8 @@ class Job:
     applying: Applying | None = None
     #: sha256 of the submitting shell's environment (jobs without an image, at home).
     environment: str | None = None
+    #: Seconds since this was written, by the store's own clock, when it was read; None where the store has none.
+    silence: float | None = field(default=None, compare=False)
     version: int = 0
 
     @property
@@ -270,7 +272,7 @@ class Cluster:
 class Fence:
     """Guards the commits of one of the streams in which an apply writes tasks, as the job's own mark would.
 
-    It is there as long as that apply goes on. Who takes the job over takes all of them over in the same commit.
+    It is there as long as that apply goes on.
     """
 
     job: str

@@ -106,6 +106,11 @@ class Home:
         """Return the cache of what is known to be stored in buckets."""
         return self.root / "known.db"
 
+    @property
+    def machine(self) -> Path:
+        """Return the file with the token that tells this home from all others."""
+        return self.root / "machine"
+
     def spool(self, node: str) -> Path:
         """Return the folder of logs that a node has yet to bring into the bucket."""
         return self.root / "spool" / node

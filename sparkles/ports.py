@@ -69,6 +69,10 @@ class StateStore(Protocol):
         """Say whether any task of `job` is pending or claimed. One snapshot."""
         ...
 
+    def open_indices(self, job: str) -> Sequence[int]:
+        """Return the indices of the tasks of `job` that are pending or claimed. One snapshot."""
+        ...
+
     def counts(
         self, job: str, *, states: Sequence[TaskState] = tuple(TaskState), most: int | None = None
     ) -> Mapping[TaskState, int]:
@@ -329,6 +333,14 @@ class Buckets(Protocol):
 
 class Compute(Protocol):
     """The machines that nodes run on."""
+
+    def require(self) -> None:
+        """Raise BackendError if nodes can never be started from here. To be asked before a job is submitted."""
+        ...
+
+    def elsewhere(self, cluster: Cluster) -> str | None:
+        """Return why nodes of this cluster are not started from here; None if they are."""
+        ...
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See to it that `wanted` nodes of `cluster` are starting or alive. Never lowers their number."""

@@ -94,7 +94,7 @@ def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     # Marked before its tasks are listed: from then on nobody adds any.
     if index is None and (job.applying or job.waiting or backend.state.is_open(job.name)):
         _change(job, backend, lifecycle.kill_job)
-    still_open = _open_indices(job, backend) if index is None else _if_open(job, index, backend)
+    still_open = backend.state.open_indices(job.name) if index is None else _if_open(job, index, backend)
 
     def move(records: Records) -> Writes:
         now = time.time()
@@ -108,12 +108,7 @@ def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     return len(still_open)
 
 
-def _open_indices(job: Job, backend: Backend) -> list[int]:
-    columns = backend.state.columns(job.name)
-    return [index for index, state in zip(columns.indices, columns.states, strict=True) if state in OPEN]
-
-
-def _if_open(job: Job, index: int, backend: Backend) -> list[int]:
+def _if_open(job: Job, index: int, backend: Backend) -> Sequence[int]:
     task = backend.state.read([Key.task(job.name, index)]).get(Key.task(job.name, index))
     return [index] if isinstance(task, Task) and task.state in OPEN else []
 
@@ -155,8 +150,8 @@ def _change(job: Job, backend: Backend, change: Callable[[Job], Job | None]) -> 
         if not isinstance(current, Job) or current.submitted != job.submitted:
             raise BackendError(f"job {job.name}: changed by someone else meanwhile; look at it and run this again")
         changed = change(current)
-        if changed is None:
-            return Writes(remove=[job.key, *mark.standing(records)])
-        return Writes(put=[changed], remove=() if changed.applying else mark.standing(records))
+        return Writes(put=[changed]) if changed else Writes(remove=[job.key])
 
-    backend.state.change([job.key, *mark.fence_keys(job.name, backend)], move)
+    after = backend.state.change([job.key], move).get(job.key)
+    if not (isinstance(after, Job) and after.applying):
+        mark.drop_fences(job.name, backend)

@@ -87,8 +87,9 @@ def _begin(job: Job, backend: Backend) -> bool:
 
 def _is_being_applied(job: Job) -> bool:
     """Say whether somebody applies the job: a begin that makes no progress may be completed, a client's apply not."""
-    mark = job.applying
-    return mark is not None and not (mark.begins and time.time() - mark.progress >= lifecycle.BEGIN_PATIENCE)
+    if job.applying is None:
+        return False
+    return not (job.applying.begins and lifecycle.quiet(job, now=time.time()) >= lifecycle.BEGIN_PATIENCE)
 
 
 def _prepared(job: Job, backend: Backend, *, tried: str) -> Prepared | None:

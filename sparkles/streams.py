@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 #: Threads that begin; with each thing that was begun there may be another one. A database that has not been written to
 #: for a while does not like to be taken by storm.
@@ -27,6 +29,8 @@ def in_streams(
         for thing in things:
             do(thing)
         return
+    from concurrent.futures import ThreadPoolExecutor  # at home nobody has to wait for it to load
+
     with ThreadPoolExecutor(streams) as pool:
         running: set[Future[object]] = set()
         for number, thing in enumerate(things):
@@ -37,6 +41,8 @@ def in_streams(
 
 def _wait(running: set[Future[object]], meanwhile: Callable[[], object], *, most: int) -> set[Future[object]]:
     """Wait until at most so many are under way; return those."""
+    from concurrent.futures import FIRST_COMPLETED, wait
+
     while len(running) > most:
         done, running = wait(running, timeout=_PAUSE, return_when=FIRST_COMPLETED)
         for one in done:

@@ -356,7 +356,21 @@ def test_an_apply_leads_to_the_next_generation(job, generation) -> None:
 def test_an_apply_begins_while_another_has_not_ended_if_it_is_the_same_stuck_or_forced(
     current, force, now, may
 ) -> None:
-    assert lifecycle.may_take_over(current, applying(), force=force, now=now) is may
+    assert lifecycle.may_take_over(a_job(applying=current), applying(), force=force, now=now) is may
+
+
+@pytest.mark.parametrize(("silence", "quiet"), [(None, 30.0), (0.5, 0.5), (500.0, 500.0)])
+def test_how_long_an_apply_has_been_quiet_is_for_the_stores_clock_to_say(silence, quiet) -> None:
+    job = a_job(applying=applying(progress=1000.0), silence=silence)
+
+    assert lifecycle.quiet(job, now=1030.0) == quiet
+
+
+@pytest.mark.parametrize("silence", [None, 0.0])
+def test_an_apply_that_goes_no_further_has_been_quiet_for_ever(silence) -> None:
+    job = a_job(applying=applying(progress=0.0, digest="other"), silence=silence)
+
+    assert lifecycle.may_take_over(job, applying(), force=False, now=10.0)
 
 
 # Nodes

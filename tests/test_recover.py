@@ -478,10 +478,10 @@ def test_one_task_is_stopped_without_listing_the_others(backend, monkeypatch) ->
 def test_a_kill_marks_the_job_before_it_lists_its_tasks(backend, tmp_path, monkeypatch) -> None:
     """Else tasks that an apply adds in between would run although the job was killed."""
     applied(a_manifest(tmp_path, parameters={"seq": 2}), backend)
-    columns = backend.state.columns
+    listed = backend.state.open_indices
     states = []
     monkeypatch.setattr(
-        backend.state, "columns", lambda name: states.append(find_job(backend, name).state) or columns(name)
+        backend.state, "open_indices", lambda name: states.append(find_job(backend, name).state) or listed(name)
     )
 
     recover.stop(find_job(backend, "j"), backend)

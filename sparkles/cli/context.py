@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import click
 from sparkles import config, names
 from sparkles.backends.registry import open_backend
 from sparkles.dry import read_only
-from sparkles.errors import RequestError
+from sparkles.errors import RequestError, SparklesError
 from sparkles.ports import Backend
 
 
@@ -39,9 +39,10 @@ class Chosen:
         if self.settings.backend == "local":
             gcp = self.settings.gcp
             return "; to look for it on Google Cloud add --backend gcp" if gcp.project and gcp.bucket else ""
-        at_home = open_backend(replace(self.settings, backend="local"), write=False)
-        with suppress(RequestError):
-            names.one(pattern, at_home.state.jobs())
+        with suppress(SparklesError):
+            state = open_backend(replace(self.settings, backend="local"), write=False).state
+            with closing(state):
+                names.one(pattern, state.jobs())
             return "; there is one on this machine: add --backend local"
         return ""
 

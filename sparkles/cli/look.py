@@ -164,7 +164,7 @@ def _follow(task: Task, backend: Backend) -> None:
                 _write(piece)
         if lifecycle.is_final(current.state):
             return
-        time.sleep(_FOLLOW)
+        time.sleep(max(_FOLLOW, backend.timing.poll))
 
 
 def _write(content: bytes) -> None:

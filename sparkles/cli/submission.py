@@ -18,7 +18,7 @@ from sparkles.cli.context import hint
 from sparkles.cli.output import print_document, print_rows
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError, SparklesError
-from sparkles.model import Job, TaskState
+from sparkles.model import Cluster, Job, Key, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
 from sparkles.screen import Paper, Screen
@@ -144,6 +144,7 @@ def carry_out(
         if watcher:
             watcher.status(_counts(prepared, backend), backend.state.nodes(prepared.cluster.name))
 
+    backend.compute.require()
     spared: set[int] = set()
     recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
     with upload:
@@ -180,6 +181,7 @@ def fetch_image(prepared: Prepared, backend: Backend) -> None:
 
 def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
     """Watch a job to its end; print where its results are. Ctrl-C leaves the job running. Returns the exit code."""
+    _say_where_it_runs(name, backend)
     try:
         with closing(watcher.screen):
             counts = watcher.run()
@@ -191,15 +193,26 @@ def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
     return exit_code(name, backend, counts)
 
 
+def _say_where_it_runs(name: str, backend: Backend) -> None:
+    job = find_job(backend, name)
+    cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster)) if job else None
+    if isinstance(cluster, Cluster) and (why := backend.compute.elsewhere(cluster)):
+        hint(f"hint: job {name}: {why}")
+
+
+#: Failed tasks that are named at the end.
+_NAMED = 3
+
+
 def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> None:
     failed = counts.get(TaskState.FAILED, 0)
     if not failed:
         return
-    for number, task in enumerate(backend.state.tasks(name, states=[TaskState.FAILED])):
-        if number == 3:
-            hint(f"… and {failed - number} more: 'sparkles list {name}'")
-            break
+    shown = backend.state.some(name, TaskState.FAILED, limit=_NAMED)
+    for task in shown:
         hint(f"{task.id} failed ({cause(task)}): see 'sparkles logs {task.id}'")
+    if failed > len(shown):
+        hint(f"… and {failed - len(shown)} more: 'sparkles list {name}'")
 
 
 def exit_code(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:

@@ -136,6 +136,25 @@ def test_a_job_is_seen_from_another_machine(user, tmp_path):
     assert not (colleague.sparkles_home / "state.db").exists()
 
 
+def test_a_colleague_without_nodes_watches_stops_and_fetches_but_does_not_submit(user, tmp_path):
+    user.ok("sub", "-n", "mine", "echo", "hello")
+    user.ok("sub", "-n", "long", "--no-wait", "sleep", "600")
+    colleague = another(user, tmp_path / "colleague")
+    colleague.env["SPARKLES_COMPUTE"] = "vm"
+
+    watched = colleague("watch", "mine")
+    colleague.ok("fetch", "mine", "results")
+    colleague.ok("kill", "long", "--yes")
+    submitted = colleague("sub", "-n", "theirs", "true")
+
+    assert watched.returncode == 0
+    assert (colleague.folder / "results/1/stdout.txt").read_text() == "hello\n"
+    assert user.wait_for("long", state="killed")["killed"] == 1
+    assert submitted.returncode == 3
+    assert "nodes on Compute Engine are not built yet" in submitted.stderr
+    assert [row["job"] for row in user.rows("status")] == ["mine", "long"]
+
+
 def test_another_bucket_has_other_jobs(user, tmp_path):
     user.ok("sub", "-n", "mine", "true")
     user.env["SPARKLES_BUCKET"] = f"{user.stores.cloud.bucket}/lab-two"

@@ -30,12 +30,12 @@ from sparkles.prepare import prepare
 
 #: What each port only reads with: the rest of it writes.
 READS = {
-    StateStore: {"read", "is_open", "counts", "columns", "rows", "tasks", "jobs", "nodes", "tick", "close", "pending",
-                 "held", "some"},
+    StateStore: {"read", "is_open", "open_indices", "counts", "columns", "rows", "tasks", "jobs", "nodes", "tick",
+                 "close", "pending", "held", "some"},
     ObjectStore: {"url", "download_line", "missing", "read_blob", "read_manifest", "results", "read_result",
                   "read_log", "unpromoted", "read_output", "output_sha256"},
     Environments: {"read"},
-    Compute: {"lapsed", "last_words"},
+    Compute: {"lapsed", "last_words", "require", "elsewhere"},
     Buckets: {"find", "missing"},
 }  # fmt: skip
 
@@ -54,6 +54,12 @@ class FakeCompute:
     words: str = ""
     #: Called by `fence`.
     on_fence: Callable[[Node], None] = lambda _: None
+
+    def require(self) -> None:
+        pass
+
+    def elsewhere(self, cluster: Cluster) -> str | None:
+        return None
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         self.raised.append(wanted)

@@ -287,6 +287,12 @@ class StateStoreContract:
         assert store.counts("j") == {TaskState.PENDING: 2, TaskState.CLAIMED: 1, TaskState.KILLED: 1}
         assert store.counts("none") == {}
 
+    def test_the_open_tasks_are_found_by_index(self, store):
+        put(store, a_task(30), a_claimed_task(4), a_task(5, state=TaskState.KILLED), a_task(1, job="other"))
+
+        assert list(store.open_indices("j")) == [4, 30]
+        assert list(store.open_indices("none")) == []
+
     def test_only_some_states_are_counted_if_only_some_are_asked_for(self, store):
         put(store, *(a_task(index) for index in range(1, 6)), a_claimed_task(6), a_task(7, state=TaskState.FAILED))
 

@@ -99,6 +99,10 @@ class Proxy:
         if was_refusing:
             self._listen()
 
+    def pass_new(self) -> None:
+        """Be a good network for whoever connects now. Connections that lost bytes go on swallowing, without a word."""
+        self._mode, self._seconds = Mode.PASS, 0.0
+
     def refuse(self) -> None:
         """Refuse new connections; those that are stay."""
         self._mode = Mode.REFUSE

@@ -24,6 +24,7 @@ from sparkles.backends.local.runtime import HostRuntime
 from sparkles.backends.local.sharing import SharingCompute, this_machine
 from sparkles.config import Gcp, require
 from sparkles.errors import BackendError
+from sparkles.model import Cluster
 from sparkles.paths import Home
 from sparkles.ports import Backend, Buckets, ObjectStore, Runtime
 from sparkles.timing import Timing, timing
@@ -59,26 +60,22 @@ def gcp_backend(
     Nothing is made there before the first write. Raises BackendError if a setting is missing or nobody is logged in.
     """
     require(gcp)
-    if write and gcp.compute != "local":
-        raise BackendError(
-            "nodes on Compute Engine are not built yet; with SPARKLES_COMPUTE=local, or 'compute: local' in "
-            ".sparkles.yaml, the tasks of this backend run on this machine"
-        )
     home = Home(home_folder())
     if write:
         require_folder(home.root)
     stores = _Stores(gcp, home, write=write, node=node)
+    compute = SharingCompute if gcp.compute == "local" else _NoCompute
     times = cloud_timing()
     backend = Backend(
         name="gcp",
         state=stores.state(),
         objects=cast("ObjectStore", _Later(stores.objects)),
         buckets=cast("Buckets", _Later(stores.buckets)),
-        compute=SharingCompute(home, times, env={NODE_VARIABLE: json.dumps(asdict(gcp))}),
+        compute=compute(home, times, env={NODE_VARIABLE: json.dumps(asdict(gcp))}),
         hashes=HashCache(home.hashes, write=write),
         # All else may be used by several threads.
-        reopen=lambda: replace(backend, state=stores.state()),
-        worker=cache(lambda: f"{program_digest()}-{this_machine(home)}"),
+        reopen=lambda: replace(backend, state=stores.state(), hashes=HashCache(home.hashes, write=write)),
+        worker=cache(lambda: f"{program_digest()}-{this_machine(home, write=write)}"),
         timing=times,
         host=node.host if node else HostRuntime(home.root),
         environments=PrivateEnvironments(home),
@@ -97,6 +94,21 @@ class Node:
     name: str
     host: Runtime
     containers: Runtime
+
+
+class _NoCompute(SharingCompute):
+    """What can be done with nodes where none can be started: look at them, and stop them."""
+
+    def require(self) -> None:
+        """See Compute."""
+        raise BackendError(
+            "nodes on Compute Engine are not built yet; with SPARKLES_COMPUTE=local, or 'compute: local' in "
+            ".sparkles.yaml, the tasks of this backend run on this machine"
+        )
+
+    def elsewhere(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - whatever the cluster
+        """See Compute."""
+        return "its nodes are started where it was submitted, by sparkles watch with compute: local"
 
 
 class _Stores:

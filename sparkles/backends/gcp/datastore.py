@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -37,16 +38,18 @@ FAIL = calls.Mutation.ConflictResolutionStrategy.FAIL
 _KEYS_A_LOOKUP = 1000
 MUTATIONS_A_COMMIT = 500
 
-#: Seconds for one call.
-_TIME_LIMIT = 10.0
+#: Seconds for one call, at most; it may be this part of the time in which it is made again and again.
+_TIME_LIMIT, _PART = 10.0, 0.4
+
+#: Records that come with one answer.
+_PAGE = 1000
 
 #: Seconds before a call is made again: from this, doubled, to that; and some of it at random.
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 2.0
 
-#: A connection that does not answer is given up after these times, and another is tried often.
+#: How a connection is made: one of its own for each channel, so that a new channel does not share one that is dead.
 _CHANNEL = (
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 3_000),
@@ -71,7 +74,7 @@ _BUSY = (exceptions.ResourceExhausted, exceptions.Aborted)
 
 
 class ConflictError(Exception):
-    """Nothing was written: another writer came between."""
+    """Nothing was written: another writer came between. Or there is no database: Google says so in the same words."""
 
 
 class UnknownOutcomeError(Exception):
@@ -106,7 +109,9 @@ class Datastore:
         self.database = "" if database == "(default)" else database
         self.namespace = namespace
         self.patience = patience
+        self._limit = min(_TIME_LIMIT, _PART * patience)
         self._channel: grpc.Channel | None = None
+        self._lock = threading.Lock()
         self._api = self._connect()
 
     def _connect(self) -> DatastoreClient:
@@ -123,6 +128,12 @@ class Datastore:
                 DatastoreGrpcTransport.DEFAULT_HOST, credentials=credentials, options=_CHANNEL
             )
         return DatastoreClient(transport=DatastoreGrpcTransport(channel=self._channel))
+
+    def _reconnect(self, failed: DatastoreClient) -> None:
+        """Connect anew after a call that was not answered, unless another thread has: the connection may be dead."""
+        with self._lock:
+            if self._api is failed:
+                self._api = self._connect()  # the old one goes when nobody waits for it any more
 
     def close(self) -> None:
         """Give the connection back."""
@@ -147,8 +158,7 @@ class Datastore:
             for kind, name in keys[start : start + _KEYS_A_LOOKUP]:
                 self.name(request.keys.add(), kind, name)
             while request.keys:
-                wrapped = calls.LookupRequest.wrap(request)
-                response = calls.LookupResponse.pb(self._read(self._api.lookup, wrapped))
+                response = calls.LookupResponse.pb(self._read("lookup", calls.LookupRequest.wrap(request)))
                 for found in response.found:
                     yield found, _between(found.update_time, response.read_time)
                 deferred = list(response.deferred)
@@ -166,14 +176,17 @@ class Datastore:
         )
         request.single_use_transaction.read_write.SetInParent()
         request.mutations.extend(mutations)
+        api = self._api
         try:
-            done = self._api.commit(calls.CommitRequest.wrap(request), retry=None, timeout=_TIME_LIMIT)
+            done = api.commit(calls.CommitRequest.wrap(request), retry=None, timeout=self._limit)
         except (*_CONFLICTS, *_BUSY) as error:
-            raise ConflictError(error.message) from None
+            raise ConflictError(error.message) from error
         except _UNKNOWN as error:
+            if isinstance(error, exceptions.DeadlineExceeded):
+                self._reconnect(api)
             raise UnknownOutcomeError(error.message) from None
         except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
-            raise self._refusal(error) from None
+            raise self.refusal(error) from None
         if any(result.conflict_detected for result in calls.CommitResponse.pb(done).mutation_results):
             raise ConflictError("a record has changed")
 
@@ -181,20 +194,20 @@ class Datastore:
         """Yield (result with entity and version, seconds since it was written) of all that a query finds."""
         asked = Query()
         asked.CopyFrom(query)
-        while True:
+        left = query.limit.value if query.HasField("limit") else None
+        while left is None or left > 0:
+            asked.limit.value = _PAGE if left is None else min(left, _PAGE)
             request = calls.RunQueryRequest.pb()(project_id=self.project, database_id=self.database, query=asked)
             request.partition_id.project_id = self.project
             request.partition_id.database_id = self.database
             request.partition_id.namespace_id = self.namespace
-            wrapped = calls.RunQueryRequest.wrap(request)
-            batch = calls.RunQueryResponse.pb(self._read(self._api.run_query, wrapped)).batch
+            batch = calls.RunQueryResponse.pb(self._read("run_query", calls.RunQueryRequest.wrap(request))).batch
             for found in batch.entity_results:
                 yield found, _between(found.update_time, batch.read_time)
-            if batch.more_results != queries.QueryResultBatch.MoreResultsType.NOT_FINISHED:
+            if batch.more_results == queries.QueryResultBatch.MoreResultsType.NO_MORE_RESULTS:
                 return
             asked.start_cursor = batch.end_cursor
-            if asked.HasField("limit"):
-                asked.limit.value -= len(batch.entity_results)
+            left = None if left is None else left - len(batch.entity_results)
 
     def count(self, query: Any, *, most: int | None = None, moment: Any = None) -> tuple[int, Any]:
         """Return how many records a query finds, of up to `most`, at a `moment` of the server's, and that moment."""
@@ -211,27 +224,30 @@ class Datastore:
         if moment is not None:
             request.read_options.read_time.CopyFrom(moment)
         wrapped = calls.RunAggregationQueryRequest.wrap(request)
-        batch = calls.RunAggregationQueryResponse.pb(self._read(self._api.run_aggregation_query, wrapped)).batch
+        batch = calls.RunAggregationQueryResponse.pb(self._read("run_aggregation_query", wrapped)).batch
         (result,) = batch.aggregation_results
         return result.aggregate_properties["n"].integer_value, batch.read_time
 
-    def _read(self, call: Any, request: Any) -> Any:
+    def _read(self, method: str, request: Any) -> Any:
         """Make a call that only reads: again as long as it may come to pass."""
         patience = Patience(self.patience)
-        while (answer := self._try(call, request, patience)) is None:
+        while (answer := self._try(method, request, patience)) is None:
             pass
         return answer
 
-    def _try(self, call: Any, request: Any, patience: Patience) -> Any:
+    def _try(self, method: str, request: Any, patience: Patience) -> Any:
         """Make a call; wait and return None if it may be made again."""
+        api = self._api
         try:
-            return call(request, retry=None, timeout=_TIME_LIMIT)
+            return getattr(api, method)(request, retry=None, timeout=self._limit)
         except (*_UNKNOWN, *_BUSY) as error:
+            if isinstance(error, exceptions.DeadlineExceeded):
+                self._reconnect(api)
             patience.wait(error)
         except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
-            raise self._refusal(error) from None
+            raise self.refusal(error) from None
 
-    def _refusal(self, error: Exception) -> BackendError:
+    def refusal(self, error: Exception) -> BackendError:
         """Return what to tell people about an answer that will stay the same."""
         database = self.database or "(default)"
         match error:

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Any
 
 from sparkles.backends.gcp.datastore import FAIL, Entity, Mutation
+from sparkles.errors import BackendError
 from sparkles.model import (
     Applying,
     Cluster,
@@ -40,9 +41,9 @@ KINDS = {"job": "Job", "task": "Task", "node": "Node", "cluster": "Cluster", "fe
 
 _NOUNS: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "cluster": Cluster, "fence": Fence}
 
-#: What the key says, or another property.
-_IN_KEY = {"job": {"name"}, "task": {"job", "index", "state"}, "node": {"name", "silence"}, "cluster": {"name"},
-           "fence": {"job", "shard"}}  # fmt: skip
+#: What the key says, or another property, or the server.
+_IN_KEY = {"job": {"name", "silence"}, "task": {"job", "index", "state"}, "node": {"name", "silence"},
+           "cluster": {"name"}, "fence": {"job", "shard"}}  # fmt: skip
 
 #: Property → what it is if it is not there, for each kind.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -224,8 +225,25 @@ def insertions(tasks: NewTasks, commit: str) -> Iterator[tuple[Key, Any]]:
         yield Key.task(tasks.template.job, index), found
 
 
+class UnreadableError(BackendError):
+    """A record that another version of sparkles wrote, and this one cannot read."""
+
+
 def decode(key: Key, entity: Any, *, silence: float) -> Record:
-    """Read a record back. `silence`: the seconds since it was written."""
+    """Read a record back, passing over what is not known of it. `silence`: the seconds since it was written.
+
+    Raises UnreadableError if what is known is not enough.
+    """
+    try:
+        return _decode(key, entity, silence)
+    except (KeyError, TypeError, ValueError):
+        name = f"{key.name}.{key.index}" if key.kind == "task" else key.name
+        raise UnreadableError(
+            f"the record of {key.kind} {name} was written by another version of sparkles; use that version"
+        ) from None
+
+
+def _decode(key: Key, entity: Any, silence: float) -> Record:
     properties = {name: _value(value) for name, value in entity.properties.items()}
     known = {name: properties.get(name, default) for name, default in _DEFAULTS[key.kind].items()}
     return _DECODE[key.kind](key, known, entity, silence)
@@ -245,19 +263,27 @@ def _task(key: Key, known: Properties, entity: Any, _: float) -> Task:
     )
 
 
-def _job(key: Key, known: Properties, _: Any, __: float) -> Job:
+def _job(key: Key, known: Properties, _: Any, silence: float) -> Job:
     applying = json.loads(known["applying"] or "null")
     waiting = json.loads(known["waiting"] or "null")
     found = {
         "state": JobState(known["state"]),
-        "applying": Applying(**applying) if applying else None,
-        "waiting": Waiting(**{**waiting, "needs": tuple(waiting["needs"])}) if waiting else None,
+        "applying": Applying(**_known(Applying, applying)) if applying else None,
+        "waiting": Waiting(**{**_known(Waiting, waiting), "needs": tuple(waiting["needs"])}) if waiting else None,
     }
-    return Job(name=key.name, **{**known, **found})
+    return Job(name=key.name, silence=silence, **{**known, **found})
+
+
+def _known(noun: type[Applying | Waiting], values: Properties) -> Properties:
+    """Return what this version knows of a noun's fields."""
+    names = {field.name for field in fields(noun)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _node(key: Key, known: Properties, _: Any, silence: float) -> Node:
-    samples = {claim: Sample(*sample) for claim, sample in json.loads(known["samples"] or "{}").items()}
+    samples = {
+        claim: Sample(*sample[: len(Sample._fields)]) for claim, sample in json.loads(known["samples"] or "{}").items()
+    }
     return Node(name=key.name, silence=silence, **{**known, "state": NodeState(known["state"]), "samples": samples})
 
 

@@ -10,6 +10,7 @@ import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 from sparkles.backends.gcp import datastore, records
 from sparkles.backends.gcp.datastore import ConflictError, Datastore, Patience, UnknownOutcomeError
 from sparkles.errors import BackendError
-from sparkles.model import Job, Key, Node, NodeState, Record, Records, Task, TaskColumns, TaskState, Writes
+from sparkles.model import OPEN, Job, Key, Node, NodeState, Record, Records, Task, TaskColumns, TaskState, Writes
 from sparkles.ports import Move
 
 #: Comes after every place in a queue.
@@ -83,7 +84,8 @@ class DatastoreState:
                 self._store.commit(mutations)
             except ConflictError as error:
                 self.conflicts += 1
-                self._refuse_doubles(added, unsure)
+                if landed := self._landed(added, unsure):
+                    return unsure[landed][1]
                 patience.wait(error)
             except UnknownOutcomeError as error:
                 if touched := [*written, *added]:
@@ -119,12 +121,16 @@ class DatastoreState:
     def _name(self, into: Any, key: Key) -> None:
         self._store.name(into, records.KINDS[key.kind], records.entity_name(key))
 
-    def _refuse_doubles(self, added: Sequence[Key], unsure: Mapping[str, object]) -> None:
-        """Raise BackendError if what is to be new is there already, and it was not us who wrote it."""
+    def _landed(self, added: Sequence[Key], unsure: Mapping[str, object]) -> str | None:
+        """Return which of our commits made what is to be new, if it is there already.
+
+        Raises BackendError if it was not us who made it.
+        """
         there = self._lookup(added) if added else {}
         for key, stored in there.items():
             if stored.commit not in unsure:
                 raise BackendError(f"the record of {key.name}.{key.index} cannot be made: there is one already")
+        return next((stored.commit for stored in there.values()), None)
 
     # Asking
 
@@ -149,8 +155,12 @@ class DatastoreState:
 
     def is_open(self, job: str) -> bool:
         """See StateStore. One range holds both states: a task that moves between two queries would be missed."""
-        query = datastore.prefixed("Task", "job_state", f"{job}/0", f"{job}/1", limit=1)
-        return any(True for _ in self._store.query(datastore.keys_only(query)))
+        return any(True for _ in self._store.query(datastore.keys_only(_open(job, limit=1))))
+
+    def open_indices(self, job: str) -> Sequence[int]:
+        """See StateStore."""
+        found = self._store.query(datastore.keys_only(_open(job)))
+        return sorted(_index(result.entity) for result, _ in found)
 
     def counts(
         self, job: str, *, states: Sequence[TaskState] = tuple(TaskState), most: int | None = None
@@ -207,8 +217,13 @@ class DatastoreState:
         return (found.entity for found, _ in self._store.query(query))
 
     def _entities_in(self, job: str, states: Sequence[TaskState]) -> Iterator[Any]:
-        for state in states:
-            yield from (found.entity for found, _ in self._store.query(self._in_state(job, state)))
+        """Yield the entities of tasks in some states: of the open ones in one look, lest one that moves be missed."""
+        if set(states) >= OPEN:
+            queries = [_open(job), *(self._in_state(job, state) for state in states if state not in OPEN)]
+        else:
+            queries = [self._in_state(job, state) for state in states]
+        for query in queries:
+            yield from (found.entity for found, _ in self._store.query(query))
 
     def some(self, job: str, state: TaskState, *, limit: int, last: bool = False) -> Sequence[Task]:  # noqa: ARG002
         """See StateStore. There is no order among them that could be asked for from either end."""
@@ -216,21 +231,21 @@ class DatastoreState:
 
     def jobs(self) -> Sequence[Job]:
         """See StateStore."""
-        found = [
-            records.decode(Key.job(result.entity.key.path[0].name), result.entity, silence=0.0)
-            for result, _ in self._store.query(datastore.everything("Job"))
-        ]
+        found = self._readable("job", datastore.everything("Job"))
         return sorted((job for job in found if isinstance(job, Job)), key=lambda job: (job.submitted, job.name))
 
     def nodes(self, cluster: str | None = None) -> Sequence[Node]:
         """See StateStore."""
         start, end = ("", _END) if cluster is None else (f"{cluster}/", f"{cluster}0")
-        found = [
-            records.decode(Key.node(result.entity.key.path[0].name), result.entity, silence=silence)
-            for result, silence in self._store.query(datastore.prefixed("Node", "lease", start, end))
-        ]
+        found = self._readable("node", datastore.prefixed("Node", "lease", start, end))
         nodes = [node for node in found if isinstance(node, Node) and node.state is not NodeState.GONE]
         return sorted(nodes, key=lambda node: (node.created, node.name))
+
+    def _readable(self, kind: str, query: Any) -> Iterator[Record]:
+        """Yield the records that a query finds: those of other versions that cannot be read are not for this one."""
+        for result, silence in self._store.query(query):
+            with suppress(records.UnreadableError):
+                yield records.decode(Key(kind, result.entity.key.path[0].name), result.entity, silence=silence)
 
     def tick(self) -> object:
         """See StateStore. To ask whether anything has changed would cost as much as to look."""
@@ -242,10 +257,18 @@ class DatastoreState:
         self._store.close()
 
     def _tasks_of(self, query: Any) -> list[Task]:
-        return [
-            self._task(records.job_of(result.entity.key.path[0].name), _index(result.entity), result.entity)
-            for result, _ in self._store.query(query)
-        ]
+        found: list[Task] = []
+        for result, _ in self._store.query(query):
+            with suppress(records.UnreadableError):
+                found.append(
+                    self._task(records.job_of(result.entity.key.path[0].name), _index(result.entity), result.entity)
+                )
+        return found
+
+
+def _open(job: str, limit: int | None = None) -> Any:
+    """Return the query for the open tasks of a job: one range holds them all."""
+    return datastore.prefixed("Task", "job_state", f"{job}/0", f"{job}/1", limit=limit)
 
 
 def _index(entity: Any) -> int:

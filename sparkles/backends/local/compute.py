@@ -56,6 +56,13 @@ class LocalCompute:
         #: Processes that this one started; kept so that they can be seen to fail.
         self._children: dict[str, Popen[bytes]] = {}
 
+    def require(self) -> None:
+        """See Compute."""
+
+    def elsewhere(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - whatever the cluster
+        """See Compute."""
+        return None
+
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute."""
         wanted = wanted if self.most is None else min(wanted, self.most)

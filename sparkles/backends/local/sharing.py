@@ -8,13 +8,13 @@ since others are awake.
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
-import uuid
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 from sparkles.backends.local.compute import LocalCompute
+from sparkles.backends.local.filesystem import make_folder, make_once
 from sparkles.backends.process import time_passed
 from sparkles.model import Cluster, Node
 from sparkles.paths import Home
@@ -34,8 +34,16 @@ class SharingCompute(LocalCompute):
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute. The nodes of another machine's cluster are for that machine to start."""
-        if cluster.name.endswith(f"-{this_machine(self._home)}"):
+        if self.elsewhere(cluster) is None:
             super().raise_nodes(cluster, state, wanted=wanted)
+
+    def elsewhere(self, cluster: Cluster) -> str | None:
+        """See Compute."""
+        if cluster.name.endswith(f"-{this_machine(self._home, write=False)}"):
+            return None
+        return (
+            "its tasks run only on the machine that it was submitted from; nodes are started there, by sparkles watch"
+        )
 
     def _name(self) -> str:
         return f"{this_machine(self._home)}-{super()._name()}"
@@ -53,18 +61,32 @@ class SharingCompute(LocalCompute):
         return super().fence(node) if self._is_here(node) else None
 
 
-@cache
-def this_machine(home: Home) -> str:
+def this_machine(home: Home, *, write: bool = True) -> str:
     """Return a name for this machine, as far as what is below `home` is concerned. It outlives a restart.
 
-    Of several facts, since any one may be shared: by copies of a virtual machine, containers, or hosts with one disk.
+    It is made of a token that is kept there, and of what tells machines apart which share a disk.
     """
-    facts = [_machine_id(), socket.gethostname(), uuid.getnode(), str(home.root)]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
+    facts = f"{_token(home, write=write)} {_machine_id()}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+
+def _token(home: Home, *, write: bool) -> str:
+    """Return the token; an empty one if there is none yet and none may be made."""
+    if not home.machine.exists():
+        if not write:
+            return ""
+        make_folder(home.root)
+        make_once(home.machine, _make_token)
+    return home.machine.read_text(encoding="ascii")
+
+
+def _make_token(path: Path) -> None:
+    path.write_text(os.urandom(8).hex(), encoding="ascii")
 
 
 def _machine_id() -> str:
+    """Return what the system calls the machine; the host's name may change, and is the next best."""
     try:
         return Path("/etc/machine-id").read_text(encoding="ascii", errors="replace").strip()
     except OSError:
-        return ""
+        return socket.gethostname()

@@ -159,6 +159,11 @@ class SqliteState:
         query = "SELECT 1 FROM task WHERE job = ? AND state IN ('pending', 'claimed') LIMIT 1"
         return self._connection.execute(query, (job,)).fetchone() is not None
 
+    def open_indices(self, job: str) -> Sequence[int]:
+        """See StateStore."""
+        query = "SELECT \"index\" FROM task WHERE job = ? AND state IN ('pending', 'claimed') ORDER BY \"index\""
+        return [index for (index,) in self._connection.execute(query, (job,))]
+
     def counts(
         self,
         job: str,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -163,6 +165,69 @@ def test_fences_are_kept_and_removed(store):
     assert store.read([fence.key]) == {}
 
 
+def _with(store: DatastoreState, kind: str, name: str, **properties: str) -> None:
+    """Change a record as a later version of sparkles might."""
+    mutation = datastore.Mutation()
+    store._store.name(mutation.update.key, kind, name)
+    for key, value in properties.items():
+        mutation.update.properties[key].string_value = value
+        mutation.property_mask.paths.append(key)
+    store._store.commit([mutation])
+
+
+def test_what_a_later_version_says_beside_what_is_known_is_passed_over(store):
+    put(store, a_job(), a_node())
+    mark = {"token": "t", "digest": "d", "generation": 2, "progress": 1.0, "later": "x"}
+    _with(store, "Job", "j", applying=json.dumps(mark), waiting=json.dumps({"needs": ["a"], "later": 1}))
+    _with(store, "Node", "n", samples=json.dumps({"claim": [1, 2, 3, 4, 5, 6]}))
+
+    (job,), (node,) = store.jobs(), store.nodes()
+
+    assert (job.applying.token, job.waiting.needs) == ("t", ("a",))
+    assert node.samples["claim"].resident == 5
+
+
+def test_a_record_that_cannot_be_read_hides_no_other(store):
+    put(store, a_job("a"), a_job("b"), a_node("n"), a_node("o"), a_task(1), a_task(2))
+    _with(store, "Job", "a", state="dreaming")
+    _with(store, "Node", "n", state="dreaming")
+    _with(store, "Task", records.entity_name(Key.task("j", 1)), reason="bored")
+
+    assert [job.name for job in store.jobs()] == ["b"]
+    assert [node.name for node in store.nodes()] == ["o"]
+    assert [task.index for task in store.pending("c", limit=10)] == [2]
+    with pytest.raises(BackendError, match="the record of job a was written by another version of sparkles"):
+        store.read([Key.job("a")])
+
+
+def test_a_task_that_is_claimed_meanwhile_is_not_missed_among_the_open_ones(store, open_store, monkeypatch):
+    put(store, a_task(1), a_task(2))
+    query = store._store.query
+
+    def slow(asked: Any) -> Any:
+        yield from query(asked)
+        with closing(open_store()) as other:
+            other.change([Key.task("j", 1)], _claim_it)
+
+    monkeypatch.setattr(store._store, "query", slow)
+
+    assert {task.index for task in store.tasks("j", states=[TaskState.CLAIMED, TaskState.PENDING])} == {1, 2}
+
+
+def _claim_it(read: Any) -> Writes:
+    free = [task for task in read.values() if task.state is TaskState.PENDING]
+    return Writes(put=[lifecycle.claim(task, node="n", token="t") for task in free])
+
+
+def test_many_records_come_in_several_answers(store, monkeypatch):
+    monkeypatch.setattr(datastore, "_PAGE", 7)
+    store.change([], lambda _: Writes(add=NewTasks(a_task(), [(n, "{}", b"x") for n in range(1, 31)])))
+
+    assert list(store.columns("j").indices) == list(range(1, 31))
+    assert len(store.pending("c", limit=20)) == 20
+    assert len(store.some("j", TaskState.PENDING, limit=9)) == 9
+
+
 # Time
 
 
@@ -245,6 +310,40 @@ def test_a_read_that_is_cut_off_is_made_again(proxy, store):
         assert [task.index for task in store.tasks("j")] == [1]
         proxy.arm(fault, skip=2)
         assert store.counts("j") == {TaskState.PENDING: 1}
+
+
+def test_a_connection_that_is_dead_is_replaced(proxy, namespace):
+    """As after a change of network: this one swallows everything, and a new one would work."""
+    with closing(open_state(namespace, patience=20.0)) as store:
+        put(store, a_task(1))
+        store._store._limit = 1.0
+        proxy.blackhole()
+        threading.Timer(1.5, proxy.pass_new).start()
+
+        assert [task.index for task in store.tasks("j")] == [1]
+        put(store, a_task(2))
+
+        assert len(list(store.tasks("j"))) == 2
+
+
+def test_a_commit_that_landed_is_known_though_its_proof_was_written_over(proxy, store, open_store, monkeypatch):
+    put(store, a_job())
+    commit = store._store.commit
+
+    def lost(mutations: Any) -> None:
+        commit(mutations)
+        monkeypatch.setattr(store._store, "commit", commit)
+        with closing(open_store()) as other:
+            other.change([Key.job("j")], lambda read: Writes(put=list(read.values())))
+        raise datastore.UnknownOutcomeError("the connection was reset")
+
+    monkeypatch.setattr(store._store, "commit", lost)
+    tasks = NewTasks(a_task(), [(n, "{}", b"x") for n in (1, 2)])
+
+    written = store.change([Key.job("j")], lambda read: Writes(put=list(read.values()), add=tasks))
+
+    assert written[Key.job("j")].version == 2
+    assert [task.index for task in store.tasks("j")] == [1, 2]
 
 
 def test_a_database_that_does_not_answer_is_given_up(proxy, namespace):

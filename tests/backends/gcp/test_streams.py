@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,13 @@ from typing import Any
 import pytest
 from contracts.fakes import a_backend, a_manifest, applied
 
-from sparkles import mark, recover
+from sparkles import recover
 from sparkles.apply import Submitter, execute
 from sparkles.backends.gcp.datastore import Datastore
 from sparkles.backends.gcp.state import DatastoreState
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
-from sparkles.model import JobState
+from sparkles.model import Fence, JobState, Key, Writes
 from sparkles.ports import Backend
 from sparkles.prepare import find_job, prepare
 
@@ -57,7 +59,7 @@ def manifest(tmp_path: Path) -> Callable[..., Manifest]:
 
 
 def fences(backend: Backend) -> int:
-    return len(backend.state.read(mark.fence_keys("j", backend)))
+    return len(backend.state.read([Key.fence("j", shard) for shard in range(1, backend.state.streams + 1)]))
 
 
 def interrupted(backend: Backend, monkeypatch: pytest.MonkeyPatch, *, at: int, act: Callable[[], None]) -> None:
@@ -84,7 +86,7 @@ def test_all_tasks_are_there_once_and_no_fence_is_left(backend, manifest):
 
 def test_fences_stand_while_tasks_are_written(backend, open_backend, manifest, monkeypatch):
     seen: list[int] = []
-    interrupted(backend, monkeypatch, at=3, act=lambda: seen.append(fences(open_backend())))
+    interrupted(backend, monkeypatch, at=4, act=lambda: seen.append(fences(open_backend())))
 
     applied(manifest(), backend)
 
@@ -108,7 +110,7 @@ def test_a_row_that_is_too_long_for_a_record_is_refused_before_anything_is_writt
 
 
 @pytest.mark.parametrize("count", [_MANY, 7], ids=["of many tasks", "of a few"])
-@pytest.mark.parametrize("at", [2, 3, 5])
+@pytest.mark.parametrize("at", [2, 3, 5, 6])
 def test_who_takes_a_job_over_is_not_disturbed_by_the_other(backend, open_backend, manifest, monkeypatch, at, count):
     other = open_backend()
 
@@ -127,7 +129,7 @@ def test_who_takes_a_job_over_is_not_disturbed_by_the_other(backend, open_backen
     assert fences(other) == 0
 
 
-@pytest.mark.parametrize("at", [3, 5])
+@pytest.mark.parametrize("at", [2, 4, 6])
 def test_a_kill_in_the_middle_leaves_no_task_that_could_run(backend, open_backend, manifest, monkeypatch, at):
     other = open_backend()
     interrupted(backend, monkeypatch, at=at, act=lambda: recover.stop(find_job(other, "j"), other) and None)
@@ -140,6 +142,53 @@ def test_a_kill_in_the_middle_leaves_no_task_that_could_run(backend, open_backen
     assert fences(other) == 0
 
 
+@pytest.mark.parametrize("act", ["kill", "delete", "apply"])
+def test_nobody_who_takes_a_job_over_starves_while_its_fences_are_written(
+    backend, open_backend, manifest, monkeypatch, act
+):
+    """Each stream writes its fence all the time; whoever takes them all away must not need all of them to rest."""
+    other, over = open_backend(), threading.Event()
+    applied(manifest(count=3), backend)
+    prepared = prepare(manifest("other"), backend)
+
+    def write(shard: int) -> None:
+        def move(records: Any) -> Writes:
+            fence = records.get(Key.fence("j", shard))
+            if not isinstance(fence, Fence) or fence.token != token:
+                raise BackendError("lost")
+            return Writes(put=[fence])
+
+        with suppress(BackendError):
+            while not over.is_set():
+                backend.state.change([Key.fence("j", shard)], move)
+
+    def take_over() -> None:
+        nonlocal token
+        token = find_job(other, "j").applying.token
+        for shard in range(1, 17):
+            threading.Thread(target=write, args=[shard], daemon=True).start()
+        time.sleep(0.3)
+        job = find_job(other, "j")
+        match act:
+            case "kill":
+                recover.stop(job, other)
+            case "delete":
+                recover.delete(job, other, results=False)
+            case "apply":
+                execute(prepare(manifest("third", 5), other), other, ME, force=True)
+
+    token = ""
+    interrupted(backend, monkeypatch, at=4, act=take_over)  # one marks the job, one raises the fences, one writes
+    try:
+        with pytest.raises(BackendError, match="another apply took this job over, or it was killed or deleted"):
+            execute(prepared, backend, ME)
+    finally:
+        over.set()
+
+    assert fences(other) == 0
+    assert not other.state.is_open("j") or act == "apply"
+
+
 def test_an_apply_that_was_cut_off_is_completed_by_doing_it_again(backend, open_backend, manifest, monkeypatch):
     class DeathError(BaseException):
         pass
@@ -148,7 +197,7 @@ def test_an_apply_that_was_cut_off_is_completed_by_doing_it_again(backend, open_
         raise DeathError
 
     with monkeypatch.context() as patch:
-        interrupted(backend, patch, at=4, act=die)
+        interrupted(backend, patch, at=5, act=die)
         patch.setattr("sparkles.apply._give_way", lambda *_: None)  # nobody is there to do it
         with pytest.raises(DeathError):
             applied(manifest(), backend)

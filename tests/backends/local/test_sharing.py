@@ -33,13 +33,6 @@ def compute(home: Home) -> SharingCompute:
     return SharingCompute(home, Timing(silence=150.0), env={"SPARKLES_NODE": "{}"})
 
 
-@pytest.fixture(autouse=True)
-def _forget_names() -> Iterator[None]:
-    sharing.this_machine.cache_clear()
-    yield
-    sharing.this_machine.cache_clear()
-
-
 @pytest.mark.parametrize(("silence", "lapsed"), [(None, False), (0.5, False), (149.0, False), (151.0, True)])
 @pytest.mark.parametrize("state", [NodeState.STARTING, NodeState.ALIVE, NodeState.LEAVING])
 def test_a_node_of_another_machine_is_judged_by_its_silence(home, silence, lapsed, state):
@@ -61,12 +54,28 @@ def test_what_ran_on_a_silent_node_elsewhere_is_not_known(home):
 
 def test_machines_that_share_a_disk_have_names_of_their_own(home, monkeypatch):
     names = set()
-    for host in ("one", "two"):
-        monkeypatch.setattr("socket.gethostname", lambda host=host: host)
-        sharing.this_machine.cache_clear()
-        names.add(compute(home)._name().partition("-")[0])
+    for machine in ("one", "two"):
+        monkeypatch.setattr(sharing, "_machine_id", lambda machine=machine: machine)
+        names.add(sharing.this_machine(home))
 
     assert len(names) == 2
+
+
+def test_a_machine_keeps_its_name_when_its_network_changes(home, monkeypatch):
+    before = sharing.this_machine(home)
+    monkeypatch.setattr("socket.gethostname", lambda: "guest-17")
+
+    assert sharing.this_machine(home) == before
+
+
+def test_copies_of_a_machine_have_homes_of_their_own(home, tmp_path):
+    assert sharing.this_machine(home) != sharing.this_machine(Home(tmp_path / "another"))
+
+
+def test_who_only_looks_makes_no_name(home):
+    sharing.this_machine(home, write=False)
+
+    assert not home.root.exists()
 
 
 def test_several_nodes_may_serve_a_cluster_but_not_without_end(home, state, monkeypatch):
@@ -93,6 +102,7 @@ def test_nodes_of_another_machines_cluster_are_not_started_here(home, state, mon
     here.raise_nodes(cluster, state, wanted=3)
 
     assert list(state.nodes()) == spawned == []
+    assert "only on the machine that it was submitted from" in (here.elsewhere(cluster) or "")
 
 
 def test_a_lease_goes_on_while_the_machine_sleeps(home):
