@@ -28,7 +28,8 @@ def row(subject: Subject, count: int, *, workers: int) -> Row:
     """Return the row."""
     of, than = f"sparkles, {workers} workers", "sparkles, 1 worker"
     return Row(
-        name="claims-cloud", group="cloud", title=f"claim and finish {count:,} tasks in the cloud", unit="task",
+        name="claims-cloud", group="cloud", title=f"claim and finish {count:,} tasks in the cloud",
+        unit="task", rounds=3,
         contestants=[
             standin.contestant(name, _serve(subject, count, number), count=count, tell=_tell(subject, count))
             for name, number in ((of, workers), (than, 1))

@@ -18,12 +18,12 @@ FAILED = "failed"
 
 
 def interleave(row: Row, folder: Path, say: Say, *, rounds: int, warm_up: bool) -> Measured:
-    """Measure a row; whoever fails is out, and its reason is kept. The warm-up is a round that does not count."""
+    """Measure a row; whoever fails is out, and its reason is kept. What warms up does not count."""
     entries = {one.name: Entry(count=one.count, skipped=one.missing()) for one in row.contestants}
-    for number in range(0 if warm_up else 1, rounds + 1):
+    for number in range(1 - row.warm_ups if warm_up else 1, rounds + 1):
         for one in row.contestants:
             if not entries[one.name].skipped:
-                say(f"{row.name}, {f'round {number} of {rounds}' if number else 'warm-up'}: {one.name}")
+                say(f"{row.name}, {f'round {number} of {rounds}' if number > 0 else 'warm-up'}: {one.name}")
                 entries[one.name] = _after(entries[one.name], one, folder, counts=number > 0)
     return measured(row, entries)
 

@@ -72,6 +72,8 @@ class Row:
     #: What one thing is called.
     unit: str = ""
     rounds: int = 5
+    #: Rounds before those, which do not count.
+    warm_ups: int = 1
     #: Takes minutes: only measured when asked for.
     long: bool = False
 

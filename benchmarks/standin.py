@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     #: Looks at what was done in a folder and a cloud; says what was counted. Raises RunFailed.
     Tell = Callable[[Path, Cloud], Mapping[str, float]]
 
-#: Memory of the emulator: a hundred thousand tasks take most of a gigabyte.
+#: Memory of the emulator. Thirty thousand tasks fit into a tenth of it; what is left keeps it from collecting garbage.
 _MEGABYTES = 3072
+
+#: Rounds after which the emulator gets no quicker.
+WARM_UPS = 3
 
 #: Where a run has the simulator's objects.
 _OBJECTS = "cloud"

@@ -28,11 +28,13 @@ def _bump(records: Records) -> Writes:
 
 def start_nodes(job: Job, backend: Backend) -> None:
     """See to it that the job's open tasks have nodes, and that these know of them."""
-    counts = backend.state.counts(job.name)
-    open_tasks = sum(counts.get(state, 0) for state in OPEN)
     cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
-    if not open_tasks or not isinstance(cluster, Cluster):
+    if not isinstance(cluster, Cluster):
         return
-    wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=lifecycle.nodes_wanted_by(job))
+    most = lifecycle.nodes_wanted_by(job)
+    counts = backend.state.counts(job.name, states=sorted(OPEN), most=most * cluster.slots)
+    if not (open_tasks := sum(counts.values())):
+        return
+    wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=most)
     backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
     backend.compute.wake(backend.state.nodes(cluster.name))

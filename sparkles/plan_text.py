@@ -47,7 +47,7 @@ def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int, verbose: b
     if missing:
         shown.append(f"upload {counted(missing, 'file')} ({human_bytes(upload_bytes)}) of {files}")
     shown += _hints(plan)
-    run = plan.count(Verb.ADD, Verb.CHANGE, Verb.RERUN)
+    run = plan.runs
     numbers = f"{run} to run, {plan.count(Verb.KEEP, Verb.RECORD)} kept, {plan.count(Verb.REMOVE)} removed"
     shown.append(f"Plan: waits for {', '.join(plan.waits)}." if plan.waits else f"Plan: {numbers}.")
     return shown

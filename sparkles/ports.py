@@ -69,8 +69,13 @@ class StateStore(Protocol):
         """Say whether any task of `job` is pending or claimed. One snapshot."""
         ...
 
-    def counts(self, job: str) -> Mapping[TaskState, int]:
-        """Return how many tasks of `job` are in each state; states without tasks are left out."""
+    def counts(
+        self, job: str, *, states: Sequence[TaskState] = tuple(TaskState), most: int | None = None
+    ) -> Mapping[TaskState, int]:
+        """Return how many tasks of `job` are in each of `states`, as of one moment; states without tasks are left out.
+
+        Of each it need not count more than `most`.
+        """
         ...
 
     def columns(self, job: str) -> TaskColumns:

@@ -23,6 +23,10 @@ from sparkles.tail import Tail
 #: To count the tasks may take this part of the time at most.
 _SHARE = 20
 
+#: A job that is watched from its beginning may be over soon: pauses are short at first, and grow with this part of the
+#: time, in seconds.
+_FIRST_PAUSE, _EARLY = 0.1, 0.25
+
 #: A task is tailed once it has been writing for this long, in seconds: quick ones would only flicker by.
 _TAIL_AGE = 1.0
 
@@ -91,7 +95,7 @@ def poll(
     its tasks are counted: what that reads is no newer than the counts.
     """
     healer = _Healer(name, backend)
-    times = backend.timing
+    times, began = backend.timing, time.monotonic()
     tick: object = None
     looked = -times.longest_poll
     pause = times.poll
@@ -104,7 +108,8 @@ def poll(
             before(job)
             counted = time.monotonic()
             counts = backend.state.counts(name)
-            pause = max(times.poll, _SHARE * (time.monotonic() - counted))
+            usual = min(times.poll, _FIRST_PAUSE + _EARLY * (now - began))
+            pause = max(usual, _SHARE * (time.monotonic() - counted))
             yield counts
             if job.applying is None and job.waiting is None and not any(counts.get(state) for state in OPEN):
                 settle(name, backend)

@@ -258,13 +258,17 @@ def test_a_command_that_fails_says_what_it_printed(folder, run):
 def test_contestants_take_turns_and_the_warm_up_does_not_count(tmp_path):
     said = []
     row = Row(
-        name="r", group="g", title="t", comparisons=[],
+        name="r", group="g", title="t", comparisons=[], warm_ups=2,
         contestants=[Contestant(name=name, make=lambda _: shell("true")) for name in "ab"],
     )  # fmt: skip
 
     found = interleave(row, tmp_path, said.append, rounds=2, warm_up=True)
 
-    assert [line.rpartition(" ")[2] for line in said] == ["a", "b"] * 3
+    assert [line.rpartition(" ")[2] for line in said] == ["a", "b"] * 4
+    assert [line.partition(": ")[0] for line in said[::2]] == ["r, warm-up"] * 2 + [
+        "r, round 1 of 2",
+        "r, round 2 of 2",
+    ]
     assert [len(entry.samples) for entry in found.entries.values()] == [2, 2]
 
 

@@ -30,7 +30,8 @@ from sparkles.prepare import find_job, prepare
 from sparkles.timing import Timing
 from sparkles.worker.loop import Worker
 
-_SLOTS = 4
+#: As many as a VM has if nobody says otherwise.
+_SLOTS = 1
 
 
 class Nothing:

@@ -142,7 +142,7 @@ def carry_out(
     def before_nodes() -> None:
         upload.close()
         if watcher:
-            watcher.status(backend.state.counts(prepared.name), backend.state.nodes(prepared.cluster.name))
+            watcher.status(_counts(prepared, backend), backend.state.nodes(prepared.cluster.name))
 
     spared: set[int] = set()
     recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
@@ -153,8 +153,16 @@ def carry_out(
         )  # fmt: skip
     for index in sorted(spared)[:_SPARED]:
         hint(f"hint: {job.name}.{index} has begun or ended meanwhile, and is left as it is; 'sparkles diff' shows it")
-    settle(job.name, backend)  # an apply that changed only settings leaves nothing to wait for
+    if not prepared.plan.runs:  # an apply that changed only settings leaves nothing to wait for
+        settle(job.name, backend)
     return find_job(backend, job.name) or job
+
+
+def _counts(prepared: Prepared, backend: Backend) -> Mapping[TaskState, int]:
+    """Return how many tasks are in each state, now that they are queued; of a new job that needs no counting."""
+    if prepared.job is None and not prepared.plan.waits:
+        return {TaskState.PENDING: prepared.plan.runs}
+    return backend.state.counts(prepared.name)
 
 
 def fetch_image(prepared: Prepared, backend: Backend) -> None:

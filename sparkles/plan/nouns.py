@@ -182,6 +182,11 @@ class Plan:
         return any(action.verb not in (Verb.KEEP, Verb.RECORD) for action in self.actions)
 
     @property
+    def runs(self) -> int:
+        """How many tasks will run."""
+        return self.count(Verb.ADD, Verb.CHANGE, Verb.RERUN)
+
+    @property
     def asks(self) -> Sequence[Action]:
         """The actions that lose something."""
         return [action for action in self.actions if action.loss]

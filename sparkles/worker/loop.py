@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import random
 import select
-import statistics
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -19,15 +17,15 @@ from sparkles import lifecycle
 from sparkles.errors import SparklesError, UnreachableError
 from sparkles.lifecycle import Attempt, FencedError, RetryPolicy
 from sparkles.model import Cluster, Key, Node, NodeState, Reason, Record, Records, Stop, Task, TaskState, Writes
-from sparkles.nodes import start_nodes
 from sparkles.ports import Backend, Place
-from sparkles.prepare import find_job
 from sparkles.timing import Timing
+from sparkles.worker.ahead import Ahead
 from sparkles.worker.attempt import Ended, Execution
 from sparkles.worker.budget import Budget
 from sparkles.worker.commit import Commit, LandedError
 from sparkles.worker.definitions import Definitions
 from sparkles.worker.guard import Guard
+from sparkles.worker.lease import Lease
 from sparkles.worker.settler import Settler
 from sparkles.worker.slots import Slots, report
 from sparkles.worker.speech import say
@@ -41,9 +39,6 @@ _RETRY = 1.0
 
 #: Seconds in which the ends of tasks are gathered for one commit, as long as all slots have something to run.
 _GATHER = 0.05
-
-#: Durations that the median is taken of.
-_REMEMBERED = 100
 
 
 class Worker:
@@ -60,18 +55,15 @@ class Worker:
         self._definitions = Definitions(backend)
         self._turn = Turn()
         self._slots = Slots(turn=self._turn.share(), call=place.call)
-        self._durations: deque[float] = deque(maxlen=_REMEMBERED)
-        #: Jobs of which a task has ended here, so that it is known how long they take.
-        self._measured: set[tuple[str, int]] = set()
-        #: Whether tasks of another job come next: then nothing is claimed ahead.
-        self._careful = False
+        self._ahead = Ahead(timing.ahead, most=self._batch)
+        self._lease = Lease(timing, place.clock)
         self._settler = Settler(reopen=backend.reopen, call=place.call)
         #: Jobs of which a task has ended here, to be settled.
         self._touched: set[str] = set()
         #: Whether all that this node might have to settle has been, since it last had work.
         self._settled_all = False
         self._may_find = True
-        self._terminated = self._has_given_up = False
+        self._terminated = False
 
     def terminate(self) -> None:
         """Give everything back and go. Safe in a signal handler."""
@@ -83,7 +75,7 @@ class Worker:
         self._adopt()
         self._slots.start(self._node.slots)
         try:
-            with Guard(self._left, self._give_up):
+            with Guard(lambda: self._lease.left, self._give_up):
                 while not self._is_done():
                     with self._turn:
                         self._step()
@@ -116,17 +108,9 @@ class Worker:
         """Vary the times at which nodes look, lest they all do at once."""
         self._variation = random.uniform(0.75, 1.25)  # noqa: S311 - it spreads load, no more
 
-    def holds(self) -> bool:
-        """Say whether the node is ours for certain, for anything that must not be done otherwise. For any thread."""
-        return self._left() > 0 and not self._has_given_up
-
-    def _left(self) -> float:
-        """Return the seconds until nothing of the node may run any more."""
-        return self._lease_end - self._timing.kill_margin - self._place.clock()
-
     def _give_up(self) -> None:
-        """End what runs, for good: even if a commit should still come to pass, the lease was over."""
-        self._has_given_up = True
+        """End what runs, for good: the lease is over, even if a commit should still come to pass."""
+        self._lease.is_spent = True
         self._slots.abandon()
 
     def _confirmed(self, written: Mapping[Key, Record], sent: float) -> None:
@@ -134,8 +118,7 @@ class Worker:
         node = written[Key.node(self._place.name)]
         assert isinstance(node, Node)
         self._node = node
-        self._committed = sent
-        self._lease_end = sent + self._timing.lease
+        self._lease.renew(sent)
         self._beat_due = sent + self._timing.beat
 
     def _cluster(self) -> Cluster:
@@ -166,7 +149,7 @@ class Worker:
         """Sleep until something happens, or is due."""
         self._slots.listen()
         now = self._place.clock()
-        moments = [self._beat_due, self._next_look(), self._lease_end - self._timing.kill_margin]
+        moments = [self._beat_due, self._next_look(), now + self._lease.left]
         if self._may_find and self._room(len(self._slots.held)) > 0 and not self._terminated:
             moments.append(self._budget.due)
         if self._slots.have_ended:
@@ -182,7 +165,7 @@ class Worker:
     def _commit_due(self) -> float:
         """Return when what has ended is to be committed: at once if a slot could have something new for it."""
         at_once = self._slots.are_short or self._terminated
-        return self._budget.due if at_once else max(self._committed + _GATHER, self._budget.due)
+        return self._budget.due if at_once else max(self._lease.committed + _GATHER, self._budget.due)
 
     def _is_called(self) -> bool:
         """Say whether the node was woken, and forget it."""
@@ -205,14 +188,19 @@ class Worker:
         if not called and now < self._next_look():
             return
         self._looked = now
-        moved = self._look()
         self._vary()
-        late = now - self._asked >= self._timing.idle_look
+        try:
+            moved = self._look()
+            late = now - self._asked >= self._timing.idle_look
+            if late and not self._slots.held:
+                self._settler.put(job.name for job in self._backend.state.jobs() if job.waiting)
+        except SparklesError as error:
+            self._say(error)
+            self._asked = float("-inf")  # whoever called is heard the next time
+            return
         if called or moved or late:
             self._asked = now
             self._may_find = True
-        if late and not self._slots.held:
-            self._settler.put(job.name for job in self._backend.state.jobs() if job.waiting)
         if self._timing.sweep and now - self._swept >= self._variation * self._timing.sweep:
             self._swept = now
             self._settler.sweep(self._node.cluster)
@@ -235,29 +223,26 @@ class Worker:
         return True
 
     def _room(self, held: int) -> int:
-        """Return how many more tasks the node may hold: its slots, and what they end in a few seconds."""
-        ahead = 0
-        if self._durations and not self._careful:
-            median = max(statistics.median(self._durations), 1e-3)
-            ahead = int(self._node.slots * self._timing.ahead / median)
-        return min(self._node.slots + ahead - held, self._batch)
+        return self._ahead.room(self._node.slots, held=held)
 
     def _candidates(self, now: float, *, held: int) -> Sequence[Task]:
         """Return pending tasks to try to claim, with so many `held` beside them."""
         if self._terminated or not self._may_find or not self._may_claim(now) or (room := self._room(held)) <= 0:
             return []
-        found = self._backend.state.pending(self._node.cluster, limit=room)
-        self._may_find = len(found) == room
-        free = self._node.slots - held
-        unknown = next((n for n, task in enumerate(found) if n >= free and _kind(task) not in self._measured), None)
-        if unknown is not None:
-            # How long these take is not known yet: others' haste must not make them wait behind a long one.
-            self._careful = self._may_find = True
-        return found[:unknown]
+        try:
+            found = self._backend.state.pending(self._node.cluster, limit=room)
+        except SparklesError as error:
+            self._say(error)
+            return []
+        chosen, is_all = self._ahead.choose(found, free=self._node.slots - held)
+        self._may_find = len(found) == room or not is_all
+        return chosen
 
     def _may_claim(self, now: float) -> bool:
-        early = now < self._lease_end - self._timing.claim_margin
-        return early and now >= self._budget.due and self._node.state is NodeState.ALIVE
+        return self._lease.may_claim(now) and now >= self._budget.due and self._node.state is NodeState.ALIVE
+
+    def _say(self, error: SparklesError) -> None:
+        say(f"node {self._node.name}: {error}")
 
     # Commits
 
@@ -293,7 +278,7 @@ class Worker:
             except LandedError:
                 written = self._backend.state.read(commit.keys)
         except SparklesError as error:
-            say(f"node {self._node.name}: {error}")
+            self._say(error)
             self._may_find = True
             time.sleep(_RETRY)
             return False
@@ -318,10 +303,7 @@ class Worker:
             self._touched.add(end.task.job)
             if end.attempt is None:
                 continue
-            self._durations.append(end.attempt.ended - end.attempt.started)
-            if _kind(end.task) not in self._measured:
-                self._measured.add(_kind(end.task))
-                self._careful = False
+            self._ahead.note(end.task, end.attempt.ended - end.attempt.started)
             task = written.get(end.task.key)
             generation = end.attempt.result_generation
             try:
@@ -336,9 +318,7 @@ class Worker:
         back = [task for task in written.values() if isinstance(task, Task) and task.state is TaskState.PENDING]
         # What went back, for whatever reason, can be claimed again; after a change of resources only by others.
         self._may_find |= bool(back)
-        for name in {task.job for task in back if task.cluster != self._node.cluster}:
-            if job := find_job(self._backend, name):
-                start_nodes(job, self._backend)
+        self._settler.staff({task.job for task in back if task.cluster != self._node.cluster})
 
     def _take(self, written: Mapping[Key, Record], tokens: set[str]) -> None:
         """Hand what was claimed to the slots."""
@@ -363,7 +343,7 @@ class Worker:
                     timing=self._timing,
                     node=self._node.name,
                     call=self._place.call,
-                    holds=self.holds,
+                    holds=self._lease.holds,
                 )
             )
 
@@ -395,12 +375,11 @@ class Worker:
             return False
         if self._node.state is NodeState.GONE:
             return True
-        if self._node.state is NodeState.ALIVE and not self._terminated and not self._may_leave():
-            return False
         try:
-            return self._leaves()
+            is_ready = self._node.state is not NodeState.ALIVE or self._terminated or self._may_leave()
+            return is_ready and self._leaves()
         except SparklesError as error:
-            say(f"node {self._node.name}: {error}")
+            self._say(error)
             time.sleep(_RETRY)
             return False
 
@@ -433,12 +412,7 @@ class Worker:
 
     def _fence_myself(self, now: float) -> None:
         """Near the end of the lease stop what runs; at its end, everything."""
-        if not self.holds():
+        if not self._lease.holds():
             raise FencedError
-        if now > self._lease_end - self._timing.term_margin:
+        if self._lease.is_ending(now):
             self._slots.stop_all(Reason.NODE_LOST)
-
-
-def _kind(task: Task) -> tuple[str, int]:
-    """Return what tasks have in common that take equally long: their job, and what it was when they were made."""
-    return task.job, task.generation

@@ -1,4 +1,4 @@
-"""Settler: a thread that settles jobs and sweeps nodes, so that the node's own heartbeat never waits for that.
+"""Settler: a thread that does for jobs and clusters what may take long, so that the node's own heartbeat never waits.
 
 To begin a job that waited may take long: results are read, tasks made by the thousand.
 """
@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from sparkles import recover
 from sparkles.errors import SparklesError
+from sparkles.nodes import start_nodes
 from sparkles.ports import Backend
+from sparkles.prepare import find_job
 from sparkles.settle import settle
 from sparkles.worker.speech import say
 
@@ -23,23 +25,28 @@ _RETRY = 1.0
 
 
 class _Duty(NamedTuple):
-    """Something to be done: a job to settle, or a cluster to sweep."""
+    """Something to be done."""
 
-    job: str | None = None
-    cluster: str | None = None
+    #: `settle` or `staff` a job, or `sweep` a cluster.
+    what: str
+    name: str
 
     def do(self, backend: Backend) -> None:
-        if self.job:
-            settle(self.job, backend)
-        if self.cluster:
-            recover.sweep({self.cluster}, backend)
+        match self.what:
+            case "settle":
+                settle(self.name, backend)
+            case "staff":
+                if job := find_job(backend, self.name):
+                    start_nodes(job, backend)
+            case "sweep":
+                recover.sweep({self.name}, backend)
 
     def __str__(self) -> str:
-        return f"job {self.job} cannot be settled" if self.job else f"cluster {self.cluster} cannot be swept"
+        return f"{self.what} {self.name}"
 
 
 class Settler:
-    """Settles and sweeps what it is given, one after the other."""
+    """Does what it is given, one after the other."""
 
     def __init__(self, *, reopen: Callable[[], Backend], call: Callable[[], None]) -> None:
         self._reopen = reopen
@@ -57,11 +64,15 @@ class Settler:
 
     def put(self, names: Iterable[str]) -> None:
         """Take over jobs to settle, each once."""
-        self._put(_Duty(job=name) for name in names)
+        self._put(_Duty("settle", name) for name in names)
+
+    def staff(self, names: Iterable[str]) -> None:
+        """Take over jobs whose tasks are for other nodes, which have to be started."""
+        self._put(_Duty("staff", name) for name in names)
 
     def sweep(self, cluster: str) -> None:
         """Take over a cluster to sweep."""
-        self._put([_Duty(cluster=cluster)])
+        self._put([_Duty("sweep", cluster)])
 
     def _put(self, duties: Iterable[_Duty]) -> None:
         for duty in duties:
@@ -85,11 +96,11 @@ class Settler:
                 backend = backend or self._reopen()
                 duty.do(backend)
             except (SparklesError, OSError) as error:
-                say(f"{duty}: {error}")
+                say(f"cannot {duty}: {error}")
                 time.sleep(_RETRY)
                 self._put([duty])
             except Exception:  # noqa: BLE001 - one job that cannot be settled must not keep the others from it
-                say(f"{duty}:\n{traceback.format_exc()}")
+                say(f"cannot {duty}:\n{traceback.format_exc()}")
             self._is_at_work = False
             self._call()
         if backend:

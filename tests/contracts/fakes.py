@@ -238,12 +238,13 @@ def a_backend(root: Path, **parts: Any) -> Backend:
         "hashes": PlainHashes(),
         "host": ScriptedRuntime(),
         "default_linger": 0.0,
+        **parts,
     }
 
     def reopen() -> Backend:
-        return a_backend(root, **{**parts, "state": SqliteState(home.state)})
+        return a_backend(root, **{**parts, "compute": known["compute"], "state": SqliteState(home.state)})
 
-    return Backend(name="local", worker=lambda: "w", reopen=reopen, **{**known, **parts})
+    return Backend(name="local", worker=lambda: "w", reopen=reopen, **known)
 
 
 def a_manifest(base: Path, command: Any = ("true",), *, name: str = "j", **spec: Any) -> Manifest:

@@ -287,6 +287,21 @@ class StateStoreContract:
         assert store.counts("j") == {TaskState.PENDING: 2, TaskState.CLAIMED: 1, TaskState.KILLED: 1}
         assert store.counts("none") == {}
 
+    def test_only_some_states_are_counted_if_only_some_are_asked_for(self, store):
+        put(store, *(a_task(index) for index in range(1, 6)), a_claimed_task(6), a_task(7, state=TaskState.FAILED))
+
+        counts = store.counts("j", states=[TaskState.PENDING, TaskState.CLAIMED, TaskState.KILLED])
+
+        assert counts == {TaskState.PENDING: 5, TaskState.CLAIMED: 1}
+
+    def test_counting_may_stop_at_what_is_enough(self, store):
+        put(store, *(a_task(index) for index in range(1, 6)), a_claimed_task(6))
+
+        counts = store.counts("j", most=3)
+
+        assert 3 <= counts[TaskState.PENDING] <= 5
+        assert counts[TaskState.CLAIMED] == 1
+
     def test_columns_hold_all_tasks_of_a_job_by_index(self, store):
         put(store, a_task(30), a_task(2, state=TaskState.FAILED), a_claimed_task(100), a_task(1, job="other"))
 

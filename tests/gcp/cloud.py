@@ -22,6 +22,9 @@ from .storage import StorageSimulator
 
 PROJECT = "sparkles-test"
 
+#: What the emulator may use when somebody works with it for long: some hundred thousand tasks.
+_MEGABYTES = 3072
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
@@ -84,7 +87,7 @@ def _up(asked: argparse.Namespace) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, stopped)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sparkles-cloud-")))
-        emulator = stack.enter_context(closing(Emulator(port=asked.datastore_port)))
+        emulator = stack.enter_context(closing(Emulator(port=asked.datastore_port, megabytes=_MEGABYTES)))
         storage = stack.enter_context(closing(StorageSimulator(folder / "objects", port=asked.storage_port)))
         storage.make_bucket(asked.bucket, PROJECT)
         cloud = Cloud(emulator=emulator, storage=storage, bucket=asked.bucket)

@@ -648,6 +648,42 @@ def test_a_commit_that_was_made_although_nobody_said_so_is_not_made_twice(
     assert node(backend).state is NodeState.GONE
 
 
+@pytest.mark.parametrize("name", ["read", "pending", "jobs", "held"])
+def test_a_worker_lives_through_a_store_that_cannot_be_read(
+    tmp_path, submit, backend, place, runtime, monkeypatch, name
+) -> None:
+    """Each way of asking fails three times, at any moment of a worker's life."""
+    monkeypatch.setattr("sparkles.worker.loop._RETRY", 0.001)
+    refusals = [True, False, True, False, False, True]
+    real = getattr(backend.state, name)
+
+    def unreachable(*args: Any, **options: Any) -> Any:
+        if node(backend).state is not NodeState.STARTING and name != "read" and refusals and refusals.pop():
+            raise UnreachableError("Datastore does not answer")
+        return real(*args, **options)
+
+    def read(keys: Any) -> Any:
+        if list(keys) == [cluster] and refusals and refusals.pop():
+            raise UnreachableError("Datastore does not answer")
+        return real(keys)
+
+    submit("slow", parameters=rows("ab"))
+    cluster = Key.cluster(find_job(backend, "j").cluster)
+    runtime.scripts["slow"] = lambda running: running.stopped.wait(0.3) and None
+    start_node(backend)
+    worker = a_worker(backend, place, look=0.05, idle_look=0.1)
+    worker._adopt()
+    monkeypatch.setattr(worker, "_adopt", lambda: None)
+    monkeypatch.setattr(backend.state, name, read if name == "read" else unreachable)
+    for _ in range(2 if name == "held" else 0):  # what a worker holds is only asked for when something has changed
+        backend.state.change([cluster], lambda records: Writes(put=[lifecycle.bump(records[cluster])]))
+    worker.run()
+
+    assert [task(backend, index).state for index in (1, 2)] == [S, S]
+    assert node(backend).state is NodeState.GONE
+    assert find_job(backend, "j").state is JobState.FINISHED
+
+
 def test_what_runs_is_ended_with_the_lease_though_the_store_hangs(submit, backend, place, runtime, monkeypatch) -> None:
     """The loop waits for an answer; nothing may run any more by the time that others take over."""
     change, hangs = backend.state.change, threading.Event()

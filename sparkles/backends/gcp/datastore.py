@@ -195,8 +195,8 @@ class Datastore:
             if asked.HasField("limit"):
                 asked.limit.value -= len(batch.entity_results)
 
-    def count(self, query: Any, read_time: Any = None) -> tuple[int, Any]:
-        """Return how many records a query finds at `read_time` (now, if None), and the time at which it did."""
+    def count(self, query: Any, *, most: int | None = None, moment: Any = None) -> tuple[int, Any]:
+        """Return how many records a query finds, of up to `most`, at a `moment` of the server's, and that moment."""
         request = calls.RunAggregationQueryRequest.pb()(project_id=self.project, database_id=self.database)
         request.partition_id.project_id = self.project
         request.partition_id.database_id = self.database
@@ -205,8 +205,10 @@ class Datastore:
         counted = request.aggregation_query.aggregations.add()
         counted.count.SetInParent()
         counted.alias = "n"
-        if read_time is not None:
-            request.read_options.read_time.CopyFrom(read_time)
+        if most is not None:
+            counted.count.up_to.value = most
+        if moment is not None:
+            request.read_options.read_time.CopyFrom(moment)
         wrapped = calls.RunAggregationQueryRequest.wrap(request)
         batch = calls.RunAggregationQueryResponse.pb(self._read(self._api.run_aggregation_query, wrapped)).batch
         (result,) = batch.aggregation_results

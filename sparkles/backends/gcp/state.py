@@ -152,13 +152,18 @@ class DatastoreState:
         query = datastore.prefixed("Task", "job_state", f"{job}/0", f"{job}/1", limit=1)
         return any(True for _ in self._store.query(datastore.keys_only(query)))
 
-    def counts(self, job: str) -> Mapping[TaskState, int]:
+    def counts(
+        self, job: str, *, states: Sequence[TaskState] = tuple(TaskState), most: int | None = None
+    ) -> Mapping[TaskState, int]:
         """See StateStore. All of them are counted as of one moment of the server's."""
-        first, *others = TaskState
-        number, moment = self._store.count(self._in_state(job, first))
-        with ThreadPoolExecutor(len(others)) as pool:
-            numbers = pool.map(lambda state: self._store.count(self._in_state(job, state), moment)[0], others)
-            counted = {first: number, **dict(zip(others, numbers, strict=True))}
+        first, *others = states
+        number, moment = self._store.count(self._in_state(job, first), most=most)
+
+        def count(state: TaskState) -> int:
+            return self._store.count(self._in_state(job, state), most=most, moment=moment)[0]
+
+        with ThreadPoolExecutor(len(TaskState)) as pool:
+            counted = {first: number, **dict(zip(others, pool.map(count, others), strict=True))}
         return {state: number for state, number in counted.items() if number}
 
     def _in_state(self, job: str, state: TaskState, limit: int | None = None) -> Any:

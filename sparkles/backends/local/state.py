@@ -159,10 +159,17 @@ class SqliteState:
         query = "SELECT 1 FROM task WHERE job = ? AND state IN ('pending', 'claimed') LIMIT 1"
         return self._connection.execute(query, (job,)).fetchone() is not None
 
-    def counts(self, job: str) -> Mapping[TaskState, int]:
+    def counts(
+        self,
+        job: str,
+        *,
+        states: Sequence[TaskState] = tuple(TaskState),
+        most: int | None = None,  # noqa: ARG002 - to count takes no time
+    ) -> Mapping[TaskState, int]:
         """See StateStore."""
         query = "SELECT state, COUNT(*) FROM task WHERE job = ? GROUP BY state"
-        return {TaskState(state): n for state, n in self._connection.execute(query, (job,))}
+        counted = {TaskState(state): n for state, n in self._connection.execute(query, (job,))}
+        return {state: n for state, n in counted.items() if state in states}
 
     def columns(self, job: str) -> TaskColumns:
         """See StateStore."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,12 +73,17 @@ class World:
 
 
 @contextmanager
-def a_world(cloud: Any, root: Path) -> Iterator[World]:
+def a_world(
+    cloud: Any, root: Path, *, patience: float = 20.0, meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[World]:
+    """Yield a world in which stores are asked again for so long; `meanwhile` happens while the first task runs."""
     runs: Counter[str] = Counter()
 
     def work(running: ScriptedRunning) -> None:
         index = running.launch.argv[1]
         runs[index] += 1
+        if index == "1":
+            meanwhile()
         running.say(f"{index}\n")
         running.write("out.txt", (running.launch.folder / "data.txt").read_text())
 
@@ -87,12 +93,13 @@ def a_world(cloud: Any, root: Path) -> Iterator[World]:
 
         def state() -> DatastoreState:
             return DatastoreState(
-                Datastore(project=cloud.project, database="(default)", namespace=namespace, patience=20.0)
+                Datastore(project=cloud.project, database="(default)", namespace=namespace, patience=patience)
             )
 
         objects = BucketObjects(
             storage_client(cloud.project), cloud.bucket, namespace,
             known=KnownBlobs(root / "known.db", write=True), spool=root / "spool", staging=Staging(root / "cache"),
+            patience=patience,
         )  # fmt: skip
         home = a_backend(root / "home", host=ScriptedRuntime(work=work))
         home.state.close()
@@ -136,3 +143,21 @@ def test_a_job_survives_a_fault_at_each_of_its_requests(cloud, tmp_path, environ
             world.check()
 
     assert struck > 0.75 * count  # the last ones may not come to pass: how often a worker looks is a matter of time
+
+
+@pytest.mark.parametrize("way", ["refuse", "blackhole"])
+def test_a_job_survives_an_outage_that_is_longer_than_anybodys_patience(cloud, tmp_path, environment, monkeypatch, way):
+    monkeypatch.setattr("sparkles.backends.gcp.datastore._TIME_LIMIT", 0.3)
+    monkeypatch.setattr("sparkles.backends.gcp.bucket._TIME_LIMITS", (0.3, 0.3))
+
+    def outage() -> None:
+        for proxy in (world.datastore, world.storage):
+            getattr(proxy, way)()
+            proxy.reset()
+        time.sleep(3)
+        for proxy in (world.datastore, world.storage):
+            proxy.pass_all()
+
+    with a_world(cloud, tmp_path, patience=0.5, meanwhile=outage) as world:
+        world.live()
+        world.check()
