@@ -17,7 +17,7 @@ from sparkles.model import Key, Record
 from sparkles.ports import StateStore
 
 #: The protocol's times in the stand-in cloud, which is near and costs nothing.
-_QUICK = {"poll": 0.05, "longest_poll": 0.5, "commit_gap": 0.02, "heal": 2.0, "look": 1.0,
+_QUICK = {"poll": 0.05, "longest_poll": 0.1, "commit_gap": 0.02, "heal": 2.0, "look": 1.0,
           "idle_look": 5.0, "sweep": 3.0}  # fmt: skip
 
 #: What a copy of jobs goes without: the nodes that ran them.
