@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkles.errors import LaunchError, SparklesError, UnreachableError
-from sparkles.lifecycle import Attempt
+from sparkles.lifecycle import Attempt, RetryPolicy
 from sparkles.model import Reason, Sample, Task
 from sparkles.ports import Backend, Ending, Launch, Output, Result, Running, Runtime
 from sparkles.timing import Timing
@@ -78,6 +78,11 @@ class Execution:
         self.deadline: float | None = None
         #: time.monotonic() at which a command that was asked to stop is killed.
         self.kill_at: float | None = None
+
+    @property
+    def retries(self) -> RetryPolicy:
+        """What held for tries of the task when it was claimed."""
+        return self._assignment.policy.retries
 
     def withdraw(self) -> bool:
         """Take the execution back from the slots; False if one has begun it."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sparkles import manifest as manifests
 from sparkles.compile import Definition, TaskDefinition
 from sparkles.errors import BackendError
-from sparkles.model import Job, Task
+from sparkles.model import Job, Key, Task
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
 from sparkles.spec import JobSpec, spec_of
@@ -36,12 +36,22 @@ class Definitions:
         self._specs: dict[tuple[str, int], JobSpec] = {}
         self._definitions: dict[tuple[str, int], Definition] = {}
         self._policies: dict[tuple[str, int], tuple[JobSpec, Mapping[str, str]]] = {}
+        #: Job → what tells whether it is still as it was: its generation, and when it was applied.
+        self._seen: dict[str, tuple[int, float]] = {}
 
-    def forget(self) -> None:
-        """Look at everything again: something was applied or deleted."""
-        self._specs.clear()
-        self._definitions.clear()
-        self._policies.clear()
+    def refresh(self) -> None:
+        """Forget what was read of jobs that have been applied or deleted since."""
+        records = self._backend.state.read([Key.job(name) for name in self._seen])
+        for name, facts in list(self._seen.items()):
+            job = records.get(Key.job(name))
+            if not isinstance(job, Job) or (job.generation, job.submitted) != facts:
+                self._forget(name)
+
+    def _forget(self, job: str) -> None:
+        del self._seen[job]
+        for known in (self._specs, self._definitions, self._policies):
+            for key in [key for key in known if key[0] == job]:
+                del known[key]
 
     def assignment(self, task: Task) -> Assignment:
         """Return what is needed to run a task. Raises SparklesError or OSError if that cannot be found."""
@@ -57,6 +67,7 @@ class Definitions:
             job = find_job(self._backend, task.job)
             if job is None:
                 raise BackendError(f"job {task.job} was deleted")
+            self._seen[task.job] = job.generation, job.submitted
             # While an apply goes on, its tasks are ahead of their job.
             spec = self._spec(task.job, max(job.generation, task.generation))
             self._policies[key] = spec, self._environment(job)

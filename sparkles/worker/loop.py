@@ -89,10 +89,29 @@ class Worker:
         self._slots.join()
 
     def _adopt(self) -> None:
+        """Take the node's record, as long as it is kept for this process."""
+        deadline = time.monotonic() + lifecycle.RESERVATION
+        while not self._has_begun():
+            if time.monotonic() > deadline:
+                raise FencedError
+            time.sleep(_RETRY)
+
+    def _has_begun(self) -> bool:
+        """Try to begin; say whether that is done."""
+        try:
+            self._begin()
+        except SparklesError as error:
+            self._say(error)
+            return False
+        return True
+
+    def _begin(self) -> None:
         sent = self._place.clock()
 
         def move(records: Records) -> Writes:
             node = records.get(Key.node(self._place.name))
+            if isinstance(node, Node) and node.pid == os.getpid() and node.beat == 1:
+                return Writes(put=[node])  # this is the second try, and the first one came to pass after all
             if not isinstance(node, Node) or node.state is not NodeState.STARTING:
                 raise FencedError
             return Writes(put=[lifecycle.adopt(node, pid=os.getpid(), clock=sent, boot=self._place.boot)])
@@ -211,8 +230,7 @@ class Worker:
         self._linger = cluster.linger
         if cluster.epoch == self._epoch:
             return False
-        self._epoch = cluster.epoch
-        self._definitions.forget()
+        self._definitions.refresh()
         mine = {task.claim: task for task in self._backend.state.held(self._node.name)} if self._slots.held else {}
         for claim, execution in list(self._slots.held.items()):
             task = mine.get(claim)
@@ -220,6 +238,7 @@ class Worker:
                 self._slots.stop(execution, Reason.KILLED, abandon=True)
             elif task.stop is Stop.KILLED:
                 self._slots.stop(execution, Reason.KILLED)
+        self._epoch = cluster.epoch  # at last: what could not be read is looked for again
         return True
 
     def _room(self, held: int) -> int:
@@ -242,7 +261,7 @@ class Worker:
         return self._lease.may_claim(now) and now >= self._budget.due and self._node.state is NodeState.ALIVE
 
     def _say(self, error: SparklesError) -> None:
-        say(f"node {self._node.name}: {error}")
+        say(f"node {self._place.name}: {error}")
 
     # Commits
 
@@ -259,7 +278,7 @@ class Worker:
                 boot=self._place.boot,
                 wall=time.time(),
                 ended=ended,
-                policies={end.task.claim: self._retry(end.task) for end in ended},
+                policies={end.task.claim: self._retries(end.task) for end in ended},
                 tokens={task.key: os.urandom(8).hex() for task in candidates},
                 samples=self._slots.samples,
             )
@@ -289,11 +308,13 @@ class Worker:
         self._take(written, set(commit.tokens.values()))
         return True
 
-    def _retry(self, task: Task) -> RetryPolicy:
+    def _retries(self, task: Task) -> RetryPolicy:
+        """Return what holds now for tries of a task, or else what held when it was claimed."""
         try:
             return self._definitions.policy(task)[0].retries
-        except Exception:  # noqa: BLE001 - most likely the job was deleted, and so was the task
-            return RetryPolicy()
+        except Exception:  # noqa: BLE001 - the job was deleted, and so was the task; or the stores are out of reach
+            execution = self._slots.held.get(task.claim or "")
+            return execution.retries if execution else RetryPolicy()
 
     def _forget(self, ended: Sequence[Ended], written: Mapping[Key, Record]) -> None:
         """Let go of what ended; make committed results visible."""
@@ -322,15 +343,20 @@ class Worker:
 
     def _take(self, written: Mapping[Key, Record], tokens: set[str]) -> None:
         """Hand what was claimed to the slots."""
+        unreachable = False
         for task in written.values():
             if not isinstance(task, Task) or task.claim not in tokens:
                 continue
             self._settled_all = False
+            if unreachable:  # one is enough to wait for: meanwhile nothing says that this node lives
+                self._slots.end(Ended(task))
+                continue
             try:
                 assignment = self._definitions.assignment(task)
             except UnreachableError as error:
                 say(f"task {task.id} goes back: {error}")
                 self._slots.end(Ended(task))
+                unreachable = True
                 continue
             except Exception as error:  # noqa: BLE001 - one unreadable task must not take the worker down
                 self._slots.end(self._unreadable(task, error))

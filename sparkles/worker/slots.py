@@ -77,10 +77,6 @@ class Slots:
         """Have the loop called by the next end. To be asked before looking whether anything has ended."""
         self._called = False
 
-    def untake(self, ended: Sequence[Ended]) -> None:
-        """Put back what could not be committed."""
-        self._ended.extendleft(reversed(ended))
-
     @property
     def have_ended(self) -> bool:
         """Whether there is something to commit."""
