@@ -125,6 +125,7 @@ def test_an_object_of_a_bucket_is_staged_and_a_new_one_runs_again(user, bucket):
 
 def test_a_node_downloads_an_object_of_a_bucket_once_for_all_its_tasks(user, bucket, storage):
     bucket.blob("inputs/model.txt").upload_from_string("large")
+    storage.requests.clear()
 
     user.ok("sub", "-n", "j", "--seq", "4", "-u", f"gs://{bucket.name}/inputs/model.txt:in.txt", "cat", "in.txt")
 
@@ -152,7 +153,7 @@ def test_another_bucket_has_other_jobs(user, tmp_path):
 
     assert user.rows("status") == []
     user.ok("sub", "-n", "mine", "echo", "other")
-    assert user.stores.file(user.sparkles_home, "lab-two/mine/1/stdout.txt") == b"other\n"
+    assert user.stores.file("lab-two/mine/1/stdout.txt") == b"other\n"
     user.ok("kill", "mine")
 
 
