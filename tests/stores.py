@@ -156,6 +156,11 @@ class InCloud:
         self._cloud = Cloud(emulator=emulator, storage=storage, bucket=fresh_bucket(storage))
         self.env = self._cloud.environment
 
+    @property
+    def cloud(self) -> Any:
+        """The whole of it."""
+        return self._cloud
+
     @contextmanager
     def state(self) -> Iterator[StateStore]:
         """See Stores."""

@@ -123,6 +123,17 @@ def test_an_object_of_a_bucket_is_staged_and_a_new_one_runs_again(user, bucket):
     assert (first, user.log("j.1")) == ("first", "second")
 
 
+def test_a_node_downloads_an_object_of_a_bucket_once_for_all_its_tasks(user, bucket, storage):
+    bucket.blob("inputs/model.txt").upload_from_string("large")
+    storage.requests.clear()
+
+    user.ok("sub", "-n", "j", "--seq", "4", "-u", f"gs://{bucket.name}/inputs/model.txt:in.txt", "cat", "in.txt")
+
+    assert [user.log(f"j.{index}") for index in range(1, 5)] == ["large"] * 4
+    assert storage.count("storage.objects.get", name="inputs/model.txt", part="media") == 1
+    assert storage.count("storage.buckets.get") == 0
+
+
 # Several machines
 
 
@@ -161,7 +172,7 @@ def test_another_bucket_has_other_jobs(user, tmp_path):
 
     assert user.rows("status") == []
     user.ok("sub", "-n", "mine", "echo", "other")
-    assert user.stores.file(user.sparkles_home, "lab-two/mine/1/stdout.txt") == b"other\n"
+    assert user.stores.file("lab-two/mine/1/stdout.txt") == b"other\n"
     user.ok("kill", "mine")
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.gcp.datastore import Datastore
+from sparkles.backends.gcp.staging import Staging
 from sparkles.backends.gcp.state import DatastoreState
 from sparkles.backends.local.backend import LINGER, home_folder, program_digest
 from sparkles.backends.local.environments import PrivateEnvironments
@@ -120,6 +121,8 @@ class _Stores:
         self._gcp, self._home, self._node, self._write = gcp, home, node, write
         self._project, self._place = gcp.project, gcp.bucket
         self._client = cache(self._connect)
+        #: What a node keeps of all that its tasks are given: one place, with one bound.
+        self._staging = Staging(home.cache(node.name) if node else None)
 
     def state(self) -> DatastoreState:
         store = Datastore(
@@ -131,26 +134,29 @@ class _Stores:
         return DatastoreState(store)
 
     def objects(self) -> BucketObjects:
-        from sparkles.backends.gcp.bucket import PATIENCE
         from sparkles.backends.gcp.objects import BucketObjects
         from sparkles.backends.local.known import KnownBlobs
 
         bucket, _, prefix = self._place.partition("/")
-        name = self._node.name if self._node else None
         return BucketObjects(
             self._client(),
             bucket,
             prefix,
             known=KnownBlobs(self._home.known, write=self._write),
-            spool=self._home.spool(name) if name else None,
-            cache=self._home.cache(name) if name else None,
-            patience=_WORKER_STORAGE_PATIENCE if name else PATIENCE,
+            spool=self._home.spool(self._node.name) if self._node else None,
+            staging=self._staging,
+            patience=self._patience(),
         )
 
     def buckets(self) -> CloudBuckets:
         from sparkles.backends.gcp.buckets import CloudBuckets
 
-        return CloudBuckets(self._client())
+        return CloudBuckets(self._client(), staging=self._staging, patience=self._patience())
+
+    def _patience(self) -> float:
+        from sparkles.backends.gcp.bucket import PATIENCE
+
+        return _WORKER_STORAGE_PATIENCE if self._node else PATIENCE
 
     def _connect(self) -> storage.Client:
         from sparkles.backends.gcp.client import storage_client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -100,11 +101,14 @@ class Blobs:
         return found[0]
 
     def download(self, digest: str, into: BinaryIO) -> None:
-        """Write a blob to a file."""
+        """Write a blob to a file. Raises BackendError if it is not there, or not what it was."""
+        hashing = _Hashing(into)
         try:
-            self._bucket.download(self._name(digest), into)
+            self._bucket.download(self._name(digest), cast("BinaryIO", hashing))
         except GoneError:
             raise self._absent(digest) from None
+        if hashing.sha256 != digest:
+            raise BackendError(f"what came of the content with sha256 {digest} is damaged; try again")
 
     def keep(self, name: str, generation: int, digest: str) -> None:
         """Make an object, whose content has this sha256, a blob."""
@@ -117,3 +121,24 @@ class Blobs:
 
     def _absent(self, digest: str) -> BackendError:
         return BackendError(f"the content with sha256 {digest} is not in gs://{self._bucket.name}/{self._layout.blobs}")
+
+
+class _Hashing:
+    """A file to write to, which knows the sha256 of what was written. All that a download does is to write."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def seek(self, offset: int) -> int:
+        """Begin anew: the library does where it has to unpack what came."""
+        self._hash = hashlib.sha256()
+        return self._file.seek(offset)

@@ -1,6 +1,7 @@
-"""A bucket: what may be done with its objects, each in one guarded request. Nobody else calls Google's library.
+"""A bucket, ours or anybody's: what may be done with its objects, each in one guarded request.
 
-Every change names the generation that it expects, so that the library may send it again if no answer came.
+Nobody else calls Google's library. Every change names the generation that it expects, so that the library may send it
+again if no answer came.
 """
 
 from __future__ import annotations
@@ -8,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
 from google.api_core.exceptions import RequestRangeNotSatisfiable
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from sparkles.backends.gcp.faults import ChangedError, GoneError, reaching
+from sparkles.backends.gcp.faults import OURS, ChangedError, GoneError, reaching
 from sparkles.backends.gcp.threads import Threads
 from sparkles.errors import BackendError
 
@@ -51,18 +52,20 @@ class Bucket:
     Raises ChangedError and GoneError where an object is not what was expected, and BackendError for all else.
     """
 
-    def __init__(self, client: Client, name: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, client: Client, name: str, *, patience: float = PATIENCE, role: str = OURS) -> None:
+        """Use a bucket. Requests are sent again for up to `patience` seconds; who lacks a right needs the `role`."""
         self.name = name
         #: Names the bucket among all of all services.
         self.address = f"{client.api_endpoint}/{name}"
         self.threads = Threads()
         self._client = client
+        self._role = role
         self._bucket = client.bucket(name)
         retry = DEFAULT_RETRY.with_delay(initial=0.5, maximum=8.0, multiplier=2.0).with_timeout(patience)
         self._care: dict[str, Any] = {"timeout": _TIME_LIMITS, "retry": retry}
 
-    def _reaching(self) -> AbstractContextManager[None]:
-        return reaching(self.name)
+    def _reaching(self, name: str = "") -> AbstractContextManager[None]:
+        return reaching(self.name, name, role=self._role)
 
     def write(
         self,
@@ -81,17 +84,17 @@ class Bucket:
         stream = BytesIO(content) if isinstance(content, bytes) else content
         blob = self._bucket.blob(name, chunk_size=PIECE)
         blob.metadata = dict(metadata or {})
-        with self._reaching():
+        with self._reaching(name):
             blob.upload_from_file(
                 stream, size=len(content) if isinstance(content, bytes) else size, content_type=content_type,
                 if_generation_match=match, checksum="crc32c", **self._care,
             )  # fmt: skip
         return _stored(blob)
 
-    def look(self, name: str) -> Stored | None:
-        """Return what there is of a name."""
-        blob = self._bucket.blob(name)
-        with suppress(GoneError), self._reaching():
+    def look(self, name: str, *, generation: int | None = None) -> Stored | None:
+        """Return what there is of a name, or of a generation of it."""
+        blob = self._bucket.blob(name, generation=generation)
+        with suppress(GoneError), self._reaching(name):
             blob.reload(**self._care)
             return _stored(blob)
         return None
@@ -99,7 +102,7 @@ class Bucket:
     def read(self, name: str) -> tuple[bytes, int] | None:
         """Return the content of a small object and its generation."""
         blob = self._bucket.blob(name)
-        with suppress(GoneError), self._reaching():
+        with suppress(GoneError), self._reaching(name):
             content: bytes = blob.download_as_bytes(checksum="crc32c", **self._care)
             return content, int(blob.generation)
         return None
@@ -107,14 +110,14 @@ class Bucket:
     def read_at(self, name: str, *, generation: int) -> bytes:
         """Return the content of a small object of this generation."""
         blob = self._bucket.blob(name, generation=generation)
-        with self._reaching():
+        with self._reaching(name):
             content: bytes = blob.download_as_bytes(checksum="crc32c", **self._care)
         return content
 
     def read_piece(self, name: str, *, generation: int | None = None, start: int, limit: int) -> bytes:
         """Return up to `limit` bytes from byte `start` on."""
         blob = self._bucket.blob(name, generation=generation)
-        with self._reaching():
+        with self._reaching(name):
             try:
                 found: bytes = blob.download_as_bytes(start=start, end=start + limit - 1, checksum=None, **self._care)
             except RequestRangeNotSatisfiable:  # nothing there
@@ -124,14 +127,14 @@ class Bucket:
     def download(self, name: str, into: BinaryIO, *, generation: int | None = None) -> None:
         """Append the content of an object to a file. Whoever must be certain of it checks it once more."""
         blob = self._bucket.blob(name, generation=generation)
-        with self._reaching():
+        with self._reaching(name):
             blob.download_to_file(into, checksum="crc32c", **self._care)
 
     def copy(self, name: str, target: str, *, generation: int) -> None:
         """Copy an object to a name that there is nothing of, within the bucket."""
         source, copied = self._bucket.blob(name, generation=generation), self._bucket.blob(target)
         token = None
-        with self._reaching():
+        with self._reaching(name):
             while True:
                 token, _, _ = copied.rewrite(source, token=token, if_generation_match=0, **self._care)
                 if token is None:
@@ -139,14 +142,19 @@ class Bucket:
 
     def delete(self, name: str, generation: int) -> None:
         """Delete an object of this generation, if it is still there."""
-        with suppress(GoneError), self._reaching():
+        with suppress(GoneError), self._reaching(name):
             self._bucket.blob(name).delete(if_generation_match=generation, **self._care)
 
     def below(self, prefix: str, *, start: str = "", end: str = "") -> Iterator[Stored]:
         """Yield the objects below a prefix by name: those from `start` on, and before `end`."""
+        return chain.from_iterable(self.pages(prefix, start=start, end=end))
+
+    def pages(self, prefix: str = "", *, start: str = "", end: str = "") -> Iterator[list[Stored]]:
+        """Yield the same, as many objects at once as a request brings."""
         with self._reaching():
-            for blob in self._listing(prefix, start_offset=start or None, end_offset=end or None, fields=_FIELDS):
-                yield _stored(blob)
+            found = self._listing(prefix, start_offset=start or None, end_offset=end or None, fields=_FIELDS)
+            for page in found.pages:
+                yield [_stored(blob) for blob in page]
 
     def some(self, prefix: str, *, start: str, end: str = "") -> tuple[list[str], bool]:
         """Return the next names below a prefix, as many as come at once, and whether that is all."""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO
 
-from google.api_core.exceptions import Forbidden, NotFound
 from google.cloud.storage import Client
 
-from sparkles.backends.gcp.refusals import readable
+from sparkles.backends.gcp.bucket import PATIENCE, Bucket, Stored
+from sparkles.backends.gcp.faults import OTHERS, GoneError, NoBucketError, NoRightError
+from sparkles.backends.gcp.staging import Staging
 from sparkles.backends.gcp.survey import Listed, Survey
 from sparkles.errors import BackendError, RequestError
 from sparkles.ports import BucketFile
-
-#: Requests that are under way at once.
-_STREAMS = 16
+from sparkles.spec import object_content
 
 #: Objects that can be asked for, one by one, in the time that a page of a listing takes.
 _PAGE_WORTH = 100
@@ -27,94 +25,79 @@ _PAGE_WORTH = 100
 #: More objects than that below one URL are no upload.
 _MOST = 100_000
 
-_FIELDS = "items(name,generation,size,crc32c),nextPageToken"
-
-Item = TypeVar("Item")
-Found = TypeVar("Found")
-
 
 class CloudBuckets:
-    """All buckets that the client's account may read."""
+    """All buckets that the client's account may read. Safe to share among threads."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, *, staging: Staging, patience: float = PATIENCE) -> None:
+        """Requests are sent again for up to `patience` seconds; what tasks are given is kept in `staging`."""
+        self._staging = staging
+        self._bucket = cache(partial(Bucket, client, patience=patience, role=OTHERS))
 
     def find(self, urls: Sequence[str]) -> Mapping[str, Sequence[BucketFile]]:
         """See Buckets."""
         found: dict[str, Sequence[BucketFile]] = {}
         for bucket, names in _by_bucket({url: url for url in urls}).items():
-            with readable(f"gs://{bucket}", bucket=bucket), suppress(NotFound):
-                files = _Search(self._client, bucket).find(list(dict.fromkeys(names.values())))
+            with suppress(NoBucketError):
+                files = _Search(self._bucket(bucket)).find(list(dict.fromkeys(names.values())))
                 found |= {url: files[name] for url, name in names.items()}
         return found
 
     def missing(self, contents: Sequence[str]) -> set[str]:
         """See Buckets."""
-        gone: set[str] = set()
-        for bucket, names in _by_bucket({content: _parts(content)[0] for content in contents}).items():
-            with readable(f"gs://{bucket}", bucket=bucket):
-                gone.update(_Search(self._client, bucket).missing(names))
-        return gone
+        buckets = _by_bucket({content: _parts(content)[0] for content in contents})
+        return {content for bucket, names in buckets.items() for content in self._missing(bucket, names)}
+
+    def _missing(self, bucket: str, names: Mapping[str, str]) -> Iterable[str]:
+        try:
+            return _Search(self._bucket(bucket)).missing(names)
+        except NoBucketError:
+            return names
 
     def stage(self, content: str, destination: Path, *, executable: bool) -> None:
         """See Buckets."""
-        partial = destination.with_name(f".{os.urandom(8).hex()}")
-        try:
-            with partial.open("xb") as file:
-                self.download(content, file)
-            partial.chmod(0o755 if executable else 0o644)
-            partial.rename(destination)
-        finally:
-            partial.unlink(missing_ok=True)
+        self._staging.stage(content, destination, executable=executable, download=self._download)
 
-    def download(self, content: str, file: BinaryIO) -> None:
-        """Write `gs://bucket/object#generation` to a file, piece by piece.
-
-        The library compares the checksum, and goes on from where it was cut off.
-        """
+    def _download(self, content: str, into: BinaryIO) -> None:
+        """Write `gs://bucket/object#generation` to a file. The library compares the checksum."""
         url, generation = _parts(content)
         bucket, name = _place(url)
-        with readable(url, bucket=bucket):
-            try:
-                self._client.bucket(bucket).blob(name, generation=int(generation)).download_to_file(
-                    file, checksum="crc32c"
-                )
-            except NotFound:
-                raise BackendError(
-                    f"{url}: generation {generation} is not there any more: the object was replaced or deleted since "
-                    "the job was submitted; submit it again to take it as it is now"
-                ) from None
+        try:
+            self._bucket(bucket).download(name, into, generation=generation)
+        except (GoneError, NoBucketError):
+            raise BackendError(
+                f"{url}: generation {generation} is not there any more: the object was replaced or deleted since "
+                "the job was submitted; submit it again to take it as it is now"
+            ) from None
 
 
 class _Search:
-    """Looks for names in a bucket, with as few requests as it takes. Raises NotFound without such a bucket."""
+    """Looks for names in a bucket, with as few requests as it takes."""
 
-    def __init__(self, client: Client, bucket: str) -> None:
-        self._client = client
-        self._bucket = client.bucket(bucket)
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
 
     def find(self, names: Sequence[str]) -> Mapping[str, Sequence[BucketFile]]:
         """Return what the names stand for."""
-        found = self._listed([name for name in names if name])
+        found = self._told([name for name in names if name])
         rest = [name for name in names if name not in found]
-        return {**found, **dict(zip(rest, _at_once(self._at, rest), strict=True))}
+        return {**found, **dict(zip(rest, self._bucket.threads.each(self._at, rest), strict=True))}
 
     def missing(self, names: Mapping[str, str]) -> list[str]:
         """Return those contents, given with their names, that are not there any more."""
-        with suppress(NotFound):
-            listed = self._listed(list(dict.fromkeys(names.values())))
-            present = {f"{file.url}#{file.generation}" for files in listed.values() for file in files}
-            names = {content: name for content, name in names.items() if content not in present}
-        there = _at_once(self._is_there, names)
-        return [content for content, is_there in zip(names, there, strict=True) if not is_there]
+        told = self._told(list(dict.fromkeys(names.values())))
+        present = {object_content(file.url, file.generation) for files in told.values() for file in files}
+        unsure = [content for content in names if content not in present]
+        there = self._bucket.threads.each(self._is_there, unsure)
+        return [content for content, is_there in zip(unsure, there, strict=True) if not is_there]
 
-    def _listed(self, names: Sequence[str]) -> Mapping[str, Sequence[BucketFile]]:
+    def _told(self, names: Sequence[str]) -> Mapping[str, Sequence[BucketFile]]:
         """Return what a listing tells of names, as long as it is quicker than asking for each of them."""
         if len(names) < _PAGE_WORTH:
             return {}
         survey = Survey(names)
-        with suppress(Forbidden):  # who may not list may still read
-            for number, page in enumerate(self._pages(start_offset=survey.start, end_offset=survey.end), start=1):
+        with suppress(NoRightError):  # who may not list may still read
+            for number, page in enumerate(self._pages(start=survey.start, end=survey.end), start=1):
                 survey.add(page)
                 if survey.settled < number * _PAGE_WORTH:
                     return survey.found()
@@ -123,12 +106,10 @@ class _Search:
 
     def _at(self, name: str) -> Sequence[BucketFile]:
         """Return the object of a name, or else all below it."""
-        if name and not name.endswith("/"):
-            blob = self._bucket.get_blob(name)
-            if blob:
-                return (_listed(blob).file,)
+        if name and not name.endswith("/") and (stored := self._bucket.look(name)):
+            return (self._listed(stored).file,)
         found: list[BucketFile] = []
-        for page in self._pages(prefix=f"{name.removesuffix('/')}/" if name else ""):
+        for page in self._pages(f"{name.removesuffix('/')}/" if name else ""):
             found += [listed.file for listed in page if not listed.is_folder]
             if len(found) > _MOST:
                 url = f"gs://{self._bucket.name}/{name}"
@@ -140,27 +121,16 @@ class _Search:
 
     def _is_there(self, content: str) -> bool:
         url, generation = _parts(content)
-        return bool(self._bucket.blob(_place(url)[1], generation=int(generation)).exists())
+        return self._bucket.look(_place(url)[1], generation=generation) is not None
 
-    def _pages(self, **which: str) -> Iterator[Iterator[Listed]]:
-        for page in self._client.list_blobs(self._bucket, fields=_FIELDS, **which).pages:
-            yield map(_listed, page)
+    def _pages(self, prefix: str = "", *, start: str = "", end: str = "") -> Iterator[Iterator[Listed]]:
+        for page in self._bucket.pages(prefix, start=start, end=end):
+            yield map(self._listed, page)
 
-
-def _at_once(ask: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
-    """Ask for all items at once; the first trouble ends it."""
-    with ThreadPoolExecutor(_STREAMS) as pool:
-        try:
-            return list(pool.map(ask, items))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _listed(blob: Any) -> Listed:
-    url = f"gs://{blob.bucket.name}/{blob.name}"
-    file = BucketFile(url=url, generation=str(blob.generation), size=blob.size or 0, crc32c=blob.crc32c or "")
-    return Listed(blob.name, file)
+    def _listed(self, stored: Stored) -> Listed:
+        url = f"gs://{self._bucket.name}/{stored.name}"
+        file = BucketFile(url=url, generation=str(stored.generation), size=stored.size, crc32c=stored.crc32c)
+        return Listed(stored.name, file)
 
 
 def _by_bucket(urls: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
@@ -178,7 +148,7 @@ def _place(url: str) -> tuple[str, str]:
     return bucket, name
 
 
-def _parts(content: str) -> tuple[str, str]:
+def _parts(content: str) -> tuple[str, int]:
     """Return URL and generation of a content."""
     url, _, generation = content.rpartition("#")
-    return url, generation
+    return url, int(generation)

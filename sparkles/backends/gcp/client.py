@@ -14,7 +14,7 @@ from google.cloud.storage import Client
 from requests import Response
 from requests.adapters import HTTPAdapter
 
-from sparkles.backends.gcp.faults import sign_in
+from sparkles.backends.gcp.wording import sign_in
 from sparkles.errors import RequestError
 
 #: Connections that are kept open; more than threads that use them.
@@ -37,6 +37,7 @@ def storage_client(project: str | None = None) -> Client:
         raise sign_in("Cloud Storage", str(error)) from None
     if not isinstance(client._credentials, AnonymousCredentials):
         require_google(client.api_endpoint)
+    client._bucket_metadata_cache = None  # it asks for what every bucket is, which needs a right that nodes may lack
     for scheme in ("http://", "https://"):
         client._http.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
     if not (getproxies() or any(map(os.environ.get, _CERTIFICATES))):

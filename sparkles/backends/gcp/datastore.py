@@ -23,6 +23,7 @@ from google.cloud.datastore_v1.types import datastore as calls
 from google.cloud.datastore_v1.types import entity as entities
 from google.cloud.datastore_v1.types import query as queries
 
+from sparkles.backends.gcp.wording import sign_in
 from sparkles.errors import BackendError, UnreachableError
 
 #: The protobuf messages themselves; the classes around them cost more than all the rest.
@@ -121,9 +122,7 @@ class Datastore:
             try:
                 credentials, _ = google.auth.default(scopes=DatastoreGrpcTransport.AUTH_SCOPES)
             except GoogleAuthError as error:
-                raise BackendError(
-                    f"{_first_line(error)}\nlog in with 'gcloud auth application-default login'"
-                ) from None
+                raise sign_in("Datastore", _first_line(error)) from None
             self._channel = DatastoreGrpcTransport.create_channel(
                 DatastoreGrpcTransport.DEFAULT_HOST, credentials=credentials, options=_CHANNEL
             )
@@ -250,9 +249,10 @@ class Datastore:
     def refusal(self, error: Exception) -> BackendError:
         """Return what to tell people about an answer that will stay the same."""
         database = self.database or "(default)"
+        what = f"Datastore, project {self.project}, database {database}"
         match error:
             case GoogleAuthError() | exceptions.Unauthenticated():
-                mend = "log in with 'gcloud auth application-default login'"
+                return sign_in(what, _first_line(error))
             case exceptions.PermissionDenied():
                 mend = (
                     "if the API is off: 'gcloud services enable datastore.googleapis.com "
@@ -266,7 +266,7 @@ class Datastore:
                 )
             case _:
                 mend = "this looks like a defect of sparkles"
-        return BackendError(f"Datastore, project {self.project}, database {database}: {_first_line(error)}\n{mend}")
+        return BackendError(f"{what}: {_first_line(error)}\n{mend}")
 
 
 def prefixed(kind: str, field: str, start: str, end: str, *, limit: int | None = None) -> Any:

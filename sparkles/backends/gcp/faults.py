@@ -12,7 +12,11 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.exceptions import RequestException
 
+from sparkles.backends.gcp.wording import short, sign_in
 from sparkles.errors import BackendError, RequestError, SparklesError, UnreachableError
+
+#: What the account needs in a bucket of ours, where it writes, and in one of others, where it only reads.
+OURS, OTHERS = "roles/storage.objectAdmin", "roles/storage.objectViewer"
 
 #: Nobody answers, or not now.
 _UNREACHABLE = (
@@ -25,9 +29,6 @@ _UNREACHABLE = (
     urllib3.exceptions.HTTPError,
 )
 
-#: Characters of what Google says that are passed on.
-_LONG = 300
-
 
 class ChangedError(Exception):
     """The object is of another generation than the one that was expected."""
@@ -37,9 +38,20 @@ class GoneError(Exception):
     """There is no such object, or not of that generation any more."""
 
 
+class NoBucketError(BackendError):
+    """There is no such bucket."""
+
+
+class NoRightError(BackendError):
+    """The account may not do that with the bucket."""
+
+
 @contextmanager
-def reaching(bucket: str) -> Iterator[None]:
-    """Raise what goes wrong with `bucket` as ChangedError, GoneError, or an error for people."""
+def reaching(bucket: str, name: str = "", *, role: str = OURS) -> Iterator[None]:
+    """Raise what goes wrong with `bucket`, or its object of a `name`, as ChangedError, GoneError, or for people.
+
+    Whoever lacks a right is told how to get the `role`.
+    """
     try:
         yield
     except exceptions.PreconditionFailed:
@@ -49,44 +61,38 @@ def reaching(bucket: str) -> Iterator[None]:
             raise _no_bucket(bucket) from None
         raise GoneError from None
     except (exceptions.GoogleAPICallError, GoogleAuthError, *_UNREACHABLE, DataCorruption, InvalidResponse) as error:
-        raise _for_people(error, bucket) from error
+        raise _for_people(error, bucket, name, role) from error
 
 
-def sign_in(what: str, why: str) -> BackendError:
-    """Return the error of someone whom Google does not know."""
-    return BackendError(
-        f"{what}: no credentials that Google accepts ({_short(why)}); "
-        "sign in with 'gcloud auth application-default login'"
-    )
-
-
-def _for_people(error: Exception, bucket: str) -> SparklesError:
+def _for_people(error: Exception, bucket: str, name: str, role: str) -> SparklesError:
     url = f"gs://{bucket}"
     if isinstance(error, _UNREACHABLE):
         return UnreachableError(f"{url} cannot be reached: {_reason(error)}")
     if isinstance(error, (exceptions.Unauthorized, GoogleAuthError)):
         return sign_in(url, _words(error))
     if isinstance(error, exceptions.Forbidden):
-        return _no_right(url, _words(error))
+        return _no_right(url, _words(error), role)
     if isinstance(error, exceptions.BadRequest) and "bucket name" in _words(error).lower():
         return RequestError(f"{bucket!r} cannot be the name of a bucket: {_words(error)}")
-    return BackendError(f"{url}: {_words(error)}")
+    if isinstance(error, DataCorruption):
+        return BackendError(f"{url}/{name}: what came of it does not have its checksum; try again")
+    return BackendError(f"{url}/{name}: {_words(error)}" if name else f"{url}: {_words(error)}")
 
 
-def _no_bucket(bucket: str) -> BackendError:
-    return BackendError(
+def _no_bucket(bucket: str) -> NoBucketError:
+    return NoBucketError(
         f"there is no bucket gs://{bucket}; make it with "
         f"'gcloud storage buckets create gs://{bucket} --location=REGION', or name another in the configuration"
     )
 
 
-def _no_right(url: str, words: str) -> BackendError:
+def _no_right(url: str, words: str, role: str) -> NoRightError:
     who = re.match(r"(\S+@\S+) does not have", words)
     account = who.group(1) if who else "EMAIL"
     kind = "serviceAccount" if account.endswith("gserviceaccount.com") else "user"
-    return BackendError(
+    return NoRightError(
         f"{url}: {words.rstrip('.')}; whoever owns the bucket allows it with 'gcloud storage buckets "
-        f"add-iam-policy-binding {url} --member={kind}:{account} --role=roles/storage.objectAdmin'"
+        f"add-iam-policy-binding {url} --member={kind}:{account} --role={role}'"
     )
 
 
@@ -104,12 +110,7 @@ def _words(error: BaseException) -> str:
     """Return what Google says, without the request that it answers."""
     response = getattr(error, "response", None)
     try:
-        return _short(response.json()["error"]["message"])  # type: ignore[union-attr] # any other kind is caught
+        return short(response.json()["error"]["message"])  # type: ignore[union-attr] # any other kind is caught
     except (AttributeError, KeyError, TypeError, ValueError):
         text = re.sub(r"^(\d+ )?[A-Z]+ https?://\S+: ", "", str(error))
-        return _short(text)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONG else f"{line[:_LONG]}…"
+        return short(text)

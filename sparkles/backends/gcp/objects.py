@@ -22,9 +22,6 @@ from sparkles.backends.gcp.staging import Staging
 from sparkles.paths import Layout
 from sparkles.ports import LOG_PIECE, Moved, Result
 
-#: Bytes of blobs that a node keeps for its next tasks, if it is not told.
-_ROOM = 10 << 30
-
 #: Seconds after which what a log has grown by is brought in.
 _PERIOD = 2.0
 
@@ -42,20 +39,19 @@ class BucketObjects:
         *,
         known: Known,
         spool: Path | None = None,
-        cache: Path | None = None,
-        room: int = _ROOM,
+        staging: Staging | None = None,
         patience: float = PATIENCE,
         period: float = _PERIOD,
     ) -> None:
         """Use what is below `prefix`.
 
-        A node has folders of its own for logs (`spool`) and for blobs (`cache`, of up to `room` bytes), and brings in
-        logs every `period` seconds. Requests are sent again for up to `patience` seconds.
+        A node has a folder of its own for logs (`spool`), which it brings in every `period` seconds, and keeps blobs
+        in `staging`. Requests are sent again for up to `patience` seconds.
         """
         self._bucket = Bucket(client, bucket, patience=patience)
         self._layout = Layout(Path(prefix))
         self._blobs = Blobs(self._bucket, self._layout, known)
-        self._staging = Staging(self._blobs.download, cache, room=room)
+        self._staging = staging or Staging(None)
         self._results = Results(self._bucket, self._layout)
         self._outputs = Outputs(self._bucket, self._results, self._blobs)
         self._publisher = Publisher(self._bucket, self._layout)
@@ -86,7 +82,7 @@ class BucketObjects:
 
     def stage(self, digest: str, destination: Path, *, executable: bool) -> None:
         """See ObjectStore."""
-        self._staging.stage(digest, destination, executable=executable)
+        self._staging.stage(digest, destination, executable=executable, download=self._blobs.download)
 
     def write_manifest(self, job: str, generation: int, text: str) -> None:
         """See ObjectStore."""

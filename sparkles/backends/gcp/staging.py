@@ -1,4 +1,8 @@
-"""Staging: blobs that a node has downloaded, kept for its next tasks as far as there is room for them."""
+"""Staging: what a node has downloaded, kept for its next tasks as far as there is room for it.
+
+What is kept is known by its content, which never changes: a blob by its sha256, an object of a bucket by
+`gs://bucket/object#generation`.
+"""
 
 from __future__ import annotations
 
@@ -9,99 +13,85 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from sparkles.backends.replacing import replacing
-from sparkles.errors import BackendError
+from sparkles.spec import in_bucket
+
+#: Writes a content to a file, or raises.
+Download: TypeAlias = Callable[[str, BinaryIO], None]
+
+#: Bytes that a node keeps for its next tasks, if it is not told.
+_ROOM = 10 << 30
 
 
 class Staging:
-    """Copies of blobs in a folder that is this process's alone: what an earlier one left there is removed.
+    """Copies of contents in a folder that is this process's alone: what an earlier one left there is removed.
 
     Without a folder nothing is kept.
     """
 
-    def __init__(self, download: Callable[[str, BinaryIO], None], folder: Path | None, *, room: int) -> None:
-        self._download = download
+    def __init__(self, folder: Path | None, *, room: int = _ROOM) -> None:
         self._folder = folder
         self._room = room
-        #: Digest → bytes, the one used last at the end.
+        #: Content → bytes, the one used last at the end.
         self._kept: OrderedDict[str, int] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
-        #: Held by whoever brings in a blob, so that others wait for it instead of doing the same.
+        #: Held by whoever brings in a content, so that others wait for it instead of doing the same.
         self._bringing: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
 
-    def stage(self, digest: str, destination: Path, *, executable: bool) -> None:
-        """Make a copy of a blob at `destination` that may be changed."""
+    def stage(self, content: str, destination: Path, *, executable: bool, download: Download) -> None:
+        """Make a copy of a content at `destination` that may be changed; `download` it if it is not kept."""
         with replacing(destination) as partial:
-            if not self._copy(digest, partial):
-                self._copy_or_bring(digest, partial)
+            if not self._copy(content, partial):
+                self._copy_or_bring(content, partial, download)
             partial.chmod(0o755 if executable else 0o644)
 
-    def _copy_or_bring(self, digest: str, target: Path) -> None:
+    def _copy_or_bring(self, content: str, target: Path, download: Download) -> None:
         with self._lock:
-            lock = self._bringing[digest]
+            lock = self._bringing[content]
         with lock:
-            if not self._copy(digest, target):
-                self._bring(digest, target)
+            if not self._copy(content, target):
+                self._bring(content, target, download)
         with self._lock:
-            self._bringing.pop(digest, None)
+            self._bringing.pop(content, None)
 
-    def _copy(self, digest: str, target: Path) -> bool:
-        """Copy a blob that is kept; say whether it is."""
+    def _copy(self, content: str, target: Path) -> bool:
+        """Copy a content that is kept; say whether it is."""
         with self._lock:
-            if self._folder is None or digest not in self._kept:
+            if self._folder is None or content not in self._kept:
                 return False
-            self._kept.move_to_end(digest)
-            source = (self._folder / digest).open("rb")  # once open, it can be read even if it has to go
+            self._kept.move_to_end(content)
+            source = _file(self._folder, content).open("rb")  # once open, it can be read even if it has to go
         with source, target.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
         return True
 
-    def _bring(self, digest: str, target: Path) -> None:
-        """Download a blob to where it is wanted, and keep a copy if it is not too large."""
+    def _bring(self, content: str, target: Path, download: Download) -> None:
+        """Download a content to where it is wanted, and keep a copy if it is not too large."""
         with target.open("wb") as file:
-            hashing = _Hashing(file)
-            self._download(digest, hashing)  # type: ignore[arg-type] # all that a download does is to write
-        if hashing.sha256 != digest:
-            raise BackendError(f"what came of the content with sha256 {digest} is damaged; try again")
+            download(content, file)
         size = target.stat().st_size
         if self._folder is not None and size <= self._room:
             with suppress(OSError):  # a full disk: it does without
-                with replacing(self._folder / digest) as partial:
+                with replacing(_file(self._folder, content)) as partial:
                     shutil.copyfile(target, partial)
-                self._keep(self._folder, digest, size)
+                self._keep(self._folder, content, size)
 
-    def _keep(self, folder: Path, digest: str, size: int) -> None:
+    def _keep(self, folder: Path, content: str, size: int) -> None:
         with self._lock:
-            self._kept[digest] = size
+            self._kept[content] = size
             self._size += size
             while self._size > self._room:
                 oldest, size = self._kept.popitem(last=False)
                 self._size -= size
-                (folder / oldest).unlink(missing_ok=True)
+                _file(folder, oldest).unlink(missing_ok=True)
 
 
-class _Hashing:
-    """A file to write to, which knows the sha256 of what was written."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
-
-    def write(self, data: bytes) -> int:
-        self._hash.update(data)
-        return self._file.write(data)
-
-    def seek(self, offset: int) -> int:
-        """Begin anew: the library does where it has to unpack what came."""
-        self._hash = hashlib.sha256()
-        return self._file.seek(offset)
+def _file(folder: Path, content: str) -> Path:
+    """Return the file that a content is kept in. A URL may be longer than the names of files, and hold anything."""
+    return folder / (hashlib.sha256(content.encode()).hexdigest() if in_bucket(content) else content)

@@ -16,6 +16,7 @@ def open_objects(storage: Any, bucket: str, tmp_path: Path) -> Iterator[Callable
     """Open the object store, as the node or the client of this `name`: it has its own folders."""
     from sparkles.backends.gcp.client import storage_client
     from sparkles.backends.gcp.objects import BucketObjects
+    from sparkles.backends.gcp.staging import Staging
 
     opened: list[Any] = []
 
@@ -23,7 +24,8 @@ def open_objects(storage: Any, bucket: str, tmp_path: Path) -> Iterator[Callable
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         known = KnownBlobs(folder / "known.db", write=True)
-        places = {"known": known, "spool": folder / "spool", "cache": folder / "cache", "period": 0.02, **options}
+        staging = Staging(folder / "cache") if "staging" not in options else None
+        places = {"known": known, "spool": folder / "spool", "staging": staging, "period": 0.02, **options}
         opened.append(BucketObjects(storage_client("sparkles-test"), bucket, prefix, **places))
         return opened[-1]
 

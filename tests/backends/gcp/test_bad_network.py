@@ -20,6 +20,7 @@ from sparkles import results
 from sparkles.backends.gcp.client import storage_client
 from sparkles.backends.gcp.datastore import Datastore
 from sparkles.backends.gcp.objects import BucketObjects
+from sparkles.backends.gcp.staging import Staging
 from sparkles.backends.gcp.state import DatastoreState
 from sparkles.backends.local.known import KnownBlobs
 from sparkles.model import JobState, NodeState, TaskState
@@ -97,7 +98,7 @@ def a_world(
 
         objects = BucketObjects(
             storage_client(cloud.project), cloud.bucket, namespace,
-            known=KnownBlobs(root / "known.db", write=True), spool=root / "spool", cache=root / "cache",
+            known=KnownBlobs(root / "known.db", write=True), spool=root / "spool", staging=Staging(root / "cache"),
             patience=patience,
         )  # fmt: skip
         home = a_backend(root / "home", host=ScriptedRuntime(work=work))

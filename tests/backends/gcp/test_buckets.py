@@ -5,13 +5,17 @@ from __future__ import annotations
 import filecmp
 import os
 import resource
+import socket
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from contracts.buckets import BucketsContract, find
 from contracts.fakes import FakeBuckets
 
-from sparkles.errors import BackendError, RequestError
+from sparkles.backends.gcp.staging import Staging
+from sparkles.errors import BackendError, RequestError, UnreachableError
 
 SIZE = 96 << 20
 
@@ -42,10 +46,15 @@ class TestCloudBuckets(BucketsContract):
         return Client(project="sparkles-test")
 
     @pytest.fixture
-    def buckets(self, client):
+    def open_buckets(self, storage):
         from sparkles.backends.gcp.buckets import CloudBuckets
+        from sparkles.backends.gcp.client import storage_client
 
-        return CloudBuckets(client)
+        return lambda **options: CloudBuckets(storage_client("sparkles-test"), staging=Staging(None), **options)
+
+    @pytest.fixture
+    def buckets(self, open_buckets):
+        return open_buckets()
 
     @pytest.fixture
     def put(self, client, bucket):
@@ -134,11 +143,43 @@ class TestCloudBuckets(BucketsContract):
         assert found == {"x": ["x"], "none": []}
         assert storage.faults.armed == 0
 
+    @pytest.mark.parametrize(
+        ("method", "call"),
+        [
+            pytest.param("get", lambda buckets, url, _: buckets.find([url]), id="find"),
+            pytest.param("list", lambda buckets, url, _: buckets.find([f"{url}/"]), id="list"),
+            pytest.param("get", lambda buckets, url, _: buckets.missing([f"{url}#1"]), id="missing"),
+            pytest.param("get", lambda buckets, url, to: buckets.stage(f"{url}#1", to, executable=False), id="stage"),
+        ],
+    )
+    def test_trouble_that_stays_is_told_from_a_refusal_and_not_waited_for_long(
+        self, open_buckets, bucket, storage, tmp_path, method, call
+    ):
+        storage.faults.fail(f"storage.objects.{method}", 503, times=1_000)
+        began = time.monotonic()
+
+        with pytest.raises(UnreachableError, match=f"gs://{bucket} cannot be reached: "):
+            call(open_buckets(patience=0.3), f"gs://{bucket}/x", tmp_path / "in")
+
+        assert time.monotonic() - began < 20
+
+    def test_a_service_that_never_answers_is_given_up(self, open_buckets, bucket, monkeypatch):
+        monkeypatch.setattr("sparkles.backends.gcp.bucket._TIME_LIMITS", (0.2, 0.2))
+        with closing(socket.create_server(("127.0.0.1", 0), backlog=50)) as silent:
+            monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+            with pytest.raises(UnreachableError, match=r"cannot be reached: .*timed out"):
+                open_buckets(patience=0.3).find([f"gs://{bucket}/x"])
+
+    def test_a_bucket_that_is_gone_by_now_is_told_like_a_generation(self, buckets, tmp_path):
+        with pytest.raises(BackendError, match=r"gs://there-is-none/x: generation 1 is not there any more"):
+            buckets.stage("gs://there-is-none/x#1", tmp_path / "in", executable=False)
+
     def test_bytes_that_changed_on_their_way_are_refused(self, buckets, bucket, put, storage, tmp_path):
         content = f"gs://{bucket}/x#{put('x', b'content')}"
         storage.holdings.buckets[bucket].objects["x"].content.path.write_bytes(b"CONTENT")
 
-        with pytest.raises(BackendError, match=rf"gs://{bucket}/x could not be read: .*[Cc]hecksum"):
+        with pytest.raises(BackendError, match=rf"gs://{bucket}/x: what came of it .* checksum"):
             buckets.stage(content, tmp_path / "in", executable=False)
 
         assert list(tmp_path.iterdir()) == []

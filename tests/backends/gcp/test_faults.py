@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -184,6 +185,18 @@ def test_credentials_are_not_sent_to_an_endpoint_that_the_environment_names(monk
 
     with pytest.raises(RequestError, match=r"https://storage\.evil\.example: expected https"):
         storage_client("p")
+
+
+def test_nobody_asks_what_a_bucket_is(objects, storage) -> None:
+    """It needs a right that nodes may lack."""
+    objects.write_manifest("j", 1, "text")
+    objects.read_manifest("j", 1)
+    objects.results("j")
+
+    for thread in threading.enumerate():  # the library would ask beside these
+        if "_fetch_background" in thread.name:
+            thread.join()
+    assert [seen.method for seen in storage.requests if "buckets" in seen.method] == []
 
 
 def test_nothing_of_google_is_loaded_by_the_rest() -> None:

@@ -18,7 +18,7 @@ CHUNKS = "my/prefix/.sparkles/jobs/j/logs/1/a/"
 
 @pytest.fixture
 def client(open_objects):
-    return open_objects("client", spool=None, cache=None)
+    return open_objects("client", spool=None, staging=None)
 
 
 def read_on(objects, position: int, *, claim: str = "a") -> bytes:

@@ -50,7 +50,7 @@ def test_a_finished_task_leaves_no_chunks_of_its_log_and_no_file_on_the_node(obj
 
 
 def test_chunks_that_a_dead_worker_left_go_when_another_process_promotes(open_objects, names, tmp_path) -> None:
-    worker, client = open_objects("worker"), open_objects("client", spool=None, cache=None)
+    worker, client = open_objects("worker"), open_objects("client", spool=None, staging=None)
     result = a_result(worker, tmp_path, "a", log=b"out\n", files={})
     come(worker, "a", b"out\n")
     generation = worker.publish(result, holds=always)

@@ -1,4 +1,4 @@
-"""Staging: each blob comes to a node once, as long as there is room for it."""
+"""Staging: each blob, and each object of a bucket, comes to a node once, as long as there is room for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from contracts.objects import sha256, store_blob
 
+from sparkles.backends.gcp.staging import Staging
 from sparkles.errors import BackendError
 
 MB = 1 << 20
@@ -26,26 +27,111 @@ def blob(open_objects, tmp_path):
     return blob
 
 
+@pytest.fixture
+def put(bucket):
+    """Put some megabytes into somebody's bucket; return what stands for that content."""
+    from google.cloud.storage import Client
+
+    def put(name: str, letter: str, size: int = 1) -> str:
+        blob = Client(project="p").bucket(bucket).blob(name)
+        blob.upload_from_string(letter.encode() * (size * MB))
+        return f"gs://{bucket}/{name}#{blob.generation}"
+
+    return put
+
+
+@pytest.fixture
+def open_buckets(storage):
+    """Open the buckets of others as a node does that keeps what it is given in `staging`."""
+    from sparkles.backends.gcp.buckets import CloudBuckets
+    from sparkles.backends.gcp.client import storage_client
+
+    return lambda staging: CloudBuckets(storage_client("p"), staging=staging)
+
+
+@pytest.fixture
+def buckets(open_buckets, tmp_path):
+    return open_buckets(Staging(tmp_path / "kept"))
+
+
 def downloads(storage) -> int:
     return storage.count("storage.objects.get", part="media")
 
 
-def test_a_blob_that_several_slots_want_at_once_is_downloaded_once(objects, storage, blob, tmp_path) -> None:
-    digest = blob("a")
+def staged_at_once(store, content: str, folder: Path) -> set[bytes]:
+    """Have eight slots want a content at once; return what they got."""
     start = threading.Barrier(8)
 
     def stage(number: int) -> None:
         start.wait()
-        objects.stage(digest, tmp_path / f"copy-{number}", executable=False)
+        store.stage(content, folder / f"copy-{number}", executable=False)
 
     threads = [threading.Thread(target=stage, args=[number]) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return {(folder / f"copy-{number}").read_bytes() for number in range(8)}
+
+
+def test_a_blob_that_several_slots_want_at_once_is_downloaded_once(objects, storage, blob, tmp_path) -> None:
+    assert staged_at_once(objects, blob("a"), tmp_path) == {b"a" * MB}
+    assert downloads(storage) == 1
+
+
+def test_an_object_of_a_bucket_that_several_slots_want_at_once_is_downloaded_once(
+    buckets, storage, put, tmp_path
+) -> None:
+    content = put("model.rds", "a")
+
+    assert staged_at_once(buckets, content, tmp_path) == {b"a" * MB}
+    assert staged_at_once(buckets, content, tmp_path) == {b"a" * MB}
+    assert downloads(storage) == 1
+
+
+def test_blobs_and_objects_of_buckets_share_the_room(open_objects, open_buckets, storage, blob, put, tmp_path) -> None:
+    staging = Staging(tmp_path / "kept", room=2 * MB)
+    objects, buckets = open_objects(staging=staging), open_buckets(staging)
+    digest, first, second = blob("a"), put("x", "b"), put("y", "c")
+
+    for store, content in [(objects, digest), (buckets, first), (buckets, second), (buckets, first), (objects, digest)]:
+        store.stage(content, tmp_path / "copy", executable=False)
+
+    assert downloads(storage) == 4, "the blob had to go for the second object"
+    assert (tmp_path / "copy").read_bytes() == b"a" * MB
+    assert sum(path.stat().st_size for path in (tmp_path / "kept").iterdir()) <= 2 * MB
+
+
+def test_an_object_that_was_replaced_is_not_what_was_kept_of_it(buckets, put, tmp_path) -> None:
+    before = put("x", "a")
+    buckets.stage(before, tmp_path / "first", executable=False)
+    after = put("x", "b")
+
+    buckets.stage(after, tmp_path / "second", executable=False)
+    buckets.stage(before, tmp_path / "third", executable=False)
+
+    read = [(tmp_path / name).read_bytes()[:1] for name in ("first", "second", "third")]
+    assert read == [b"a", b"b", b"a"], "what is kept serves even when the object is gone"
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/b c", "long" * 250], ids=["dots", "slash", "long"])
+def test_an_object_of_any_name_is_kept(buckets, storage, put, tmp_path, name) -> None:
+    content = put(name, "a")
+
+    for number in range(2):
+        buckets.stage(content, tmp_path / f"copy-{number}", executable=False)
 
     assert downloads(storage) == 1
-    assert {(tmp_path / f"copy-{number}").read_bytes() for number in range(8)} == {b"a" * MB}
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_what_could_not_be_downloaded_is_not_kept(buckets, bucket, put, tmp_path) -> None:
+    for _ in range(2):
+        with pytest.raises(BackendError, match=f"gs://{bucket}/x: generation 1 is not there any more"):
+            buckets.stage(f"gs://{bucket}/x#1", tmp_path / "there" / "copy", executable=False)
+
+    assert list((tmp_path / "there").iterdir()) == []
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_what_a_task_makes_of_its_copy_is_not_seen_by_the_next(objects, blob, tmp_path) -> None:
@@ -61,7 +147,7 @@ def test_what_a_task_makes_of_its_copy_is_not_seen_by_the_next(objects, blob, tm
 
 
 def test_what_was_used_longest_ago_goes_when_there_is_no_room(open_objects, storage, blob, tmp_path) -> None:
-    objects = open_objects(room=2 * MB)
+    objects = open_objects(staging=Staging(tmp_path / "node" / "cache", room=2 * MB))
     digests = {letter: blob(letter) for letter in "abc"}
 
     for letter in "abacabc":
@@ -72,7 +158,7 @@ def test_what_was_used_longest_ago_goes_when_there_is_no_room(open_objects, stor
 
 
 def test_what_there_is_no_room_for_goes_straight_to_its_place(open_objects, storage, blob, tmp_path) -> None:
-    objects = open_objects(room=2 * MB)
+    objects = open_objects(staging=Staging(tmp_path / "node" / "cache", room=2 * MB))
     small, large = blob("a"), blob("b", 3)
 
     for digest in (small, large, small):
@@ -83,7 +169,7 @@ def test_what_there_is_no_room_for_goes_straight_to_its_place(open_objects, stor
 
 
 def test_a_client_keeps_nothing(open_objects, storage, blob, tmp_path) -> None:
-    client = open_objects("client", cache=None)
+    client = open_objects("client", staging=None)
     digest = blob("a")
 
     for number in range(2):

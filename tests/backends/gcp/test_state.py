@@ -369,8 +369,12 @@ def test_a_database_that_does_not_answer_is_given_up(proxy, namespace):
     ("error", "mend"),
     [
         pytest.param(exceptions.PermissionDenied("no"), "--role=roles/datastore.user", id="no right"),
-        pytest.param(exceptions.Unauthenticated("no"), "gcloud auth application-default login", id="nobody"),
-        pytest.param(RefreshError("expired"), "gcloud auth application-default login", id="an old log-in"),
+        pytest.param(
+            exceptions.Unauthenticated("no"), "sign in with 'gcloud auth application-default login'", id="nobody"
+        ),
+        pytest.param(
+            RefreshError("expired"), "sign in with 'gcloud auth application-default login'", id="an old log-in"
+        ),
         pytest.param(exceptions.NotFound("no database"), "gcloud firestore databases create", id="no database"),
         pytest.param(exceptions.FailedPrecondition("native"), "--type=datastore-mode", id="another kind of database"),
     ],
@@ -397,5 +401,5 @@ def test_who_is_not_logged_in_is_told_how_to(monkeypatch, tmp_path, namespace):
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
 
-    with pytest.raises(BackendError, match="gcloud auth application-default login"):
+    with pytest.raises(BackendError, match="sign in with 'gcloud auth application-default login'"):
         open_state(namespace)
