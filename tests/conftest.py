@@ -16,6 +16,7 @@ from typing import Any
 
 import engine
 import pytest
+from forking import Forker
 from stores import AtHome, InCloud, Stores
 
 from sparkles.backends.docker.leftovers import remove_recorded
@@ -61,12 +62,11 @@ class User:
         timeout: float = 60,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; text in and out."""
-        done = subprocess.run(
+        done = self.stores.run(
             self.argv(*words),
             cwd=self.folder,
             env=self.environment(),
             input=input.encode() if isinstance(input, str) else input,
-            capture_output=True,
             timeout=timeout,
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -179,12 +179,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, places, indirect=True, scope=scope)
 
 
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """Runs commands that need Google's libraries."""
+    with closing(Forker()) as forker:
+        yield forker
+
+
 @contextmanager
 def _stores(request: pytest.FixtureRequest, home: Path) -> Iterator[Stores]:
     """Give the stores that the test is to run on; end the nodes that are left."""
     if request.param == "gcp":
-        emulator, storage = (request.getfixturevalue(name) for name in ("datastore_emulator", "storage_simulator"))
-        stores: Stores = InCloud(home / "sparkles", emulator, storage)
+        emulator, storage, forker = map(
+            request.getfixturevalue, ("datastore_emulator", "storage_simulator", "forker")
+        )
+        stores: Stores = InCloud(home / "sparkles", emulator, storage, forker)
     else:
         stores = AtHome(home / "sparkles")
     yield stores

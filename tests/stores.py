@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from contracts.nouns import put
+from forking import Forker
 
 from sparkles.backends.local.state import SqliteState
 from sparkles.model import Key, Record
@@ -39,6 +42,12 @@ class Stores(Protocol):
     limit: str
     #: How many tasks are many, for a test that is not to take long.
     many: int
+
+    def run(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], input: bytes, timeout: float  # noqa: A002
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command of the user's to its end."""
+        ...
 
     @contextmanager
     def state(self) -> Iterator[StateStore]:
@@ -95,6 +104,8 @@ class AtHome:
         self._home = home
         self._objects = home / "objects"
 
+    run = staticmethod(partial(subprocess.run, capture_output=True))
+
     @contextmanager
     def state(self) -> Iterator[StateStore]:
         """See Stores."""
@@ -149,10 +160,12 @@ class InCloud:
     limit = ""
     many = 100
 
-    def __init__(self, home: Path, emulator: Any, storage: Any) -> None:
+    def __init__(self, home: Path, emulator: Any, storage: Any, forker: Forker) -> None:
         from gcp.cloud import Cloud, fresh_bucket
 
         self._home = home
+        self._forker = forker
+        self.run = forker.run
         self._cloud = Cloud(emulator=emulator, storage=storage, bucket=fresh_bucket(storage))
         self.env = self._cloud.environment
 
@@ -209,7 +222,7 @@ class InCloud:
 
     def another(self, home: Path) -> InCloud:
         """See Stores."""
-        return InCloud(home, self._cloud.emulator, self._cloud.storage)
+        return InCloud(home, self._cloud.emulator, self._cloud.storage, self._forker)
 
     def copy(self, home: Path) -> InCloud:
         """See Stores."""

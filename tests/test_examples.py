@@ -28,15 +28,15 @@ def contents(folder):
 
 @pytest.mark.on_both
 @pytest.mark.parametrize("name", NAMES)
-def test_an_example_gives_what_is_expected_and_then_there_is_nothing_to_do(user, name, request):
+def test_an_example_gives_what_is_expected_and_then_there_is_nothing_to_do(warm, name, request):
     if "image: r-base" in MANIFESTS[name].read_text():
         request.getfixturevalue("r_base")
-    user.ok("apply", "--wait", *words(name))
+    warm.ok("apply", "--wait", *words(name))
 
-    user.ok("fetch", name, "results")
-    assert contents(user.folder / "results") == contents(EXAMPLES / name / "expected")
-    assert "nothing to do" in user.ok("apply", *words(name))
-    assert user("diff", *words(name)).returncode == 0
+    warm.ok("fetch", name, "results")
+    assert contents(warm.folder / "results") == contents(EXAMPLES / name / "expected")
+    assert "nothing to do" in warm.ok("apply", *words(name))
+    assert warm("diff", *words(name)).returncode == 0
 
 
 def test_the_example_of_retries_fails_at_first(user):
