@@ -190,9 +190,7 @@ def forker() -> Iterator[Forker]:
 def _stores(request: pytest.FixtureRequest, home: Path) -> Iterator[Stores]:
     """Give the stores that the test is to run on; end the nodes that are left."""
     if request.param == "gcp":
-        emulator, storage, forker = map(
-            request.getfixturevalue, ("datastore_emulator", "storage_simulator", "forker")
-        )
+        emulator, storage, forker = map(request.getfixturevalue, ("datastore_emulator", "storage_simulator", "forker"))
         stores: Stores = InCloud(home / "sparkles", emulator, storage, forker)
     else:
         stores = AtHome(home / "sparkles")

@@ -35,7 +35,13 @@ class Forker:
             )
 
     def run(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], input: bytes, timeout: float  # noqa: A002
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        input: bytes,  # noqa: A002 - the word of subprocess.run
+        timeout: float,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end, as subprocess.run does."""
         asked = json.dumps({"argv": argv, "cwd": str(cwd), "env": dict(env)}).encode()

@@ -44,7 +44,13 @@ class Stores(Protocol):
     many: int
 
     def run(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], input: bytes, timeout: float  # noqa: A002
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        input: bytes,  # noqa: A002 - the word of subprocess.run
+        timeout: float,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command of the user's to its end."""
         ...
