@@ -36,6 +36,10 @@ _CANDIDATES = 4
 #: Seconds that a state with claimed tasks must last to be worth a line: most are over at once.
 _FLICKER = 0.3
 
+#: Seconds without a line after which also a state that is over at once is worth one. Where looks are far apart, or tasks
+#: are quick, no state is seen twice.
+_SILENCE = 5.0
+
 #: Nodes that die without having worked, before that is taken for a defect.
 _BAD_STARTS = 3
 
@@ -188,6 +192,8 @@ class Watcher:
         #: The last line printed; and the one that holds now, with its time.
         self._line = self._coming = ""
         self._since = 0.0
+        #: When the last line was printed.
+        self._said = time.monotonic()
         self._tail: Tail | None = None
         self._tailed = False
         #: Claim → when its attempt was first seen to have written something.
@@ -223,12 +229,12 @@ class Watcher:
         line, now = status_line(counts, nodes), time.monotonic()
         if line != self._coming:
             self._coming, self._since = line, now
-        if not counts.get(TaskState.CLAIMED) or now - self._since >= _FLICKER:
+        if not counts.get(TaskState.CLAIMED) or now - self._since >= _FLICKER or now - self._said >= _SILENCE:
             self._say_once(line)
 
     def _say_once(self, line: str) -> None:
         if line != self._line and not self.screen.is_live:
-            self._line = line
+            self._line, self._said = line, time.monotonic()
             self.screen.say(line)
 
     def _follow(self, nodes: Sequence[Node]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -192,6 +193,21 @@ def test_a_claim_that_is_over_at_once_is_not_worth_a_line(backend, world, clock)
         "tasks: pending (2), worker nodes: staging (1)",
         "Job finished. 2 tasks completed successfully, 0 tasks failed",
     ]
+
+
+def test_a_job_that_never_stands_still_is_not_silent_for_long(backend, world, clock) -> None:
+    world.submit(130)
+    world.node(NodeState.ALIVE, worked=True)()
+    for n in range(1, 131):
+        clock.after(0.1 * n, world.claim(n))
+        clock.after(0.1 * n + 0.1, world.end(n))
+
+    first, *others, last = world.watched()
+    assert first == "tasks: pending (130), worker nodes: running (1)"
+    assert [re.sub(r"\d\d+", "NN", line) for line in others] == [
+        "tasks: pending (NN), claimed (1), succeeded (NN), worker nodes: running (1)"
+    ] * 2
+    assert last == "Job finished. 130 tasks completed successfully, 0 tasks failed"
 
 
 def test_tasks_that_failed_or_were_killed_are_counted(backend, world, clock) -> None:
