@@ -90,7 +90,6 @@ class Sparkles(click.Group):
             try:
                 return super().invoke(ctx)
             finally:
-                gc.freeze()  # nothing of it is garbage before the end; to look through Google's libraries takes 0.1 s
                 sys.stdout.flush()  # a full disk shows here, and not when nobody can say so any more
         except SparklesError as error:
             if ctx.params.get("debug"):
