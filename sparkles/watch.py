@@ -36,8 +36,8 @@ _CANDIDATES = 4
 #: Seconds that a state with claimed tasks must last to be worth a line: most are over at once.
 _FLICKER = 0.3
 
-#: Seconds without a line after which also a state that is over at once is worth one. Where looks are far apart, or tasks
-#: are quick, no state is seen twice.
+#: Seconds without a line after which a state that is over at once is worth one, too. Where looks are far apart, or
+#: tasks are quick, no state is seen twice.
 _SILENCE = 5.0
 
 #: Nodes that die without having worked, before that is taken for a defect.
