@@ -297,16 +297,6 @@ def test_what_is_not_built_says_so(user, words):
     assert not user.nodes()
 
 
-def test_nodes_on_compute_engine_are_not_built_and_say_so(user):
-    user.write(".sparkles.yaml", "project: my-project\nbucket: my-bucket\n")
-
-    done = user("sub", "true")
-
-    assert done.returncode == 3, done.stderr
-    assert "nodes on Compute Engine are not built yet" in done.stderr
-    assert "SPARKLES_COMPUTE=local" in done.stderr
-
-
 def test_fields_about_other_machines_are_accepted_without_an_effect(user):
     user.write(
         "job.yaml",
