@@ -5,6 +5,7 @@ To load them takes longer than most commands do. All of sparkles is loaded anew 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -118,6 +119,7 @@ def _become(asked: Mapping[str, object], files: Sequence[int]) -> None:
 if __name__ == "__main__":
     for library in _LIBRARIES:
         importlib.import_module(library)
+    gc.freeze()  # or each process would copy all of it, only to look for garbage
     _, _, module, *words = _serve(socket.socket(fileno=int(sys.argv[1])))
     sys.argv[1:] = words
     sys.path[:1] = ["", *os.environ["PYTHONPATH"].split(":")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -61,6 +62,7 @@ def gcp_backend(
     Nothing is made there before the first write. Raises BackendError if a setting is missing or nobody is logged in.
     """
     require(gcp)
+    gc.freeze()  # at the end nobody need look for garbage in Google's libraries, which takes a tenth of a second
     home = Home(home_folder())
     if write:
         require_folder(home.root)
