@@ -155,8 +155,9 @@ def test_who_comes_while_the_server_is_away_is_told() -> None:
     with closing(Server(lambda request: Reply())) as away:
         pass
 
-    with closing(Proxy(away.url)) as proxy, closing(http.client.HTTPConnection(proxy.host, timeout=10)) as connection:
-        with pytest.raises(BROKEN):  # when it connects, or a moment later
+    with closing(Proxy(away.url)) as proxy:
+        connection = http.client.HTTPConnection(proxy.host, timeout=10)
+        with closing(connection), pytest.raises(BROKEN):  # when it connects, or a moment later
             request(connection)
 
 
