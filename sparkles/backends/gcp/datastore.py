@@ -30,7 +30,6 @@ from sparkles.errors import BackendError, UnreachableError
 Entity = entities.Entity.pb()
 Mutation = calls.Mutation.pb()
 Query = queries.Query.pb()
-Filter = queries.Filter.pb()
 
 #: Fails a mutation, and with it the commit, if the record is not the one that was read.
 FAIL = calls.Mutation.ConflictResolutionStrategy.FAIL
@@ -190,22 +189,28 @@ class Datastore:
             raise ConflictError("a record has changed")
 
     def query(self, query: Any) -> Iterator[tuple[Any, float]]:
-        """Yield (result with entity and version, seconds since it was written) of all that a query finds."""
+        """Yield (result with entity and version, seconds since it was written) of all that a query finds.
+
+        However many answers it comes in, all of it is as of one moment of the server's.
+        """
         asked = Query()
         asked.CopyFrom(query)
         left = query.limit.value if query.HasField("limit") else None
+        moment = None
         while left is None or left > 0:
             asked.limit.value = _PAGE if left is None else min(left, _PAGE)
             request = calls.RunQueryRequest.pb()(project_id=self.project, database_id=self.database, query=asked)
             request.partition_id.project_id = self.project
             request.partition_id.database_id = self.database
             request.partition_id.namespace_id = self.namespace
+            if moment is not None:
+                request.read_options.read_time.CopyFrom(moment)
             batch = calls.RunQueryResponse.pb(self._read("run_query", calls.RunQueryRequest.wrap(request))).batch
             for found in batch.entity_results:
                 yield found, _between(found.update_time, batch.read_time)
             if batch.more_results == queries.QueryResultBatch.MoreResultsType.NO_MORE_RESULTS:
                 return
-            asked.start_cursor = batch.end_cursor
+            asked.start_cursor, moment = batch.end_cursor, batch.read_time
             left = None if left is None else left - len(batch.entity_results)
 
     def count(self, query: Any, *, most: int | None = None, moment: Any = None) -> tuple[int, Any]:

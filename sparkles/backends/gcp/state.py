@@ -182,11 +182,7 @@ class DatastoreState:
     def columns(self, job: str) -> TaskColumns:
         """See StateStore."""
         found = sorted(
-            (
-                records.index_of(entity.key.path[0].name),
-                entity.properties["digest"].blob_value,
-                records.state_of(entity),
-            )
+            (_index(entity), entity.properties["digest"].blob_value, records.state_of(entity))
             for entity in self._entities(job)
         )
         digests = BytesIO()

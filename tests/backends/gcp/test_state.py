@@ -214,6 +214,25 @@ def test_a_task_that_is_claimed_meanwhile_is_not_missed_among_the_open_ones(stor
     assert {task.index for task in store.tasks("j", states=[TaskState.CLAIMED, TaskState.PENDING])} == {1, 2}
 
 
+def test_a_task_that_is_claimed_between_two_answers_is_not_missed(store, open_store, monkeypatch):
+    """Claimed ones come before pending ones: it would go from what has yet to come to what has been."""
+    monkeypatch.setattr(datastore, "_PAGE", 1)
+    put(store, *(a_task(index) for index in range(1, 20)), a_claimed_task(20))
+    read, answers = store._store._read, []
+
+    def slow(method: str, request: Any) -> Any:
+        answers.append(read(method, request))
+        if len(answers) == 1:
+            with closing(open_store()) as other:
+                other.change([Key.task("j", index) for index in range(1, 20)], _claim_it)
+        return answers[-1]
+
+    monkeypatch.setattr(store._store, "_read", slow)
+
+    assert list(store.open_indices("j")) == list(range(1, 21))
+    assert len(answers) > 1
+
+
 def _claim_it(read: Any) -> Writes:
     free = [task for task in read.values() if task.state is TaskState.PENDING]
     return Writes(put=[lifecycle.claim(task, node="n", token="t") for task in free])
