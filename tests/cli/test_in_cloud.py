@@ -160,7 +160,7 @@ def test_a_colleague_without_nodes_watches_stops_and_fetches_but_does_not_submit
 
     assert watched.returncode == 0
     assert (colleague.folder / "results/1/stdout.txt").read_text() == "hello\n"
-    assert user.wait_for("long", state="killed")["killed"] == 1
+    assert user.wait_for("long", killed=1)["state"] == "killed"
     assert submitted.returncode == 3
     assert "nodes on Compute Engine are not built yet" in submitted.stderr
     assert [row["job"] for row in user.rows("status")] == ["mine", "long"]
