@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from sparkles.machine import Machine
+
 
 class JobState(str, Enum):
     """Where a job stands."""
@@ -229,6 +231,14 @@ class Node:
     samples: Mapping[str, Sample] = field(default_factory=dict)
     #: Whether the node has claimed a task since it started.
     worked: bool = False
+    #: On Compute Engine: the instance, by its name and by the number that no other ever has, and where it is.
+    instance: str | None = None
+    instance_id: str | None = None
+    zone: str | None = None
+    #: Whether it is a spot machine, which may be taken away at any time.
+    spot: bool = False
+    #: Phase of its start (`boot`, `image`, …) → the seconds that it took.
+    phases: Mapping[str, float] = field(default_factory=dict)
     #: Seconds since this was written, by the store's own clock, when it was read; None where the store has none.
     silence: float | None = field(default=None, compare=False)
     version: int = 0
@@ -260,6 +270,24 @@ class Cluster:
     linger: float
     #: Moves when there is something for the nodes to look at: new tasks, or tasks to stop.
     epoch: int = 0
+    #: What its nodes are made of; None where they are processes of a machine that is there anyway.
+    machine: Machine | None = None
+    #: The job, or the whole that it is a part of, which the cluster is for; None where it serves all of them.
+    owner_job: str | None = None
+    #: Nodes that may linger at the same time; None for all.
+    keep: int | None = None
+    #: The nodes that do.
+    lingerers: tuple[str, ...] = ()
+    #: Nodes that should leave as soon as what they run has ended: there are more than there may be.
+    drain: int = 0
+    #: Token of the client or node that starts nodes just now; nobody else does meanwhile.
+    scaler: str | None = None
+    #: Nodes asked for since one of them last claimed a task.
+    boots: int = 0
+    #: Spot nodes that were taken away since then.
+    preemptions: int = 0
+    #: Seconds since this was written, by the store's own clock, when it was read; None where the store has none.
+    silence: float | None = field(default=None, compare=False)
     version: int = 0
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from sparkles.machine import Machine
 from sparkles.model import (
     Cluster,
     Job,
@@ -20,6 +21,7 @@ from sparkles.model import (
     TaskState,
     Writes,
 )
+from sparkles.spec import JobSpec
 from sparkles.timing import Timing
 
 #: Decides, from the records as read, what to write. Pure: it may be called again after a conflict.
@@ -331,11 +333,30 @@ class Buckets(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staffing:
+    """What is known of a cluster's nodes beside their records: those that are yet to report."""
+
+    #: Asked for; the cloud has not made them so far.
+    submitted: int = 0
+    #: Made; their workers have not reported yet.
+    staging: int = 0
+    #: Why nodes do not come, each in words for the user, with what to do about it.
+    troubles: Sequence[str] = ()
+
+
 class Compute(Protocol):
     """The machines that nodes run on."""
 
     def require(self) -> None:
         """Raise BackendError if nodes can never be started from here. To be asked before a job is submitted."""
+        ...
+
+    def machine(self, spec: JobSpec, image: str | None) -> Machine | None:
+        """Return what each node for such a job, with this pinned image, is made of; None where that is no question.
+
+        Raises RequestError for what no node can be made of. Writes nothing.
+        """
         ...
 
     def elsewhere(self, cluster: Cluster) -> str | None:
@@ -344,6 +365,18 @@ class Compute(Protocol):
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See to it that `wanted` nodes of `cluster` are starting or alive. Never lowers their number."""
+        ...
+
+    def shed(self, cluster: Cluster) -> None:
+        """Take back the request for nodes that have not been made yet. Whoever calls it looks for work afterwards."""
+        ...
+
+    def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:
+        """Return what is known of nodes beside the records `nodes`, which were read before."""
+        ...
+
+    def clean_up(self, cluster: Cluster) -> None:
+        """Remove what was kept to start nodes of `cluster`, if there are none. `raise_nodes` makes it anew."""
         ...
 
     def wake(self, nodes: Sequence[Node]) -> None:
@@ -361,8 +394,11 @@ class Compute(Protocol):
         """
         ...
 
-    def forget(self, node: Node) -> None:
-        """Remove what was kept to fence a node, now that its tasks have been taken from it."""
+    def forget(self, node: Node, *, needed: bool) -> None:
+        """Remove what was kept of a lapsed node, now that its tasks have been taken from it.
+
+        If it is still `needed`, its machine may be made anew instead.
+        """
         ...
 
     def last_words(self, node: Node) -> str:
@@ -468,6 +504,10 @@ class Place(Protocol):
     wake: int
     #: Names the boot that `clock` counts from.
     boot: str
+    #: The node's record, for its worker to write first; None where whoever started it has written one.
+    node: Node | None
+    #: When the node has to be gone, in the seconds of `clock`; None for never.
+    end: float | None
 
     def clock(self) -> float:
         """Return the seconds that leases are counted in."""
@@ -475,6 +515,14 @@ class Place(Protocol):
 
     def call(self) -> None:
         """Make `wake` readable. Safe in any thread and in a signal handler."""
+        ...
+
+    def depart(self, *, needed: bool) -> None:
+        """Have the machine removed, or made anew if a node is still `needed` in its place.
+
+        When this returns, nobody counts on it any more. To be called by a node that has announced that it leaves.
+        Raises BackendError if that could not be asked for.
+        """
         ...
 
     def leave(self) -> None:

@@ -38,7 +38,7 @@ def sweep(clusters: set[str], backend: Backend) -> list[Node]:
     for node in lapsed:
         started = backend.compute.fence(node)
         jobs = _give_back(node, started, backend)
-        backend.compute.forget(node)
+        backend.compute.forget(node, needed=bool(backend.state.pending(node.cluster, limit=1)))
         backend.state.change([node.key], _gone)
         for job in jobs:
             tidy(job, backend)

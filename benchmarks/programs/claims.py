@@ -74,6 +74,8 @@ class Place:
     """A node's place: a folder, and a pipe to wake it by."""
 
     boot = "boot"
+    node: Node | None = None
+    end: float | None = None
 
     def __init__(self, name: str) -> None:
         self.name, self.work = name, Path("work", name).absolute()
@@ -88,6 +90,9 @@ class Place:
         """Wake it, unless it was called often enough."""
         with suppress(BlockingIOError):
             os.write(self._caller, b"!")
+
+    def depart(self, *, needed: bool) -> None:
+        """Stay."""
 
     def leave(self) -> None:
         """Leave everything as it is."""

@@ -21,12 +21,25 @@ from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.backends.local.state import SqliteState
 from sparkles.errors import BackendError, LaunchError
+from sparkles.machine import Machine
 from sparkles.manifest import Manifest
 from sparkles.model import Cluster, Job, Node, Sample
 from sparkles.paths import Home
 from sparkles.plan import Rerun
-from sparkles.ports import Backend, BucketFile, Buckets, Compute, Ending, Environments, Launch, ObjectStore, StateStore
+from sparkles.ports import (
+    Backend,
+    BucketFile,
+    Buckets,
+    Compute,
+    Ending,
+    Environments,
+    Launch,
+    ObjectStore,
+    Staffing,
+    StateStore,
+)
 from sparkles.prepare import prepare
+from sparkles.spec import JobSpec
 
 #: What each port only reads with: the rest of it writes.
 READS = {
@@ -35,7 +48,7 @@ READS = {
     ObjectStore: {"url", "download_line", "missing", "read_blob", "read_manifest", "results", "read_result",
                   "read_log", "unpromoted", "read_output", "output_sha256"},
     Environments: {"read"},
-    Compute: {"lapsed", "last_words", "require", "elsewhere"},
+    Compute: {"lapsed", "last_words", "require", "elsewhere", "machine", "staffing"},
     Buckets: {"find", "missing"},
 }  # fmt: skip
 
@@ -58,11 +71,23 @@ class FakeCompute:
     def require(self) -> None:
         pass
 
+    def machine(self, spec: JobSpec, image: str | None) -> Machine | None:
+        return None
+
     def elsewhere(self, cluster: Cluster) -> str | None:
         return None
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         self.raised.append(wanted)
+
+    def shed(self, cluster: Cluster) -> None:
+        pass
+
+    def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:
+        return Staffing()
+
+    def clean_up(self, cluster: Cluster) -> None:
+        pass
 
     def wake(self, nodes: Sequence[Node]) -> None:
         self.woken += [node.name for node in nodes]
@@ -75,7 +100,7 @@ class FakeCompute:
         self.on_fence(node)
         return self.running.get(node.name, frozenset())
 
-    def forget(self, node: Node) -> None:
+    def forget(self, node: Node, *, needed: bool) -> None:
         self.forgotten.append(node.name)
 
     def last_words(self, _: Node) -> str:
@@ -204,6 +229,9 @@ class ScriptedRuntime:
 class FakePlace:
     """A node's place, whose clock can be moved on."""
 
+    node: Node | None = None
+    end: float | None = None
+
     def __init__(self, name: str, work: Path) -> None:
         self.name = name
         self.work = work
@@ -224,6 +252,9 @@ class FakePlace:
         with self._closing, suppress(BlockingIOError):
             if not self._closed:
                 os.write(self._caller, b"!")
+
+    def depart(self, *, needed: bool) -> None:
+        pass
 
     def leave(self) -> None:
         with self._closing:

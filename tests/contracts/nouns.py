@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from sparkles.machine import Disk, Machine, Mount, Program
 from sparkles.model import Cluster, Job, JobState, Node, NodeState, Record, Task, TaskState, Writes
 from sparkles.ports import StateStore
 
@@ -46,6 +47,19 @@ def a_node(name: str = "n", **fields: Any) -> Node:
 
 def a_cluster(name: str = "c", **fields: Any) -> Cluster:
     return Cluster(name=name, **{"slots": 1, "linger": 0.0, **fields})
+
+
+def a_machine(**fields: Any) -> Machine:
+    """Return a machine with something of everything."""
+    known: dict[str, Any] = {
+        "program": Program(sha256="ab" * 32, image="python@sha256:" + "1" * 64, wheels="cd" * 32),
+        "image": "r-base@sha256:" + "2" * 64, "region": "us-central1", "zones": ("us-central1-a", "us-central1-b"),
+        "type": "n1-standard-4", "gpu": "nvidia-tesla-t4", "gpus": 1, "boot_disk_gb": 40,
+        "boot_disk_type": "pd-balanced", "disks": (Disk(size_gb=100, type="pd-ssd", mount="/scratch"),),
+        "mounts": (Mount(bucket="data", path="/data"),), "spot": True, "on_demand_after": 2, "max_life": 604800.0,
+        "account": "node@p.iam.gserviceaccount.com",
+    }  # fmt: skip
+    return Machine(**{**known, **fields})
 
 
 def put(store: StateStore, *records: Record) -> None:

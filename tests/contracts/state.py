@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, digest_of, put
+from contracts.nouns import a_claimed_task, a_cluster, a_job, a_machine, a_node, a_task, digest_of, put
 
 from sparkles import lifecycle
 from sparkles.model import (
@@ -96,6 +96,23 @@ class StateStoreContract:
                 id="a node with everything",
             ),
             pytest.param(a_cluster(linger=0.5, epoch=4), id="a cluster"),
+            pytest.param(
+                a_cluster(
+                    machine=a_machine(),
+                    owner_job="j",
+                    keep=0,
+                    lingerers=("n", "m"),
+                    drain=2,
+                    scaler="token",
+                    boots=3,
+                    preemptions=1,
+                ),
+                id="a cluster of VMs",
+            ),
+            pytest.param(
+                a_node(instance="s-1", instance_id="17", zone="us-central1-a", spot=True, phases={"boot": 1.5}),
+                id="a VM",
+            ),
         ],
     )
     def test_what_is_put_is_read_back_as_it_was(self, store, other, record):

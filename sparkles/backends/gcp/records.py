@@ -17,6 +17,7 @@ from typing import Any
 
 from sparkles.backends.gcp.datastore import FAIL, Entity, Mutation
 from sparkles.errors import BackendError
+from sparkles.machine import Machine, machine_from
 from sparkles.model import (
     Applying,
     Cluster,
@@ -43,7 +44,7 @@ _NOUNS: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "clus
 
 #: What the key says, or another property, or the server.
 _IN_KEY = {"job": {"name", "silence"}, "task": {"job", "index", "state"}, "node": {"name", "silence"},
-           "cluster": {"name"}, "fence": {"job", "shard"}}  # fmt: skip
+           "cluster": {"name", "silence"}, "fence": {"job", "shard"}}  # fmt: skip
 
 #: Property → what it is if it is not there, for each kind.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -136,8 +137,10 @@ def _plain(value: Any) -> Any:
     match value:
         case Enum():
             return value.value
-        case Applying() | Waiting():
+        case Applying() | Waiting() | Machine():
             return json.dumps(asdict(value))
+        case tuple():
+            return json.dumps(value) if value else None
         case Mapping():
             return json.dumps(value) if value else None
         case _:
@@ -284,11 +287,17 @@ def _node(key: Key, known: Properties, _: Any, silence: float) -> Node:
     samples = {
         claim: Sample(*sample[: len(Sample._fields)]) for claim, sample in json.loads(known["samples"] or "{}").items()
     }
-    return Node(name=key.name, silence=silence, **{**known, "state": NodeState(known["state"]), "samples": samples})
+    phases = json.loads(known["phases"] or "{}")
+    found = {"state": NodeState(known["state"]), "samples": samples, "phases": phases}
+    return Node(name=key.name, silence=silence, **{**known, **found})
 
 
-def _cluster(key: Key, known: Properties, _: Any, __: float) -> Cluster:
-    return Cluster(name=key.name, **known)
+def _cluster(key: Key, known: Properties, _: Any, silence: float) -> Cluster:
+    found = {
+        "machine": machine_from(json.loads(known["machine"])) if known["machine"] else None,
+        "lingerers": tuple(json.loads(known["lingerers"] or "[]")),
+    }
+    return Cluster(name=key.name, silence=silence, **{**known, **found})
 
 
 def _fence(key: Key, known: Properties, _: Any, __: float) -> Fence:

@@ -23,7 +23,8 @@ from sparkles.backends.process import boot_id, time_awake
 from sparkles.errors import BackendError
 from sparkles.model import Cluster, Node, NodeState, Records, Writes
 from sparkles.paths import Home
-from sparkles.ports import StateStore
+from sparkles.ports import Staffing, StateStore
+from sparkles.spec import JobSpec
 from sparkles.timing import Timing
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class LocalCompute:
     def require(self) -> None:
         """See Compute."""
 
+    def machine(self, spec: JobSpec, image: str | None) -> None:
+        """See Compute. It is there anyway."""
+
     def elsewhere(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - whatever the cluster
         """See Compute."""
         return None
@@ -74,6 +78,16 @@ class LocalCompute:
             for node in nodes:
                 self._spawn(node)
             return
+
+    def shed(self, cluster: Cluster) -> None:
+        """See Compute. Processes are made at once."""
+
+    def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:  # noqa: ARG002 - each has its record
+        """See Compute."""
+        return Staffing()
+
+    def clean_up(self, cluster: Cluster) -> None:
+        """See Compute."""
 
     def _reserve(self, cluster: Cluster, state: StateStore, *, wanted: int) -> Sequence[Node]:
         """Write down that nodes start, unless they are there: two clients never start too many."""
@@ -177,7 +191,7 @@ class LocalCompute:
             claims |= _remove_containers(containers, node)
         return claims
 
-    def forget(self, node: Node) -> None:
+    def forget(self, node: Node, *, needed: bool) -> None:  # noqa: ARG002 - another is started where it is wanted
         """See Compute."""
         _remove_traces(self._home, node.name)
 
@@ -207,6 +221,10 @@ def _remove_containers(records: Sequence[Path], node: Node) -> frozenset[str]:
 
 class NodePlace:
     """The folder of a running node, as seen by its own process: lock, wake, records, work."""
+
+    #: Whoever started the process has written its record.
+    node: Node | None = None
+    end: float | None = None
 
     def __init__(self, home: Home, name: str, *, clock: Callable[[], float] = time_awake) -> None:
         self.name = name
@@ -239,6 +257,9 @@ class NodePlace:
         """Wake the node's own loop."""
         with suppress(BlockingIOError):  # full: it has been called often enough
             os.write(self.wake, b"!")
+
+    def depart(self, *, needed: bool) -> None:
+        """See Place. The machine stays."""
 
     def leave(self) -> None:
         """See Place."""

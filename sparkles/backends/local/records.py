@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any
 
+from sparkles.machine import machine_from
 from sparkles.model import (
     Applying,
     Cluster,
@@ -26,12 +27,13 @@ from sparkles.model import (
 )
 
 #: Raised by one with each change of `SCHEMA`; an older file is migrated, a newer one refused.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: What makes a file of each version one of the next.
 MIGRATIONS = {
     1: ["ALTER TABLE job ADD COLUMN scaled INTEGER", "ALTER TABLE job ADD COLUMN waiting TEXT"],
     2: ["DROP INDEX task_state", 'CREATE INDEX task_state ON task(job, state, "index")'],
+    3: ["ALTER TABLE node ADD COLUMN more TEXT", "ALTER TABLE cluster ADD COLUMN more TEXT"],
 }
 
 SCHEMA = """
@@ -54,10 +56,10 @@ CREATE INDEX task_held ON task(node) WHERE state = 'claimed';
 CREATE TABLE node (
   name TEXT PRIMARY KEY, cluster TEXT NOT NULL, state TEXT NOT NULL, slots INTEGER NOT NULL,
   created REAL NOT NULL, beat INTEGER NOT NULL, beat_clock REAL NOT NULL, beat_boot TEXT NOT NULL,
-  pid INTEGER, samples TEXT NOT NULL, worked INTEGER NOT NULL, version INTEGER NOT NULL);
+  pid INTEGER, samples TEXT NOT NULL, worked INTEGER NOT NULL, version INTEGER NOT NULL, more TEXT);
 CREATE TABLE cluster (
   name TEXT PRIMARY KEY, slots INTEGER NOT NULL, linger REAL NOT NULL, epoch INTEGER NOT NULL,
-  version INTEGER NOT NULL);
+  version INTEGER NOT NULL, more TEXT);
 """
 
 #: Looking a state up is quicker than making one of its value.
@@ -65,9 +67,27 @@ TASK_STATES = {state.value: state for state in TaskState}
 
 _TYPES: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "cluster": Cluster}
 
-#: Columns of each table, in the order of the record's fields.
+#: The fields of nodes and clusters that have columns of their own; those that are mostly empty share `more`.
+_OWN = {
+    "node": ("name", "cluster", "state", "slots", "created", "beat", "beat_clock", "beat_boot", "pid", "samples",
+             "worked", "version"),
+    "cluster": ("name", "slots", "linger", "epoch", "version"),
+}  # fmt: skip
+
+#: Those that share it, with what they mostly are.
+_MORE: dict[str, dict[str, Any]] = {
+    kind: {
+        field.name: {} if field.default is MISSING else field.default
+        for field in fields(_TYPES[kind])
+        if field.compare and field.name not in own
+    }
+    for kind, own in _OWN.items()
+}
+
+#: Columns of each table, in the order of the values of a row.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(noun) if field.compare) for kind, noun in _TYPES.items()
+    kind: (*_OWN[kind], "more") if kind in _OWN else tuple(field.name for field in fields(noun) if field.compare)
+    for kind, noun in _TYPES.items()
 }
 QUOTED = {kind: ", ".join(f'"{column}"' for column in columns) for kind, columns in COLUMNS.items()}
 
@@ -95,12 +115,18 @@ def encode(record: Record) -> tuple[Any, ...]:
             return (
                 record.name, record.cluster, record.state.value, record.slots, record.created, record.beat,
                 record.beat_clock, record.beat_boot, record.pid, json.dumps(record.samples),
-                record.worked, record.version,
+                record.worked, record.version, _more(record),
             )  # fmt: skip
         case Cluster():
-            return (record.name, record.slots, record.linger, record.epoch, record.version)
+            return (record.name, record.slots, record.linger, record.epoch, record.version, _more(record))
         case Fence():
             raise AssertionError("only stores with several streams keep fences")
+
+
+def _more(record: Node | Cluster) -> str | None:
+    """Return the fields without columns of their own, those that are not what they mostly are."""
+    found = {name: value for name, usual in _MORE[record.key.kind].items() if (value := getattr(record, name)) != usual}
+    return json.dumps(found, default=asdict) if found else None
 
 
 def task_from(row: Sequence[Any]) -> Task:
@@ -133,12 +159,18 @@ def node_from(row: Sequence[Any]) -> Node:
     """Read a node back."""
     values = dict(zip(COLUMNS["node"], row, strict=True))
     samples = {claim: Sample(*sample) for claim, sample in json.loads(values["samples"]).items()}
-    return Node(**{**values, "state": NodeState(values["state"]), "samples": samples, "worked": bool(values["worked"])})
+    more = json.loads(values.pop("more") or "{}")
+    found = {"state": NodeState(values["state"]), "samples": samples, "worked": bool(values["worked"])}
+    return Node(**{**values, **found, **more})
 
 
 def cluster_from(row: Sequence[Any]) -> Cluster:
     """Read a cluster back."""
-    return Cluster(**dict(zip(COLUMNS["cluster"], row, strict=True)))
+    values = dict(zip(COLUMNS["cluster"], row, strict=True))
+    more = json.loads(values.pop("more") or "{}")
+    if "machine" in more:
+        more["machine"] = machine_from(more["machine"])
+    return Cluster(**{**values, **more, "lingerers": tuple(more.get("lingerers", ()))})
 
 
 DECODE: dict[str, Callable[[Sequence[Any]], Record]] = {

@@ -133,7 +133,7 @@ def test_what_ran_is_told_until_the_node_is_forgotten(compute, home, folder) -> 
     (home.work("n") / "claim").mkdir(parents=True)
 
     told = [compute.fence(now()), compute.fence(now())]
-    compute.forget(now())
+    compute.forget(now(), needed=False)
 
     assert told == [{"claim"}, {"claim"}]
     assert compute.fence(now()) == frozenset()
@@ -158,7 +158,7 @@ def test_what_a_dead_node_said_is_kept(compute, folder) -> None:
     (folder / "log").write_text("Traceback: it was the disk\n")
 
     compute.fence(now())
-    compute.forget(now())
+    compute.forget(now(), needed=False)
 
     assert compute.last_words(now()) == "Traceback: it was the disk\n"
     assert compute.last_words(a_node("unknown")) == ""

@@ -198,7 +198,8 @@ def test_state_on_a_network_file_system_is_a_wrong_request_that_names_the_way_ou
     assert list(tmp_path.iterdir()) == []
 
 
-SECOND_SCHEMA = records.SCHEMA.replace('task(job, state, "index")', "task(job, state)")
+THIRD_SCHEMA = records.SCHEMA.replace(", more TEXT", "")
+SECOND_SCHEMA = THIRD_SCHEMA.replace('task(job, state, "index")', "task(job, state)")
 
 
 def test_a_file_of_the_second_version_gets_the_index_of_this_one(tmp_path):
@@ -215,6 +216,24 @@ def test_a_file_of_the_second_version_gets_the_index_of_this_one(tmp_path):
 
     assert found == [1, 2]
     assert indices_of(path) == indices_of(a_new_file(tmp_path))
+
+
+def test_a_file_of_the_third_version_keeps_what_is_new_of_nodes(tmp_path):
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(THIRD_SCHEMA)
+    connection.execute("INSERT INTO cluster VALUES ('c', 1, 60.0, 7, 1)")
+    connection.execute("PRAGMA user_version = 3")
+    connection.commit()
+    connection.close()
+
+    with closing(SqliteState(path)) as state:
+        old = state.read([Key.cluster("c")])[Key.cluster("c")]
+        state.change([Key.cluster("c")], lambda records: Writes(put=[replace(old, keep=0, lingerers=("n",))]))
+        new = state.read([Key.cluster("c")])[Key.cluster("c")]
+
+    assert (old.epoch, old.keep, old.machine) == (7, None, None)
+    assert (new.keep, new.lingerers) == (0, ("n",))
 
 
 def a_new_file(folder):
