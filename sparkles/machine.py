@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 #: What the names of machine types with Arm processors begin with.
@@ -71,6 +71,8 @@ class Machine:
     credentials: bool = True
     #: The service account; None for the project's default one.
     account: str | None = None
+    #: What is written on each VM, beside what sparkles itself writes: by it costs are told apart.
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
