@@ -10,18 +10,27 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from google.api_core import exceptions
+from google.api_core.retry import Retry, if_exception_type
+from google.cloud import compute_v1
+from requests.exceptions import ConnectionError as Unconnected
+from requests.exceptions import Timeout
 
 from sparkles.backends.gcp.compute_clients import ComputeClients
-from sparkles.backends.gcp.members import Member, Refusal, path_of
+from sparkles.backends.gcp.compute_faults import AbsentError, RefusedError, ThereError, asking
+from sparkles.backends.gcp.members import Member, path_of
+from sparkles.backends.gcp.reasons import Fault
 from sparkles.errors import UnreachableError
-
-if TYPE_CHECKING:
-    from google.cloud import compute_v1
 
 #: Seconds that one request may take, and that an operation is awaited.
 _REQUEST, _OPERATION = 20.0, 180.0
+
+#: What passes by itself.
+_PASSING = (exceptions.ServerError, exceptions.TooManyRequests, Unconnected, Timeout)
 
 #: The most members that a request may name.
 _MANY = 1000
@@ -49,12 +58,10 @@ class Groups:
 
     def find(self, name: str) -> Group | None:
         """Return the group of this name."""
-        from sparkles.backends.gcp.compute_faults import AbsentError
-
         try:
             with self._asking(f"group {name}"):
                 found = self._clients.groups.get(
-                    instance_group_manager=name, **self._where, timeout=_REQUEST, retry=self._retry()
+                    {"instance_group_manager": name, **self._where}, timeout=_REQUEST, retry=self._retry()
                 )
         except AbsentError:
             return None
@@ -62,8 +69,6 @@ class Groups:
 
     def make_template(self, template: Mapping[str, Any]) -> None:
         """Make what VMs are made from, if it is not there. `template` is in Google's words."""
-        from google.cloud import compute_v1
-
         body = compute_v1.InstanceTemplate.from_json(json.dumps(template))
         self._make(
             f"instance template {body.name}",
@@ -73,8 +78,6 @@ class Groups:
 
     def make(self, group: Mapping[str, Any]) -> None:
         """Make a group, if it is not there. `group` is in Google's words."""
-        from google.cloud import compute_v1
-
         body = compute_v1.InstanceGroupManager.from_json(json.dumps(group))
         self._make(
             f"group {body.name}",
@@ -84,12 +87,10 @@ class Groups:
 
     def members(self, name: str) -> list[Member]:
         """Return the VMs of a group; none if there is no such group."""
-        from sparkles.backends.gcp.compute_faults import AbsentError
-
         try:
             with self._asking(f"group {name}"):
                 listed = self._clients.groups.list_managed_instances(
-                    instance_group_manager=name, **self._where, timeout=_REQUEST, retry=self._retry()
+                    {"instance_group_manager": name, **self._where}, timeout=_REQUEST, retry=self._retry()
                 )
                 return [_member(each) for each in listed]
         except AbsentError:
@@ -97,8 +98,6 @@ class Groups:
 
     def resize(self, name: str, size: int) -> None:
         """Have a group of this many VMs. Never to be used for fewer: it would choose which go."""
-        from google.cloud import compute_v1
-
         request = compute_v1.ResizeRegionInstanceGroupManagerRequest(
             instance_group_manager=name, size=size, **self._where
         )
@@ -106,8 +105,6 @@ class Groups:
 
     def delete_members(self, name: str, paths: Sequence[str]) -> None:
         """Remove VMs of a group for good: it is to have that many fewer. Those that are not there are passed over."""
-        from google.cloud import compute_v1
-
         for some in _pages(paths):
             request = compute_v1.DeleteInstancesRegionInstanceGroupManagerRequest(
                 instance_group_manager=name,
@@ -121,8 +118,6 @@ class Groups:
 
     def recreate_members(self, name: str, paths: Sequence[str]) -> None:
         """Have VMs of a group made anew."""
-        from google.cloud import compute_v1
-
         for some in _pages(paths):
             request = compute_v1.RecreateInstancesRegionInstanceGroupManagerRequest(
                 instance_group_manager=name,
@@ -133,8 +128,6 @@ class Groups:
 
     def remove(self, name: str) -> None:
         """Remove a group, and all its VMs, if it is there; and what they were made from."""
-        from google.cloud import compute_v1
-
         self._remove(
             f"group {name}",
             self._clients.groups.delete_unary,
@@ -147,16 +140,12 @@ class Groups:
         )
 
     def _make(self, what: str, call: Callable[..., Any], request: Any) -> None:
-        from sparkles.backends.gcp.compute_faults import ThereError
-
         try:
             self._change(what, call, request)
         except ThereError:
             return
 
     def _remove(self, what: str, call: Callable[..., Any], request: Any) -> None:
-        from sparkles.backends.gcp.compute_faults import AbsentError
-
         try:
             self._change(what, call, request)
         except AbsentError:
@@ -175,24 +164,16 @@ class Groups:
             if time.monotonic() > deadline:
                 raise UnreachableError(f"{what}: Compute Engine has not done after {_OPERATION:.0f} s what it began")
             operation = self._clients.operations.wait(
-                operation=operation.name, **self._where, timeout=_OPERATION, retry=self._retry()
+                {"operation": operation.name, **self._where}, timeout=_OPERATION, retry=self._retry()
             )
         _raise_error(operation, what)
 
-    def _asking(self, what: str) -> Any:
-        from sparkles.backends.gcp.compute_faults import asking
-
+    def _asking(self, what: str) -> AbstractContextManager[None]:
         return asking(what, self.project)
 
-    def _retry(self) -> Any:
+    def _retry(self) -> Retry:
         """Return how a request is repeated that nobody has answered, or not now."""
-        from google.api_core import exceptions
-        from google.api_core.retry import Retry, if_exception_type
-        from requests.exceptions import ConnectionError as Unconnected
-        from requests.exceptions import Timeout
-
-        passing = (exceptions.ServerError, exceptions.TooManyRequests, Unconnected, Timeout)
-        return Retry(predicate=if_exception_type(*passing), initial=0.5, maximum=10.0, timeout=self._patience)
+        return Retry(predicate=if_exception_type(*_PASSING), initial=0.5, maximum=10.0, timeout=self._patience)
 
 
 def _member(listed: compute_v1.ManagedInstance) -> Member:
@@ -200,8 +181,13 @@ def _member(listed: compute_v1.ManagedInstance) -> Member:
         path=path_of(listed.instance),
         id=str(listed.id) if listed.id else None,
         action=listed.current_action,
-        refusals=tuple(Refusal(error.code, error.message) for error in listed.last_attempt.errors.errors),
+        faults=tuple(_fault(error) for error in listed.last_attempt.errors.errors),
     )
+
+
+def _fault(error: compute_v1.Errors) -> Fault:
+    known = {key: value for detail in error.error_details for key, value in detail.error_info.metadatas.items()}
+    return Fault(code=error.code, message=error.message, details=known)
 
 
 def _pages(paths: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -210,8 +196,6 @@ def _pages(paths: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _raise_error(operation: compute_v1.Operation, what: str) -> None:
     """Raise what an operation that is over says went wrong."""
-    from sparkles.backends.gcp.compute_faults import AbsentError, RefusedError, ThereError
-
     if not (errors := operation.error.errors):
         return
     code, message = errors[0].code, errors[0].message

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from sparkles.backends.gcp.reasons import Fault
 from sparkles.model import Node, NodeState
 
 #: What the group does with a member that is to come, or to come again, …
@@ -19,14 +19,6 @@ _GOING = frozenset(["DELETING", "ABANDONING", "STOPPING", "SUSPENDING"])
 _PRESENT = frozenset([NodeState.STARTING, NodeState.ALIVE])
 
 
-class Refusal(NamedTuple):
-    """Why Google does not make a VM."""
-
-    #: Google's name of it, such as QUOTA_EXCEEDED.
-    code: str
-    message: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A VM of a group, or the place of one."""
@@ -37,7 +29,8 @@ class Member:
     id: str | None = None
     #: What the group does with it just now; NONE for nothing.
     action: str = "NONE"
-    refusals: Sequence[Refusal] = ()
+    #: Why it could not be made, when that was last tried.
+    faults: Sequence[Fault] = ()
 
     @property
     def name(self) -> str:
@@ -85,9 +78,7 @@ def present(members: Sequence[Member], nodes: Sequence[Node], *, target: int) ->
 def staging(members: Sequence[Member], nodes: Sequence[Node]) -> list[Member]:
     """Return the members whose workers are yet to report."""
     return [
-        member
-        for member in members
-        if not member.is_going and (member.is_coming or record_of(member, nodes) is None)
+        member for member in members if not member.is_going and (member.is_coming or record_of(member, nodes) is None)
     ]
 
 

@@ -29,17 +29,13 @@ def template(
     spot: bool,
     metadata: Mapping[str, str],
     labels: Mapping[str, str],
-    network: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the instance template of a machine.
-
-    `spot` says whether these may be taken away; `network` names a `network` or a `subnetwork`.
-    """
+    """Return the instance template of a machine; `spot` says whether these may be taken away."""
     properties: dict[str, Any] = {
         "machineType": machine.type,
         "labels": {**machine.labels, **labels},
         "disks": list(_disks(machine)),
-        "networkInterfaces": [_interface(machine, network)],
+        "networkInterfaces": [_interface(machine)],
         "serviceAccounts": [{"email": machine.account or "default", "scopes": [_SCOPE]}],
         "scheduling": scheduling(machine, spot=spot),
         "metadata": {"items": [{"key": key, "value": value} for key, value in metadata.items()]},
@@ -49,7 +45,7 @@ def template(
     return {"name": name, "properties": properties}
 
 
-def group(name: str, machine: Machine, *, template: str, zones: Sequence[str]) -> dict[str, Any]:
+def group(name: str, *, template: str, zones: Sequence[str]) -> dict[str, Any]:
     """Return the group, empty at first, whose VMs are made from a template: where there is room, and made anew.
 
     `template` and `zones` are names as Google's paths have them.
@@ -108,8 +104,18 @@ def _kind(disk: Disk) -> dict[str, Any]:
     return {"type": "PERSISTENT", "initializeParams": {"diskSizeGb": str(disk.size_gb), "diskType": disk.type}}
 
 
-def _interface(machine: Machine, network: Mapping[str, str]) -> dict[str, Any]:
+def _interface(machine: Machine) -> dict[str, Any]:
     """Return the VM's place in the network. It has an address on the internet only if it may."""
-    if not machine.external_ip:
-        return dict(network)
-    return {**network, "accessConfigs": [{"type": "ONE_TO_ONE_NAT", "name": "External NAT"}]}
+    interface: dict[str, Any] = {}
+    if machine.network or not machine.subnetwork:
+        interface["network"] = _below("global/networks", machine.network or "default")
+    if machine.subnetwork:
+        interface["subnetwork"] = _below(f"regions/{machine.region}/subnetworks", machine.subnetwork)
+    if machine.external_ip:
+        interface["accessConfigs"] = [{"type": "ONE_TO_ONE_NAT", "name": "External NAT"}]
+    return interface
+
+
+def _below(folder: str, name: str) -> str:
+    """Return the path of a name; of another project's the path is given."""
+    return name if "/" in name else f"{folder}/{name}"
