@@ -116,7 +116,7 @@ class VmCompute:
         if others and lifecycle.helps_out(cluster):
             chosen = others[0]
             present[first.name] = self._present(first.name, calls, nodes, coming=False)
-        missing = min(wanted - sum(present.values()), lifecycle.boots_left(cluster, most=wanted))
+        missing = min(wanted - sum(present.values()), lifecycle.boots_left(cluster, wanted=wanted))
         if missing > 0:
             group = calls.find(chosen.name)
             calls.resize(chosen.name, (group.target if group else 0) + missing)
