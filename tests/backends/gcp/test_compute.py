@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import eventually
 from contracts.nouns import a_cluster, a_machine, a_node, put
 
 from sparkles.errors import BackendError, RequestError
@@ -77,14 +78,11 @@ def read(state: Any, cluster: Cluster) -> Cluster:
     return state.read([cluster.key])[Key.cluster(cluster.name)]
 
 
-def report(state: Any, compute: Any, cluster: Cluster, number: int = 0, **fields: Any) -> Any:
+def report(store: Any, compute: Any, cluster: Cluster, **fields: Any) -> Any:
     """Let the worker of a VM write its record."""
-    vm = sorted(compute.instances, key=lambda each: each.vm.name)[number].vm
-    node = a_node(
-        f"{vm.id}-1", cluster=cluster.name, instance=vm.name, instance_id=vm.id, zone=vm.zone, **fields
-    )
-    put(state, node)
-    return next(each for each in state.nodes(cluster.name) if each.name == node.name) if node.state is not NodeState.GONE else node
+    vm = compute.instances[0].vm
+    put(store, a_node(f"{vm.id}-1", cluster=cluster.name, instance=vm.name, instance_id=vm.id, zone=vm.zone, **fields))
+    return next(each for each in store.nodes(cluster.name) if each.instance_id == vm.id)
 
 
 def test_nodes_are_staging_until_they_report(vms, state, compute) -> None:
@@ -144,9 +142,8 @@ def test_a_stockout_is_said_in_words(vms, state, compute) -> None:
     here = cluster(state)
     compute.stockout()
     vms.raise_nodes(here, state, wanted=1)
-    compute.wait_until(lambda: vms.staffing(here, []).submitted)
 
-    staffing = vms.staffing(here, [])
+    staffing = eventually(lambda: found if (found := vms.staffing(here, [])).troubles else None)
 
     assert (staffing.submitted, staffing.staging) == (1, 0)
     assert "Google has no n1-standard-1 free" in staffing.troubles[0]
