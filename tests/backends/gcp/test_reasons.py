@@ -21,7 +21,7 @@ def words(code: str, message: str, **fields: object) -> str:
     [
         pytest.param(
             "ZONE_RESOURCE_POOL_EXHAUSTED",
-            "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill the request.",
+            "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill it.",
             "Google has no spot n1-standard-4 with 1 nvidia-tesla-t4 free in us-central1-a now",
             "leave out --spot",
             id="stockout",
@@ -35,7 +35,7 @@ def words(code: str, message: str, **fields: object) -> str:
         ),
         pytest.param(
             "UNSUPPORTED_OPERATION",
-            "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill the request.",
+            "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill it.",
             "free in us-central1-a now",
             "it is tried again by itself",
             id="stockout under another code",
@@ -71,9 +71,7 @@ def words(code: str, message: str, **fields: object) -> str:
             "--role=roles/iam.serviceAccountUser",
             id="right to use the account",
         ),
-        pytest.param(
-            "PERMISSION_DENIED", "No.", "a right is missing (No.)", "sparkles validate", id="any other right"
-        ),
+        pytest.param("PERMISSION_DENIED", "No.", "a right is missing (No.)", "sparkles validate", id="any other right"),
         pytest.param(
             "RESOURCE_NOT_FOUND",
             "The resource 'node@p.iam.gserviceaccount.com' of type 'serviceAccount' was not found.",
