@@ -156,8 +156,8 @@ _BOOTS = (
     (
         r"(?i)(image|pull).*(unauthorized|denied|forbidden|authentication|403)",
         (
-            "nodes log in at Google's registries only, and need roles/artifactregistry.reader there: give it to {account}, "
-            "or copy the image to Artifact Registry"
+            "nodes log in at Google's registries only, and need roles/artifactregistry.reader there: give it to "
+            "{account}, or copy the image to Artifact Registry"
         ),
     ),
     (r"(?i)(image|pull).*(manifest unknown|not found|404)", "the image was removed from its registry: push it again"),
@@ -174,8 +174,8 @@ _BOOTS = (
     (
         r"(?i)network|no such host|resolve|time(d )?out|unreachable|connection|connect to|no route",
         (
-            "nodes reach nothing outside: without an external IP address the network needs a Cloud NAT and Private Google "
-            "Access"
+            "nodes reach nothing outside: without an external IP address the network needs a Cloud NAT and "
+            "Private Google Access"
         ),
     ),
 )

@@ -30,6 +30,8 @@ _LONGEST = 20.0
 #: Answers after which the same may work later.
 _LATER = frozenset([429, 500, 502, 503, 504])
 
+_NO_ANSWER = (OSError, RequestException, urllib3.exceptions.HTTPError)
+
 _MOVED = frozenset([301, 302, 303, 307, 308])
 _MOVES = 5
 
@@ -66,14 +68,15 @@ class Web:
 
         Where it says that what is wanted is elsewhere, that is asked; without the `authorization`.
         """
-        asked = parse_url(url)
-        for _ in range(_MOVES):
-            answer = self._patiently(method, url, {**headers, **_for(url, asked, authorization)})
-            if answer.status not in _MOVED or "Location" not in answer.headers:
-                return answer
-            url = urljoin(url, answer.headers["Location"])
-            if parse_url(url).scheme not in ("https", asked.scheme):
-                raise WebError(f"it sends us on to {short(url)}, where anybody could listen")
+        with _in_words():
+            asked = parse_url(url)
+            for _ in range(_MOVES):
+                answer = self._patiently(method, url, {**headers, **_for(url, asked, authorization)})
+                if answer.status not in _MOVED or "Location" not in answer.headers:
+                    return answer
+                url = urljoin(url, answer.headers["Location"])
+                if parse_url(url).scheme not in ("https", asked.scheme):
+                    raise WebError(f"it sends us on to {short(url)}, where anybody could listen")
         raise WebError("it sends us from one place to the next")
 
     def _patiently(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
@@ -81,15 +84,14 @@ class Web:
         for pause in _PAUSES:
             try:
                 answer = self._once(method, url, headers)
-            except (OSError, RequestException, urllib3.exceptions.HTTPError):
+            except _NO_ANSWER:
                 time.sleep(pause)
                 continue
             wait = _seconds(answer.headers.get("Retry-After")) or pause
             if answer.status not in _LATER or wait > _LONGEST:
                 return answer
             time.sleep(wait)
-        with _in_words():
-            return self._once(method, url, headers)
+        return self._once(method, url, headers)
 
     def _once(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
         with self._session.request(
@@ -127,7 +129,7 @@ def _body(response: Response) -> bytes:
 def _in_words() -> Iterator[None]:
     try:
         yield
-    except (OSError, RequestException, urllib3.exceptions.HTTPError) as error:
+    except (*_NO_ANSWER, ValueError) as error:  # addresses that are none are the latter
         raise WebError(unwrapped(short(str(innermost(error))))) from error
 
 
