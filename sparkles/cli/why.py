@@ -13,7 +13,8 @@ from sparkles.cli.output import print_document
 from sparkles.cli.printable import printable
 from sparkles.diagnose import Facts
 from sparkles.model import Cluster, Job, Key
-from sparkles.ports import Backend, Staffing
+from sparkles.nodes import staffing
+from sparkles.ports import Backend
 
 
 @click.command("why")
@@ -52,7 +53,7 @@ def look(job: Job, backend: Backend) -> Facts:
     record = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
     cluster = record if isinstance(record, Cluster) else None
     nodes = backend.state.nodes(job.cluster)
-    staffing = backend.compute.staffing(cluster, nodes) if cluster else Staffing()
+    coming = staffing(job.cluster, nodes, backend)
     return Facts(
         job=job,
         counts=backend.state.counts(job.name),
@@ -60,9 +61,9 @@ def look(job: Job, backend: Backend) -> Facts:
         cluster=cluster,
         nodes=nodes,
         silent=frozenset(node.name for node in backend.compute.lapsed(nodes)),
-        submitted=staffing.submitted,
-        staging=staffing.staging,
-        troubles=staffing.troubles,
+        submitted=coming.submitted,
+        staging=coming.staging,
+        troubles=coming.troubles,
         waits=needs.words(job, backend),
         elsewhere=backend.compute.elsewhere(cluster) if cluster else None,
         most_nodes=backend.most_nodes,
