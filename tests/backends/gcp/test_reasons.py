@@ -95,6 +95,14 @@ def words(code: str, message: str, **fields: object) -> str:
             id="no such gpu there",
         ),
         pytest.param(
+            "INVALID_FIELD_VALUE",
+            "Invalid value for field 'resource.guestAccelerators[0].acceleratorType': 'https://www.googleapis.com/compute/"
+            "v1/projects/p/zones/us-central1-f/acceleratorTypes/nvidia-x9'. The referenced resource does not exist.",
+            "there is no GPU nvidia-x9 in us-central1-f",
+            "accelerator-types list --filter=name=nvidia-x9",
+            id="no such gpu anywhere",
+        ),
+        pytest.param(
             "INVALID_USAGE",
             "[nvidia-tesla-t4, e2-standard-4] features are not compatible for creating instance.",
             "cannot have the GPU nvidia-tesla-t4",
