@@ -74,6 +74,9 @@ class FakeCompute:
     def machine(self, spec: JobSpec, image: str | None) -> Machine | None:
         return None
 
+    def supplies(self, cluster: Cluster) -> Mapping[str, Path]:
+        return {}
+
     def elsewhere(self, cluster: Cluster) -> str | None:
         return None
 

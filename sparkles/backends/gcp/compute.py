@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkles import staffing
@@ -88,6 +88,7 @@ class VmCompute:
         *,
         groups: Callable[[str], Groups],
         machine: Callable[[JobSpec, str | None], Machine],
+        supplies: Callable[[Machine], Mapping[str, Path]],
         metadata: Callable[[Cluster, GroupOf], Mapping[str, str]],
         boot_logs: BootLogs,
         timing: Timing,
@@ -96,6 +97,7 @@ class VmCompute:
         #: Returns the calls about groups, given their region.
         self._groups_in = groups
         self._machine_for = machine
+        self._supplies = supplies
         #: Returns what a VM of a group is told.
         self._metadata = metadata
         self._boot_logs = boot_logs
@@ -113,6 +115,10 @@ class VmCompute:
     def machine(self, spec: JobSpec, image: str | None) -> Machine:
         """See Compute."""
         return self._machine_for(spec, image)
+
+    def supplies(self, cluster: Cluster) -> Mapping[str, Path]:
+        """See Compute."""
+        return self._supplies(cluster.machine) if cluster.machine else {}
 
     def elsewhere(self, cluster: Cluster) -> str | None:
         """See Compute."""
