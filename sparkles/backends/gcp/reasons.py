@@ -160,7 +160,10 @@ _BOOTS = (
     ),
     (r"(?i)(image|pull).*(manifest unknown|not found|404)", "the image was removed from its registry: push it again"),
     (r"(?i)exec format error|no matching manifest|platform", "the image is for another processor than {type} has"),
-    (r"(?i)checksum|does not have its (hash|sha256)", "a file of sparkles in the bucket is damaged: 'sparkles validate' checks them"),
+    (
+        r"(?i)checksum|does not have its (hash|sha256)",
+        "a file of sparkles in the bucket is damaged: 'sparkles validate' checks them",
+    ),
     (r"(?i)gpu|nvidia|cos-extensions", "the GPU's driver did not start: try another zone, or another GPU"),
     (
         r"(?i)\b(403|401|forbidden|permission|denied)\b",
