@@ -59,8 +59,9 @@ class Box:
 
     def kill(self) -> None:
         """See Machine."""
-        with suppress(NotFound, APIError):  # it has ended, and may be gone
-            self._ground.engine.kill(self._container)
+        if self.is_running:
+            with suppress(NotFound, APIError):  # it has ended, and may be gone
+                self._ground.engine.kill(self._container)
         self._off.wait()
 
     def serial(self) -> str:
