@@ -82,7 +82,12 @@ class Machine:
         >>> n1.architecture, replace(n1, type="t2a-standard-1").architecture
         ('amd64', 'arm64')
         """
-        return "arm64" if self.type.startswith(_ARM) else "amd64"
+        return architecture_of(self.type)
+
+
+def architecture_of(machine_type: str | None) -> str:
+    """Return the kind of processor of a machine type, as docker calls it; of the usual ones if none is named."""
+    return "arm64" if (machine_type or "").startswith(_ARM) else "amd64"
 
 
 def machine_from(values: Mapping[str, Any]) -> Machine:

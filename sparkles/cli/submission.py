@@ -21,6 +21,7 @@ from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.model import Cluster, Job, Key, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
+from sparkles.resolve import architecture
 from sparkles.screen import Paper, Screen
 from sparkles.settle import agree, settle
 from sparkles.sight import cause
@@ -173,7 +174,8 @@ def fetch_image(prepared: Prepared, backend: Backend) -> None:
         name = prepared.pinned.image
         try:
             with Transfer(f"fetching image {name}") as transfer:
-                backend.images.fetch(image, transfer.at)
+                kind = architecture(prepared.pinned.document["spec"])
+                backend.images.fetch(image, transfer.at, architecture=kind)
         except SparklesError as error:
             error.args = (f"job {prepared.name}, image {name!r}: {error}",)
             raise
