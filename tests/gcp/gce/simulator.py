@@ -184,12 +184,14 @@ class ComputeSimulator:
             self._be_usual()
             for group in self.world.groups.values():
                 group.is_going, group.target = True, 0
-            for instance in list(self.world.instances.values()):
+            instances = list(self.world.instances.values())
+            for instance in instances:
                 self.lives.end(instance, doomed=True, power=False)
-                if instance.machine is not None:
-                    instance.machine.kill()
-            self.wait_until(lambda: not self.world.groups and not self.world.instances)
-            self.world.templates.clear()
+            self.world.tell()
+        for machine in filter(None, (instance.machine for instance in instances)):
+            machine.kill()  # some may have been on their way out slowly
+        self.wait_until(lambda: not self.world.groups and not self.world.instances)
+        self.world.templates.clear()
         self._operations.forget()
         self.forget()
 
