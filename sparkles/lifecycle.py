@@ -34,6 +34,9 @@ LOSS_LIMIT = 3
 #: Seconds that a starting node has to adopt its record.
 RESERVATION = 30.0
 
+#: Nodes that are asked for, for each that is wanted, before one of them has claimed a task.
+BOOT_LIMIT = 3
+
 #: Seconds without progress after which another apply may take over.
 APPLY_PATIENCE = 60.0
 
@@ -356,6 +359,19 @@ def missing_nodes(nodes: Sequence[Node], *, wanted: int) -> int:
     """Return how many nodes must be started: those that leave or are lost do not count."""
     present = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in nodes)
     return max(0, wanted - present)
+
+
+def boots_left(cluster: Cluster, *, wanted: int) -> int:
+    """Return how many nodes may still be asked for, until one of them has claimed a task."""
+    return max(0, BOOT_LIMIT * wanted - cluster.boots)
+
+
+def helps_out(cluster: Cluster) -> bool:
+    """Say whether standard machines are used beside spot ones, because too many of these were taken away."""
+    machine = cluster.machine
+    if machine is None or machine.on_demand_after is None:
+        return False
+    return cluster.preemptions > machine.on_demand_after
 
 
 def is_stale(node: Node, *, now: float) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sparkles import lifecycle
+from sparkles.errors import BackendError
 from sparkles.model import OPEN, Cluster, Job, Key, Node, Records, TaskState, Writes
-from sparkles.ports import Backend
+from sparkles.ports import Backend, Staffing
 
 
 def clusters_of(job: Job, backend: Backend) -> set[str]:
@@ -38,3 +41,17 @@ def start_nodes(job: Job, backend: Backend) -> None:
     wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=most)
     backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
     backend.compute.wake(backend.state.nodes(cluster.name))
+
+
+def staffing(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffing:
+    """Return what is known of a cluster's nodes beside their records `nodes`, which were read before.
+
+    That it cannot be found out is a trouble like others: who looks at a job need not have the right to see machines.
+    """
+    found = backend.state.read([Key.cluster(cluster)]).get(Key.cluster(cluster))
+    if not isinstance(found, Cluster) or backend.compute.elsewhere(found):
+        return Staffing()
+    try:
+        return backend.compute.staffing(found, nodes)
+    except BackendError as error:
+        return Staffing(troubles=(f"whether nodes come cannot be found out: {error}",))

@@ -348,8 +348,11 @@ class Staffing:
 class Compute(Protocol):
     """The machines that nodes run on."""
 
-    def require(self) -> None:
-        """Raise BackendError if nodes can never be started from here. To be asked before a job is submitted."""
+    def require(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
+        """Raise RequestError or BackendError if nodes of `cluster` can never be started from here.
+
+        To be asked before a job is submitted. `nodes` are those that the cluster has.
+        """
         ...
 
     def machine(self, spec: JobSpec, image: str | None) -> Machine | None:
@@ -364,7 +367,10 @@ class Compute(Protocol):
         ...
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
-        """See to it that `wanted` nodes of `cluster` are starting or alive. Never lowers their number."""
+        """See to it that `wanted` nodes of `cluster` are starting or alive. Never lowers their number.
+
+        With none wanted, what it takes to start some is made ready: where nodes do that, they may not make it.
+        """
         ...
 
     def shed(self, cluster: Cluster) -> None:
@@ -375,7 +381,7 @@ class Compute(Protocol):
         """Return what is known of nodes beside the records `nodes`, which were read before."""
         ...
 
-    def clean_up(self, cluster: Cluster) -> None:
+    def clean_up(self, cluster: Cluster, state: StateStore) -> None:
         """Remove what was kept to start nodes of `cluster`, if there are none. `raise_nodes` makes it anew."""
         ...
 

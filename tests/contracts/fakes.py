@@ -68,7 +68,7 @@ class FakeCompute:
     #: Called by `fence`.
     on_fence: Callable[[Node], None] = lambda _: None
 
-    def require(self) -> None:
+    def require(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         pass
 
     def machine(self, spec: JobSpec, image: str | None) -> Machine | None:
@@ -86,7 +86,7 @@ class FakeCompute:
     def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:
         return Staffing()
 
-    def clean_up(self, cluster: Cluster) -> None:
+    def clean_up(self, cluster: Cluster, state: StateStore) -> None:
         pass
 
     def wake(self, nodes: Sequence[Node]) -> None:

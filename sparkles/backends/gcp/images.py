@@ -111,7 +111,8 @@ class RegistryImages:
 
     def _registry(self, host: str) -> Registry:
         if host not in self._registries:
-            self._registries[host] = Registry(host, web=self._web, token=self._token)
+            token = _nobody if host == _MIRROR else self._token  # what it has, everybody may have
+            self._registries[host] = Registry(host, web=self._web, token=token)
         return self._registries[host]
 
     @contextmanager
@@ -159,6 +160,10 @@ def insecure_registries(environment: Mapping[str, str]) -> frozenset[str]:
     ['10.0.0.1:5000', 'r:80']
     """
     return frozenset(name.strip() for name in environment.get(INSECURE, "").split(",") if name.strip())
+
+
+def _nobody() -> None:
+    """Return no token."""
 
 
 def _place(parsed: ImageName) -> tuple[str, str]:

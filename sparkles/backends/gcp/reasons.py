@@ -24,6 +24,11 @@ _OFTEN = 3
 
 _SMALLER = "use fewer nodes (--nodes) or a smaller machine type (-m)"
 
+_SOLD_OUT = (
+    "Google has no {machine} free in {place} now; it is tried again by itself. To have one sooner, name another "
+    "machine type (-m), or another region or more zones in the configuration{or_standard}"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -59,13 +64,11 @@ _RULES = (
     ),
     _Rule(
         code=r"RESOURCE_POOL_EXHAUSTED|insufficientCapacity|STOCKOUT",
-        words="Google has no {machine} free{at} now; it is tried again by itself. To have one sooner, name another "
-        "machine type (-m), or another region or more zones in the configuration{or_standard}",
+        words=_SOLD_OUT,
     ),
     _Rule(
         message=r"does not have enough resources available|is currently unavailable in the",
-        words="Google has no {machine} free{at} now; it is tried again by itself. To have one sooner, name another "
-        "machine type (-m), or another region or more zones in the configuration{or_standard}",
+        words=_SOLD_OUT,
     ),
     _Rule(
         code=r"(?i)quota.?exceeded",
@@ -223,6 +226,7 @@ def _facts(machine: Machine, project: str) -> dict[str, str]:
     kind = f"{machine.type} with {machine.gpus} {machine.gpu}" if machine.gpu else machine.type
     return {
         "project": project,
+        "place": " or ".join(machine.zones) or machine.region,
         "type": machine.type,
         "gpu": machine.gpu or "",
         "account": machine.account or "PROJECT_NUMBER-compute@developer.gserviceaccount.com",
@@ -232,7 +236,7 @@ def _facts(machine: Machine, project: str) -> dict[str, str]:
 
 
 def _with_count(text: str, number: int) -> str:
-    return f"{text} ({number} nodes)" if number > 1 else text
+    return f"{text} (nodes: {number})"
 
 
 def bad_boots(reasons: Iterable[str], *, machine: Machine, project: str) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class LocalCompute:
         #: Processes that this one started; kept so that they can be seen to fail.
         self._children: dict[str, Popen[bytes]] = {}
 
-    def require(self) -> None:
+    def require(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         """See Compute."""
 
     def machine(self, spec: JobSpec, image: str | None) -> None:
@@ -86,7 +86,7 @@ class LocalCompute:
         """See Compute."""
         return Staffing()
 
-    def clean_up(self, cluster: Cluster) -> None:
+    def clean_up(self, cluster: Cluster, state: StateStore) -> None:
         """See Compute."""
 
     def _reserve(self, cluster: Cluster, state: StateStore, *, wanted: int) -> Sequence[Node]:

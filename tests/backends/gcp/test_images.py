@@ -245,6 +245,16 @@ def test_docker_hub_says_what_a_tag_means_and_the_mirror_what_it_is(images, inte
     assert internet.seen[0].path == "/v2/library/r-base/manifests/4"
 
 
+def test_the_mirror_is_asked_as_anybody(images, internet) -> None:
+    internet.servers["registry-1.docker.io"] = Shelf({"4": an_image()})
+    shelf = Shelf({"4": an_image()}, wants="Bearer t", challenge=BEARER.format("mirror.gcr.io"))
+    tokens = gives_tokens("t", to=[None])
+    internet.servers["mirror.gcr.io"] = lambda asked: (tokens if asked.path.startswith("/token") else shelf)(asked)
+
+    assert images.pin("r-base:4", architecture="amd64").endswith(an_image().digest)
+    assert internet.told("mirror.gcr.io") == {None, "Bearer t"}
+
+
 def test_what_the_mirror_does_not_have_comes_from_docker_hub(images, internet) -> None:
     internet.servers["registry-1.docker.io"] = Shelf({"latest": an_image()})
     internet.servers["mirror.gcr.io"] = Shelf({})
