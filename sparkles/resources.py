@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -23,3 +24,15 @@ def _text(folder: str, name: str) -> str:
         if path.is_file():
             return path.read_text(encoding="utf-8")
     raise FileNotFoundError(f"{folder}/{name} is missing from this installation")
+
+
+def shipped() -> Iterator[tuple[str, Path]]:
+    """Yield all files of this installation that a node needs, each with its name as it is in an installed wheel."""
+    for path in _PACKAGE.rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            yield f"sparkles/{path.relative_to(_PACKAGE).as_posix()}", path
+    for folder in ("schemas", "templates"):
+        if (_PACKAGE / folder).is_dir():
+            continue
+        for path in (_PACKAGE.parent / folder).iterdir():
+            yield f"sparkles/{folder}/{path.name}", path
