@@ -88,7 +88,7 @@ def execute(
         raise
     look(holders - {job.cluster}, backend)
     before_nodes()
-    start_nodes(job, backend)
+    start_nodes(job, backend, anew=True)
     return job
 
 

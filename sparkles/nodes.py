@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sparkles import lifecycle
+from sparkles import lifecycle, staffing
 from sparkles.errors import BackendError
-from sparkles.model import OPEN, Cluster, Job, Key, Node, Records, TaskState, Writes
+from sparkles.model import OPEN, Cluster, Job, JobState, Key, Node, Records, TaskState, Writes
 from sparkles.ports import Backend, Staffing
+from sparkles.staffing import Load
 
 
 def clusters_of(job: Job, backend: Backend) -> set[str]:
@@ -29,21 +30,63 @@ def _bump(records: Records) -> Writes:
     return Writes(put=[lifecycle.bump(cluster) for cluster in records.values() if isinstance(cluster, Cluster)])
 
 
-def start_nodes(job: Job, backend: Backend) -> None:
-    """See to it that the job's open tasks have nodes, and that these know of them."""
+def start_nodes(job: Job, backend: Backend, *, anew: bool = False) -> None:
+    """See to it that the job's open tasks have nodes, and that these know of them.
+
+    `anew`: somebody asks for that now, and may have seen to what kept nodes from coming up before.
+    """
     cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
     if not isinstance(cluster, Cluster):
         return
+    if cluster.machine is None:
+        loads = [_load(job, cluster, backend)]
+    else:
+        if anew:
+            nodes = backend.state.nodes(cluster.name)
+            cluster = change_cluster(cluster, lambda current: staffing.begin_anew(current, nodes=nodes), backend)
+        loads = [_load(each, cluster, backend) for each in jobs_of(cluster, backend)]
+    if not (wanted := staffing.wanted(loads, slots=cluster.slots)):
+        return
+    backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
+    nodes = backend.state.nodes(cluster.name)
+    if cluster.machine:
+        alive = sum(node.state in staffing.PRESENT for node in nodes)
+        most = staffing.most_nodes(loads)
+        change_cluster(cluster, lambda current: staffing.drain(current, present=alive, most=most), backend)
+    backend.compute.wake(nodes)
+
+
+def jobs_of(cluster: Cluster, backend: Backend) -> Sequence[Job]:
+    """Return the active jobs that the nodes of a cluster serve."""
+    return [job for job in backend.state.jobs() if job.cluster == cluster.name and job.state is JobState.ACTIVE]
+
+
+def staff(name: str, backend: Backend) -> None:
+    """See to it that a cluster has the nodes that its jobs want."""
+    cluster = backend.state.read([Key.cluster(name)]).get(Key.cluster(name))
+    if isinstance(cluster, Cluster) and (jobs := jobs_of(cluster, backend)):
+        start_nodes(jobs[0], backend)
+
+
+def _load(job: Job, cluster: Cluster, backend: Backend) -> Load:
     most = lifecycle.nodes_wanted_by(job)
     counts = backend.state.counts(job.name, states=sorted(OPEN), most=most * cluster.slots)
-    if not (open_tasks := sum(counts.values())):
-        return
-    wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=most)
-    backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
-    backend.compute.wake(backend.state.nodes(cluster.name))
+    return Load(open_tasks=sum(counts.values()), most=most)
 
 
-def staffing(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffing:
+def change_cluster(cluster: Cluster, change: Callable[[Cluster], Cluster | None], backend: Backend) -> Cluster:
+    """Change the record of a cluster if there is anything to change; return it as it is then."""
+
+    def move(records: Records) -> Writes:
+        current = records.get(cluster.key)
+        changed = change(current) if isinstance(current, Cluster) else None
+        return Writes(put=[changed] if changed and changed != current else [])
+
+    after = backend.state.change([cluster.key], move).get(cluster.key)
+    return after if isinstance(after, Cluster) else cluster
+
+
+def staffing_of(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffing:
     """Return what is known of a cluster's nodes beside their records `nodes`, which were read before.
 
     That it cannot be found out is a trouble like others: who looks at a job need not have the right to see machines.
