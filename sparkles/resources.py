@@ -1,4 +1,4 @@
-"""Resources: find the files of `schemas/` in a checkout and in an installed wheel."""
+"""Resources: find the files of `schemas/` and `templates/` in a checkout and in an installed wheel."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ _PACKAGE = Path(__file__).parent
 
 def schema_text(name: str) -> str:
     """Return the text of `schemas/<name>.json`."""
-    for folder in (_PACKAGE / "schemas", _PACKAGE.parent / "schemas"):
-        path = folder / f"{name}.json"
+    return _text("schemas", f"{name}.json")
+
+
+def template_text(name: str) -> str:
+    """Return the text of `templates/<name>`."""
+    return _text("templates", name)
+
+
+def _text(folder: str, name: str) -> str:
+    for parent in (_PACKAGE, _PACKAGE.parent):
+        path = parent / folder / name
         if path.is_file():
             return path.read_text(encoding="utf-8")
-    raise FileNotFoundError(f"schemas/{name}.json is missing from this installation")
+    raise FileNotFoundError(f"{folder}/{name} is missing from this installation")

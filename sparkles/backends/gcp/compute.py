@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sparkles import staffing
@@ -116,7 +115,9 @@ class VmCompute:
 
     def elsewhere(self, cluster: Cluster) -> str | None:
         """See Compute."""
-        return None if cluster.machine else "its tasks run on the machine that it was submitted from, with compute: local"
+        return (
+            None if cluster.machine else "its tasks run on the machine that it was submitted from, with compute: local"
+        )
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute."""
