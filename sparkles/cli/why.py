@@ -13,7 +13,7 @@ from sparkles.cli.output import print_document
 from sparkles.cli.printable import printable
 from sparkles.diagnose import Facts
 from sparkles.model import Cluster, Job, Key
-from sparkles.nodes import staffing
+from sparkles.nodes import staffing_of
 from sparkles.ports import Backend
 
 
