@@ -31,9 +31,9 @@ def tools(registry: Any, api: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def worker(registry: Any, api: Any) -> str:
-    """The name of an image for the worker; here it runs in the environment of the tests."""
-    return str(registry.push(api, engine.busybox_image(api), name="python", tag="3.13-slim").tagged)
+def worker(registry: Any, api: Any) -> Any:
+    """An image for the worker; here it runs in the environment of the tests."""
+    return registry.push(api, engine.busybox_image(api), name="python", tag="3.13-slim")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def machines(compute: Any) -> Any:
 
 @pytest.fixture
 def owner(
-    tmp_path: Path, datastore_emulator: Any, storage_simulator: Any, forker: Any, machines: Any, tools: str, worker: str
+    tmp_path: Path, datastore_emulator: Any, storage_simulator: Any, forker: Any, machines: Any, tools: str, worker: Any
 ) -> Iterator[User]:
     """Someone whose nodes are VMs, and whose tasks run in an image if nothing is said."""
     home, folder = tmp_path / "home", tmp_path / "folder"
@@ -53,7 +53,7 @@ def owner(
     folder.mkdir()
     user = User(folder=folder, home=home, stores=InCloud(home / "sparkles", datastore_emulator, storage_simulator, forker))
     user.write(".sparkles.yaml", f"defaults: {{image: '{tools}'}}\n")
-    user.env |= {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": REGION, "SPARKLES_WORKER_IMAGE": worker,
+    user.env |= {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": REGION, "SPARKLES_WORKER_IMAGE": worker.tagged,
                  "COMPUTE_EMULATOR_HOST": machines.url}  # fmt: skip
     yield user
 
@@ -132,12 +132,6 @@ def test_a_kill_ends_what_runs(owner: User, machines: Any) -> None:
 # Reasons. No VM has to boot for them.
 
 
-def watched(owner: User, *words: str) -> Any:
-    """Start a job that is watched; kill it when something is on the screen, and return what was printed."""
-    process = owner.start("sub", *words)
-    return process
-
-
 def test_a_stockout_is_said_while_the_job_waits(owner: User, machines: Any) -> None:
     machines.stockout()
     process = owner.start("sub", "-n", "fit", "echo", "1")
@@ -153,28 +147,26 @@ def test_a_stockout_is_said_while_the_job_waits(owner: User, machines: Any) -> N
     assert any("submitted (1)" in line for line in [*lines, out.decode()])
 
 
-def test_boots_that_fail_come_to_an_end_with_the_reason(owner: User, machines: Any) -> None:
+@pytest.fixture
+def lose_images(process_booter: Any) -> Iterator[Any]:
+    """Lets pulls of images fail on VMs."""
+    yield process_booter.lose_images
+    process_booter.lose_images()
+
+
+def test_why_machines_did_not_start_is_said_and_no_more_are_started(
+    owner: User, machines: Any, lose_images: Any, worker: Any
+) -> None:
     owner.set_timing(heal=0.3)
-    machines.run_instead(FAILING)
+    lose_images(worker.pinned)
 
     done = owner("sub", "-n", "fit", "echo", "1", timeout=100)
 
     assert done.returncode == 3
+    assert "worker nodes: a node did not start: image" in done.stdout
+    assert "push it again" in done.stdout
     assert "no more are started" in done.stderr
     assert machines.count("compute.regionInstanceGroupManagers.resize") == 3
-
-
-FAILING = """#!/bin/bash
-at="http://$GCE_METADATA_HOST/computeMetadata/v1/instance"
-about() { curl -s -H 'Metadata-Flavor: Google' "$at/$1"; }
-token=$(about service-accounts/default/token | sed 's/.*"access_token" *: *"\\([^"]*\\)".*/\\1/')
-zone=$(about zone)
-host=$(about attributes/sparkles-environment | sed -n 's/^COMPUTE_EMULATOR_HOST=//p')
-curl -s -X POST -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-  --data "{\\"instances\\": [\\"zones/${zone##*/}/instances/$(about name)\\"]}" \
-  "$host/compute/v1/$(about attributes/sparkles-group)/deleteInstances"
-sleep 60
-"""
 
 
 def test_a_machine_type_that_does_not_exist_changes_nothing(owner: User, machines: Any) -> None:
@@ -213,20 +205,20 @@ def test_without_a_region_there_can_be_no_node(owner: User, machines: Any) -> No
     assert "needs a region" in done.stderr
 
 
-def test_the_plan_counts_nodes_that_are_on_their_way(owner: User, machines: Any) -> None:
+def test_the_plan_counts_nodes_that_are_on_their_way(owner: User, machines: Any, tools: str) -> None:
     machines.run_instead("#!/bin/sh\nexec sleep 600\n")
-    manifest = {
-        "apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": "fit"},
-        "spec": {"image": "", "command": ["echo", "{index}"], "parameters": {"seq": 3}, "nodes": {"max": 3}},
-    }  # fmt: skip
-    manifest["spec"]["image"] = json.loads(json.dumps(owner.ok("config", "-o", "json"))) and image_of(owner)
-    owner.write("job.yaml", json.dumps(manifest))
+    write_job(owner, tools, tasks=3)
 
-    first = owner.ok("diff", "job.yaml") if False else owner("diff", "job.yaml").stdout
-    owner.ok("apply", "job.yaml", timeout=100)
-    manifest["spec"]["parameters"]["seq"] = 4
-    owner.write("job.yaml", json.dumps(manifest))
-    second = owner("diff", "job.yaml").stdout
+    first = owner("diff", "job.json").stdout
+    owner.ok("apply", "job.json", timeout=100)
+    write_job(owner, tools, tasks=4)
+    second = owner("diff", "job.json").stdout
 
     assert "+ 3 nodes" in first
     assert "nodes" not in second
+
+
+def write_job(owner: User, image: str, *, tasks: int) -> None:
+    spec = {"image": image, "command": ["echo", "{index}"], "parameters": {"seq": tasks}, "nodes": {"max": 3}}
+    job = {"apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": "fit"}, "spec": spec}
+    owner.write("job.json", json.dumps(job))
