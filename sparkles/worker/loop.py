@@ -74,9 +74,11 @@ class Worker:
     def terminate(self, reason: Reason = Reason.NODE_LIMIT) -> None:
         """Give everything back and go. Safe in any thread and in a signal handler.
 
-        PREEMPTED: the machine is taken away just now, and made anew without being asked for.
+        PREEMPTED: the machine is taken away just now, and made anew without being asked for. That its processes are
+        told to end then, too, says nothing more.
         """
-        self._terminated = reason
+        if self._terminated is not Reason.PREEMPTED:
+            self._terminated = reason
         self._place.call()
 
     def run(self) -> None:
