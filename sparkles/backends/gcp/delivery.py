@@ -15,7 +15,7 @@ from sparkles.backends.gcp.program import ProgramArchive
 from sparkles.backends.gcp.wheels import wheels
 from sparkles.backends.gcp.worker_image import STOCK, WorkerImage
 from sparkles.backends.gcp.worker_lock import Lock, worker_lock
-from sparkles.errors import RequestError
+from sparkles.errors import RequestError, SparklesError
 from sparkles.machine import Machine, Program
 from sparkles.ports import Images
 
@@ -36,7 +36,7 @@ class ProgramDelivery:
             return self._in(self._image, architecture)
         made = WorkerImage(repository=self._image, lock=self._lock)
         for name in (made.name, self._image):
-            with suppress(RequestError):  # there is none, or it is made for other processors
+            with suppress(RequestError):  # there is none of this version, or it is made for other processors
                 return self._in(name, architecture)
         return self._in(STOCK, architecture)
 
@@ -56,7 +56,11 @@ class ProgramDelivery:
         return bool(name.tag or name.digest)
 
     def _in(self, name: str, architecture: str) -> Program:
-        pinned = self._images.pin(name, architecture=architecture)
+        try:
+            pinned = self._images.pin(name, architecture=architecture)
+        except SparklesError as error:
+            error.args = (f"the worker: {error}",)
+            raise
         has_libraries = image_name.parse(name).tag == self._lock.tag
         libraries = None if has_libraries else self._lock.archives[architecture]
         return Program(sha256=self._program.sha256, image=pinned, wheels=libraries)

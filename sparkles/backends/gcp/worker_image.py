@@ -45,11 +45,8 @@ class WorkerImage:
             return bool(images.pin(self.name, architecture=ARCHITECTURE))
         return False
 
-    def make(
-        self, say: Callable[[str], None], *, folder: Path, base: str = STOCK, engine: Engine | None = None
-    ) -> None:
+    def make(self, engine: Engine, say: Callable[[str], None], *, folder: Path, base: str = STOCK) -> None:
         """Build it and push it. Wheels that were fetched before are in `folder`, or will be."""
-        engine = engine or Engine()
         say(f"building {self.name} from {base}")
         build(engine, self._files(folder), tag=self.name, platform=f"linux/{ARCHITECTURE}", arguments={"PYTHON": base})
         say(f"pushing {self.name}")
@@ -58,11 +55,15 @@ class WorkerImage:
     def _files(self, folder: Path) -> Mapping[str, bytes]:
         files = {"Dockerfile": template_text("worker-image/Dockerfile").encode(), NAME: self.lock.text.encode()}
         with suppress(BackendError):  # they cannot be fetched here: the pip in the stock image may be able to
-            with zipfile.ZipFile(wheels(self.lock, ARCHITECTURE, folder=folder)) as fetched:
-                files |= {f"wheels/{name}": fetched.read(name) for name in fetched.namelist()}
+            files |= _members(wheels(self.lock, ARCHITECTURE, folder=folder))
         return files
 
     def _login(self) -> Mapping[str, str] | None:
         """Return the user's rights at Google's registries; elsewhere those of `docker login` are used."""
         token = google_token() if is_googles(f"https://{self.repository}") else None
         return {"username": USER, "password": token} if token else None
+
+
+def _members(archive: Path) -> Mapping[str, bytes]:
+    with zipfile.ZipFile(archive) as fetched:
+        return {f"wheels/{name}": fetched.read(name) for name in fetched.namelist()}
