@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,7 +184,7 @@ OF_ENVIRONMENT = {
 }  # fmt: skip
 
 
-def fields(values: dict[str, Any]) -> dict[str, Any]:
+def as_gcp(values: dict[str, Any]) -> dict[str, Any]:
     """Return settings by the names that they have in Gcp."""
     return {"worker_image" if name == "workerImage" else name: value for name, value in values.items()}
 
@@ -207,7 +208,7 @@ def test_all_of_a_file_is_taken(settings, cwd) -> None:
 
     found = settings()
 
-    assert found.gcp == Gcp(**fields(OF_FILE), origins=dict.fromkeys(SETTINGS, str(path)))
+    assert found.gcp == Gcp(**as_gcp(OF_FILE), origins=dict.fromkeys(SETTINGS, str(path)))
     assert found.file == path
 
 
@@ -216,7 +217,7 @@ def test_the_environment_goes_before_all_of_a_file(settings, cwd) -> None:
 
     found = settings(environment=ENVIRONMENT)
 
-    assert found.gcp == Gcp(**fields(OF_ENVIRONMENT), origins={name: config.VARIABLES[name] for name in SETTINGS})
+    assert found.gcp == Gcp(**as_gcp(OF_ENVIRONMENT), origins={name: config.VARIABLES[name] for name in SETTINGS})
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENT)
