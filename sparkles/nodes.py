@@ -61,9 +61,9 @@ def jobs_of(cluster: Cluster, backend: Backend) -> Sequence[Job]:
 
 
 def staff(name: str, backend: Backend) -> None:
-    """See to it that a cluster has the nodes that its jobs want."""
+    """See to it that a cluster of machines has the nodes that its jobs want. One at home is staffed for each job."""
     cluster = backend.state.read([Key.cluster(name)]).get(Key.cluster(name))
-    if isinstance(cluster, Cluster) and (jobs := jobs_of(cluster, backend)):
+    if isinstance(cluster, Cluster) and cluster.machine and (jobs := jobs_of(cluster, backend)):
         start_nodes(jobs[0], backend)
 
 
