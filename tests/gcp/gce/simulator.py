@@ -48,7 +48,7 @@ class ComputeSimulator:
         self._booter = booter
         self._operations = operations = Operations(self.world)
         self._reconciler = Reconciler(self.world, self.capacity, self.lives, operations)
-        groups = GroupMethods(self.world, operations)
+        groups = GroupMethods(self.world, self.rights, operations)
         document = Document.load("compute.v1")
         self._service = Service(
             document,

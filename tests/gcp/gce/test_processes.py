@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, eventually, lives
@@ -32,11 +33,11 @@ def booter(tmp_path: Path) -> Iterator[ProcessBooter]:
 
 @pytest.fixture
 def boot(booter: ProcessBooter) -> Boot:
-    def boot(script: str, **others: str) -> ProcessMachine:
+    def boot(script: str, *, number: str = "1", **others: str) -> ProcessMachine:
         scripts = {"startup-script": f"#!/bin/bash\n{script}\n", **{k.replace("_", "-"): v for k, v in others.items()}}
         items = [{"key": key, "value": value} for key, value in scripts.items()]
         properties = {"machineType": "e2-small", "metadata": {"items": items}}
-        vm = Vm(name="vm", id="1", project="p", project_number="2", zone="z", properties=properties)
+        vm = Vm(name="vm", id=number, project="p", project_number="2", zone="z", properties=properties)
         return booter.boot(vm, partial(metadata.answer, Guest(vm)))
 
     return boot
@@ -135,6 +136,22 @@ def test_what_would_change_this_machine_is_only_written_down(boot: Boot, booter:
 
     kept = booter.folder / "vm-1"
     assert booter.recorded("vm") == [f"mount -o remount,exec {kept}/var/lib/sparkles", "mkfs.ext4 /dev/sdb"]
+
+
+def test_its_containers_end_with_it(boot: Boot, api: Any, busybox: str) -> None:
+    ours, other = (
+        api.create_container(busybox, ["sleep", "1000"], labels={"sparkles.node": f"{vm}-abcd"})["Id"]
+        for vm in ("731", "7310")
+    )
+    for container in (ours, other):
+        api.start(container)
+    machine = boot("sleep 1000", number="731")
+
+    machine.kill()
+
+    left = [found["Id"] for found in api.containers(all=True, filters={"label": "sparkles.node"})]
+    api.remove_container(other, force=True)
+    assert (ours in left, other in left) == (False, True)
 
 
 class TestDocker:

@@ -5,6 +5,7 @@ Mutable records, so that a thread that waits for a change sees it. Nothing here 
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import deque
@@ -118,7 +119,8 @@ class World:
         self.templates: dict[tuple[str, str], Template] = {}
         self.groups: dict[tuple[str, str], Group] = {}
         self.instances: dict[tuple[str, str], Instance] = {}
-        self._last_id = 10**18
+        #: Ids are of nothing else on this machine: containers are told apart by them.
+        self._last_id = 10**18 + secrets.randbelow(10**12) * 10**6
 
     def new_id(self) -> str:
         """Return an id that nothing has had yet."""
