@@ -159,11 +159,11 @@ class TestDocker:
 
     def test_a_command_in_an_image_runs_on_this_python(self, boot: Boot) -> None:
         machine = boot(
-            "NAMED=inherited LEFT=behind docker run --rm --network host -e A='b  c' -e NAMED python:3.13-slim "
-            'python -c \'import os; print(*map(os.environ.get, ("A", "NAMED", "LEFT")), sep="|")\''
+            "NAMED=inherited LEFT=behind docker run --rm --network host -e A='b  c' -e NAMED -e NONE python:3.13-slim "
+            'python -c \'import os; print(*map(os.environ.get, ("A", "NAMED", "LEFT", "NONE")), sep="|")\''
         )
 
-        assert printed(machine, "\n") == "b  c|inherited|None\n"
+        assert printed(machine, "\n") == "b  c|inherited|None|None\n"
 
     def test_its_exit_code_is_that_of_the_command(self, boot: Boot) -> None:
         machine = boot("docker run --rm image sh -c 'exit 7'; echo code $?")
@@ -193,6 +193,11 @@ class TestDocker:
         machine = boot("docker pull other && docker pull gone@sha256:1; echo code $?")
 
         assert "manifest unknown" in printed(machine, "code 1")
+
+    def test_an_image_in_a_registry_of_this_machine_is_really_pulled(self, boot: Boot, api: Any) -> None:
+        machine = boot("docker pull 127.0.0.1:1/none:latest; echo code $?")
+
+        assert "connection refused" in printed(machine, "code 1")
 
     def test_a_password_is_read_and_forgotten(self, boot: Boot) -> None:
         machine = boot("echo secret | docker login -u oauth2accesstoken --password-stdin https://eu-docker.pkg.dev")
