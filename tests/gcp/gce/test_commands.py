@@ -177,6 +177,13 @@ def test_a_machine_that_no_zone_has(project, compute, properties: dict[str, obje
     assert "does not exist" in project.errors()[0].error.message
 
 
+def test_a_wait_may_ask_the_service(project: Project, group: Grouping, compute: ComputeSimulator) -> None:
+    group(1)
+    project.resize(2)
+
+    assert compute.wait_until(lambda: project.group().status.is_stable)
+
+
 def test_any_error_can_keep_machines_from_coming(project: Project, compute: ComputeSimulator) -> None:
     compute.refuse_machines("PERMISSIONS_ERROR", "Required 'compute.disks.create' permission", times=1)
     project.make_template()
