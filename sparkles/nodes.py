@@ -119,7 +119,7 @@ def clear_away(job: Job, backend: Backend) -> None:
     if cluster is None or cluster.machine is None or _is_used(cluster, backend):
         return
     with suppress(BackendError):
-        backend.compute.shed(cluster)
+        backend.compute.shed(cluster, backend.state.nodes(cluster.name))
         deadline = time.monotonic() + (_FAREWELL if cluster.keep == 0 else 0.0)
         while backend.state.nodes(cluster.name) and time.monotonic() < deadline:
             time.sleep(backend.timing.poll)
@@ -131,7 +131,7 @@ def shed(clusters: set[str], backend: Backend) -> None:
     for cluster in filter(None, (find_cluster(name, backend) for name in clusters)):
         if cluster.machine and not _is_used(cluster, backend):
             with suppress(BackendError):  # those nodes find nothing to do when they come, and go again
-                backend.compute.shed(cluster)
+                backend.compute.shed(cluster, backend.state.nodes(cluster.name))
 
 
 def clean_up(clusters: set[str], backend: Backend) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from sparkles import lifecycle, mark, staffing
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Cluster, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
-from sparkles.nodes import clusters_of, look, staff, start_nodes
+from sparkles.nodes import clusters_of, look, shed, staff, start_nodes
 from sparkles.ports import Backend, Move
 from sparkles.prepare import find_job
 from sparkles.results import tidy
@@ -110,6 +110,7 @@ def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     look(clusters, backend)
     sweep(clusters, backend)
     settle(job.name, backend)
+    shed(clusters, backend)
     return len(still_open)
 
 
@@ -139,6 +140,7 @@ def delete(job: Job, backend: Backend, *, results: bool) -> None:
     backend.objects.remove_records(job.name)
     _change(job, backend, lambda _: None)
     look(clusters, backend)
+    shed(clusters, backend)
 
 
 def _change_tasks(job: Job, indices: Sequence[int], move: Move, backend: Backend) -> None:
