@@ -87,7 +87,7 @@ class FakeCompute:
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         self.raised.append(wanted)
 
-    def shed(self, cluster: Cluster) -> None:
+    def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         self.on_shed()
         self.shed_for.append(cluster.name)
 
@@ -264,6 +264,9 @@ class FakePlace:
         with self._closing, suppress(BlockingIOError):
             if not self._closed:
                 os.write(self._caller, b"!")
+
+    def watch(self, taken_away: Callable[[], None]) -> None:
+        pass  # a test tells the worker itself
 
     def depart(self, *, needed: bool) -> None:
         self.on_depart()

@@ -83,7 +83,7 @@ class LocalCompute:
                 self._spawn(node)
             return
 
-    def shed(self, cluster: Cluster) -> None:
+    def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         """See Compute. Processes are made at once."""
 
     def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:  # noqa: ARG002 - each has its record
@@ -261,6 +261,9 @@ class NodePlace:
         """Wake the node's own loop."""
         with suppress(BlockingIOError):  # full: it has been called often enough
             os.write(self.wake, b"!")
+
+    def watch(self, taken_away: Callable[[], None]) -> None:
+        """See Place. Nobody announces that."""
 
     def depart(self, *, needed: bool) -> None:
         """See Place. The machine stays."""
