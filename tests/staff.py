@@ -268,7 +268,9 @@ def _leave(state: State, worker: Worker, record: Record, rules: Rules) -> Iterat
     step = _next(rules.steps, worker.why, worker.outcomes)
     if step is None:
         raise BrokenError(f"node {worker.number} has neither stayed nor gone")
-    on = worker._replace(outcomes=(*worker.outcomes, step is Step.LOOK and state.pending > 0))
+    lost = any(other.is_quiet and other.held for other in state.records) and rules.waits_for_the_silent
+    found = state.pending > 0 or (worker.why is Why.LIMIT and lost)
+    on = worker._replace(outcomes=(*worker.outcomes, step is Step.LOOK and found))
     after = _with(state, on)
     match step:
         case Step.ANNOUNCE:

@@ -84,6 +84,7 @@ WORLDS = {
     "one task, two nodes die": (State(clients=(None,), deaths=2), Rules()),
     "a node is taken away": (State(clients=(None,), notices=1), Rules(tasks=2)),
     "a node is at its limit": (State(clients=(None,), limits=1), Rules(tasks=2)),
+    "a node dies, another is at its limit": (State(clients=(None,), deaths=1, limits=1), Rules(most=1)),
     "one too many, a task is tried again": (TWO_NODES._replace(drain=1, retries=1), Rules(most=1, quota=2)),
     "one too many, a client": (ONE_NODE._replace(drain=1, clients=(None,)), Rules(most=1, quota=2)),
     "one too many, a node dies": (TWO_NODES._replace(drain=1, deaths=1), Rules(most=1, quota=2)),

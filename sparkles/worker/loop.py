@@ -69,7 +69,14 @@ class Worker:
         #: Why all is to be given back.
         self._terminated: Reason | None = None
         self._tenure = Tenure(backend, place, timing)
-        self._leaving = Leaving(backend, place, self._settler, node=lambda: self._node, write=self._move_node)
+        self._leaving = Leaving(
+            backend,
+            place,
+            self._settler,
+            node=lambda: self._node,
+            write=self._move_node,
+            waits_for_lost=self._waits_for_lost,
+        )
 
     def terminate(self, reason: Reason = Reason.NODE_LIMIT) -> None:
         """Give everything back and go. Safe in any thread and in a signal handler.
