@@ -117,7 +117,7 @@ class Rules:
     #: Whether a node that waits for work sheds before it leaves.
     lingers: bool = False
     #: Machines that the cloud lets one have at a time.
-    quota: int = 9
+    quota: int = 3
     most: int = 2
     #: Tasks that each client queues.
     tasks: int = 1
@@ -177,7 +177,7 @@ def _raise(state: State, who: str, raising: Raise, rules: Rules) -> Iterator[tup
             yield label, state, _count(state, after._replace(members=state.members, target=state.target))
         case "resize":
             # Nodes that leave and stay, in turns, could ask for ever more of them; more than this show nothing new.
-            target = max(state.target, min(raising.target + raising.missing, rules.most + 1))
+            target = max(state.target, min(raising.target + raising.missing, rules.most + 2))
             yield from _raise(state._replace(target=target), who, after, rules)
         case "free":
             boots = state.boots + raising.missing if rules.boots_fail else 0
@@ -251,9 +251,9 @@ def _begin(state: State, worker: Worker, record: Record, rules: Rules) -> Iterat
         yield f"{who} has its notice", _with(noticed, worker._replace(why=Why.PREEMPTED), emptied)
     if record.held or worker.duty:
         return
-    if state.drain:
-        yield f"{who} is one too many", _with(state, worker._replace(why=Why.SURPLUS))._replace(drain=state.drain - 1)
     quiet = rules.waits_for_the_silent and any(other.is_quiet and other.held for other in state.records)
+    if state.drain and not quiet:
+        yield f"{who} is one too many", _with(state, worker._replace(why=Why.SURPLUS))._replace(drain=state.drain - 1)
     if worker.is_idle and not quiet:
         yield f"{who} may go", _with(state, worker._replace(why=Why.IDLE))
         if rules.lingers and not worker.has_shed:
@@ -263,10 +263,14 @@ def _begin(state: State, worker: Worker, record: Record, rules: Rules) -> Iterat
 
 def _leave(state: State, worker: Worker, record: Record, rules: Rules) -> Iterator[tuple[str, State]]:
     """Take the next step of a departure."""
+    if worker.why is Why.SURPLUS and worker.duty:
+        return  # it waits until that is done
     step = _next(rules.steps, worker.why, worker.outcomes)
     if step is None:
         raise BrokenError(f"node {worker.number} has neither stayed nor gone")
-    on = worker._replace(outcomes=(*worker.outcomes, step is Step.LOOK and state.pending > 0))
+    lost = any(other.is_quiet and other.held for other in state.records) and rules.waits_for_the_silent
+    found = state.pending > 0 or (worker.why is Why.LIMIT and lost)
+    on = worker._replace(outcomes=(*worker.outcomes, step is Step.LOOK and found))
     after = _with(state, on)
     match step:
         case Step.ANNOUNCE:
@@ -275,8 +279,8 @@ def _leave(state: State, worker: Worker, record: Record, rules: Rules) -> Iterat
             after = _shed(after, state.records, rules)
         case Step.STAY:
             after = _with(state, on._replace(is_idle=False), record._replace(state=ALIVE))
-        case Step.STAFF if record.state is LEAVING and not worker.duty:
-            after = _with(state, worker._replace(duty=Raise()))  # once that is done this step is over
+        case Step.STAFF if record.state is LEAVING:
+            after = _with(state, on._replace(duty=Raise()))
         case Step.DEPART | Step.REPLACE:
             after = _depart(after, worker.number, needed=step is Step.REPLACE)
         case Step.GO:

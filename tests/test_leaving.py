@@ -66,6 +66,9 @@ def story(state: State | None, came: dict[State, tuple[State | None, str]]) -> s
     return "\n".join(reversed(lines))
 
 
+#: It has nothing to do.
+ONE_NODE = State(target=1, members=(Member(0, "here"),), records=(Record(0),), workers=(Worker(0),))
+
 #: One works, the other has nothing to do.
 TWO_NODES = State(
     target=2, members=(Member(0, "here"), Member(1, "here")), records=(Record(0, held=1), Record(1)),
@@ -81,9 +84,10 @@ WORLDS = {
     "one task, two nodes die": (State(clients=(None,), deaths=2), Rules()),
     "a node is taken away": (State(clients=(None,), notices=1), Rules(tasks=2)),
     "a node is at its limit": (State(clients=(None,), limits=1), Rules(tasks=2)),
-    "one too many, a task is tried again": (TWO_NODES._replace(drain=1, retries=1), Rules(most=1)),
-    "one too many, a client": (TWO_NODES._replace(drain=1, clients=(None,)), Rules(most=1)),
-    "one too many, a node dies": (TWO_NODES._replace(drain=1, deaths=1), Rules(most=1)),
+    "a node dies, another is at its limit": (State(clients=(None,), deaths=1, limits=1), Rules(most=1)),
+    "one too many, a task is tried again": (TWO_NODES._replace(drain=1, retries=1), Rules(most=1, quota=2)),
+    "one too many, a client": (ONE_NODE._replace(drain=1, clients=(None,)), Rules(most=1, quota=2)),
+    "one too many, a node dies": (TWO_NODES._replace(drain=1, deaths=1), Rules(most=1, quota=2)),
     "a quota of one": (State(clients=(None,)), Rules(tasks=5, most=5, quota=1)),
 }
 
