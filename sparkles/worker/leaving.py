@@ -141,7 +141,7 @@ class Leaving:
             if step is Step.STAFF:
                 staff(name, backend)
                 return
-            prove(self._node().name, backend)
+            prove(self._node().name, backend, lingers=not self.is_under_way)
             cluster = backend.state.read([Key.cluster(name)]).get(Key.cluster(name))
             if isinstance(cluster, Cluster):
                 backend.compute.shed(cluster, backend.state.nodes(name))

@@ -150,11 +150,15 @@ class Tenure:
         return self.has_machine and (is_first or bool(lingered) or boots > 0)
 
 
-def prove(name: str, backend: Backend) -> None:
-    """Write down that a node has work: nodes of its cluster come up, and it does not wait for any."""
+def prove(name: str, backend: Backend, *, lingers: bool = False) -> None:
+    """Write down that nodes of a cluster come up, and that this one waits for no work any more, unless it `lingers`."""
     node = backend.state.read([Key.node(name)]).get(Key.node(name))
     if not isinstance(node, Node):
         return
     key = Key.cluster(node.cluster)
     if isinstance(cluster := backend.state.read([key]).get(key), Cluster):
-        change_cluster(cluster, lambda known: staffing.proved(staffing.stop_lingering(known, node=name)), backend)
+
+        def change(known: Cluster) -> Cluster:
+            return staffing.proved(known if lingers else staffing.stop_lingering(known, node=name))
+
+        change_cluster(cluster, change, backend)

@@ -48,7 +48,7 @@ READS = {
     ObjectStore: {"url", "download_line", "missing", "read_blob", "read_manifest", "results", "read_result",
                   "read_log", "unpromoted", "read_output", "output_sha256"},
     Environments: {"read"},
-    Compute: {"lapsed", "last_words", "require", "elsewhere", "machine", "staffing"},
+    Compute: {"lapsed", "last_words", "require", "elsewhere", "machine", "staffing", "supplies"},
     Buckets: {"find", "missing"},
 }  # fmt: skip
 
