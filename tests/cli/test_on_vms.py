@@ -75,8 +75,8 @@ def gone(machines: Any) -> Any:
 def test_the_quick_start(owner: User, machines: Any) -> None:
     printed = owner.ok("sub", "echo", "hello", "world", timeout=100)
 
-    lines = shape(printed)
-    assert [line for line in lines if "claimed" not in line and "running" not in line] == [
+    slow = ("claimed", "running", "[starting tail", "Processes running")  # what only a slow machine shows
+    assert [line for line in shape(printed) if not any(word in line for word in slow)] == [
         "1 files (B bytes) out of 1 files will be uploaded",
         "tasks: pending (1), worker nodes:",
         "tasks: pending (1), worker nodes: staging (1)",
