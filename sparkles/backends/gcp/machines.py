@@ -114,8 +114,8 @@ def _check(asked: MachineSpec, kind: str) -> None:
             )
     if asked.mounts:
         raise RequestError(
-            "spec.resources.mounts: nodes cannot show buckets as folders yet; give the tasks what they need as uploads, "
-            "such as gs://my-data/model.rds:model.rds"
+            "spec.resources.mounts: nodes cannot show buckets as folders yet; give the tasks what they need as "
+            "uploads, such as gs://my-data/model.rds:model.rds"
         )
     _check_folders([disk.mount for disk in asked.disks])
     if not _SHORTEST_LIFE <= asked.max_life <= _LONGEST_LIFE:
