@@ -122,6 +122,7 @@ def test_one_that_is_told_to_go_has_its_machine_made_anew_for_what_is_left(backe
 def test_one_that_is_taken_away_asks_for_nothing_and_is_counted(backend, place, compute) -> None:
     worker = a_worker(backend, place)
     worker.terminate(Reason.PREEMPTED)
+    worker.terminate()  # whoever takes the machine away has its processes end, too
 
     worker.run()
 
