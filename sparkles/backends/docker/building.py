@@ -41,12 +41,13 @@ def _tar(files: Mapping[str, bytes]) -> io.BytesIO:
 
 
 def _see(lines: Iterable[Mapping[str, Any]]) -> None:
-    """Wait for the end of what the engine has to say, and raise BackendError with what it says is wrong."""
-    said = ""
+    """Hear the engine out; raise BackendError with what it says is wrong, and its last words before that."""
+    said = wrong = ""
     for line in lines:
         said = str(line.get("stream", "")).strip() or said
-        if "error" in line:
-            raise BackendError(f"{line['error']}{f' ({said})' if said else ''}")
+        wrong = str(line.get("error", "")) or wrong
+    if wrong:
+        raise BackendError(f"{wrong}{f' ({said})' if said else ''}")
 
 
 @contextmanager

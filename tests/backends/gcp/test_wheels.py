@@ -64,7 +64,7 @@ def test_what_is_not_as_it_was_is_not_taken(lock, shelf, folder):
     with (shelf / WHEEL).open("ab") as wheel:
         wheel.write(b"!")
 
-    with pytest.raises(BackendError, match=rf"DO NOT MATCH|{WAYS_OUT}"):
+    with pytest.raises(BackendError, match=rf"does not have its checksum; .*{WAYS_OUT}"):
         wheels(lock, "amd64", folder=folder)
     assert list(folder.iterdir()) == []
 
