@@ -115,7 +115,7 @@ class _Search:
                 url = f"gs://{self._bucket.name}/{name}"
                 raise RequestError(
                     f"{url}: more than {_MOST:,} objects are below it; name what the tasks need more closely, or let "
-                    "them see the bucket as a folder: resources.mounts"
+                    "them read the bucket by themselves"
                 )
         return tuple(found)
 

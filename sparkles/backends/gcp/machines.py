@@ -102,6 +102,11 @@ def _check(asked: MachineSpec, kind: str) -> None:
             f"spec.resources.gpus: a machine of the type {kind} cannot be given GPUs; those that can are called n1-…, "
             "and others, such as g2-standard-4, have some by themselves"
         )
+    if asked.mounts:
+        raise RequestError(
+            "spec.resources.mounts: VMs do not show buckets as folders yet; name what the command reads as an upload, "
+            f"such as gs://{asked.mounts[0].bucket}/FOLDER/, or have it read the bucket itself"
+        )
     for disk in asked.disks:
         if disk.type == LOCAL_SSD and disk.size_gb > LOCAL_SSD_GB:
             raise RequestError(
