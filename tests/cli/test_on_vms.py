@@ -14,7 +14,7 @@ from typing import Any
 
 import engine
 import pytest
-from conftest import User, eventually
+from conftest import User
 from stores import InCloud
 
 pytestmark = pytest.mark.in_cloud
@@ -48,16 +48,17 @@ def machines(compute: Any) -> Any:
 @pytest.fixture
 def owner(
     tmp_path: Path, datastore_emulator: Any, storage_simulator: Any, forker: Any, machines: Any, tools: str, worker: Any
-) -> Iterator[User]:
+) -> User:
     """Someone whose nodes are VMs, and whose tasks run in an image if nothing is said."""
     home, folder = tmp_path / "home", tmp_path / "folder"
     home.mkdir()
     folder.mkdir()
-    user = User(folder=folder, home=home, stores=InCloud(home / "sparkles", datastore_emulator, storage_simulator, forker))
+    stores = InCloud(home / "sparkles", datastore_emulator, storage_simulator, forker)
+    user = User(folder=folder, home=home, stores=stores)
     user.write(".sparkles.yaml", f"defaults: {{image: '{tools}'}}\n")
     user.env |= {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": REGION, "SPARKLES_WORKER_IMAGE": worker.repository,
                  "COMPUTE_EMULATOR_HOST": machines.url}  # fmt: skip
-    yield user
+    return user
 
 
 def shape(printed: str) -> list[str]:
