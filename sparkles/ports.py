@@ -380,8 +380,11 @@ class Compute(Protocol):
         """
         ...
 
-    def shed(self, cluster: Cluster) -> None:
-        """Take back the request for nodes that have not been made yet. Whoever calls it looks for work afterwards."""
+    def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
+        """Take back the request for nodes that have not been made yet, see `staffing.to_shed`.
+
+        `nodes` are the cluster's records, read before. Whoever calls it looks for work afterwards.
+        """
         ...
 
     def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:

@@ -132,4 +132,4 @@ class Leaving:
             prove(self._node().name, backend)
             cluster = backend.state.read([Key.cluster(name)]).get(Key.cluster(name))
             if isinstance(cluster, Cluster):
-                backend.compute.shed(cluster)
+                backend.compute.shed(cluster, backend.state.nodes(name))

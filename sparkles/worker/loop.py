@@ -197,7 +197,7 @@ class Worker:
         if self._undelivered:
             moments.append(now)
         if not self._slots.held and not self._settler.is_busy and not self._leaving.is_under_way:
-            moments.append(self._idle_since + self._tenure.patience(self._linger))
+            moments.append(max(self._idle_since + self._tenure.patience(self._linger), self._tenure.recheck))
         monotonic = time.monotonic()
         timeout = min([moment - now for moment in moments] + [tick - monotonic for tick in self._slots.next_ticks()])
         select.select([self._place.wake], [], [], max(0.0, timeout))
@@ -473,6 +473,8 @@ class Worker:
         idle = self._place.clock() - self._idle_since
         if idle < self._linger and self._tenure.may_linger(self._node):
             self._may_find = self._leaving.shed()
+            return False
+        if self._tenure.waits_for_lost(self._node, self._place.clock()):
             return False
         if not self._settled_all:
             self._settled_all = self._may_find = True

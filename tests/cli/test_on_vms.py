@@ -14,7 +14,7 @@ from typing import Any
 
 import engine
 import pytest
-from conftest import User
+from conftest import User, eventually
 from stores import InCloud
 
 pytestmark = pytest.mark.in_cloud
@@ -88,10 +88,19 @@ def test_the_quick_start(owner: User, machines: Any) -> None:
     assert machines.groups == {}
 
 
-def test_three_tasks(owner: User, machines: Any) -> None:
-    owner.ok("sub", "-n", "three", "--seq", "3", "echo", "I am task", "{index}", timeout=100)
+def test_a_sweep_with_a_file_on_several_nodes(owner: User, machines: Any) -> None:
+    owner.write("parameters.csv", "lambda,size\n0.1,small\n1.0,large\n")
+    owner.write("files.txt", "fit.sh\n")
+    owner.write("fit.sh", "echo fit $1 $2\n")
 
-    assert [owner.log(f"three.{index}") for index in (1, 2, 3)] == [f"I am task {index}\n" for index in (1, 2, 3)]
+    owner.ok(
+        "sub", "-n", "fit", "--nodes", "2", "-u", "@files.txt", "--params", "parameters.csv",
+        "sh", "fit.sh", "{lambda}", "{size}", timeout=100,
+    )  # fmt: skip
+
+    assert [owner.log(f"fit.{index}") for index in (1, 2)] == ["fit 0.1 small\n", "fit 1.0 large\n"]
+    assert machines.count("compute.regionInstanceGroupManagers.resize") == 1
+    machines.wait_until(lambda: len(machines.instances) == 1, within=60)  # one lingers: `keep` is 1
 
 
 def test_a_job_of_the_same_name_runs_on_the_node_that_lingers(owner: User, machines: Any) -> None:
@@ -123,13 +132,27 @@ def test_what_needs_another_machine_does_not_reuse_the_node(owner: User, machine
     assert len({*(each.vm.id for each in machines.instances), first}) == 2
 
 
-def test_a_kill_ends_what_runs(owner: User, machines: Any) -> None:
-    owner.ok("sub", "-n", "long", "--no-wait", "sleep", "1000", timeout=100)
-    owner.wait_for("long", claimed=1)
+def test_a_job_grows_and_is_killed(owner: User, machines: Any) -> None:
+    owner.ok("sub", "-n", "long", "--no-wait", "--seq", "4", "sleep", "1000", timeout=100)
+    eventually(lambda: owner.job("long")["claimed"] == 1, within=60)
 
+    owner.ok("scale", "long", "2", timeout=100)
+    eventually(lambda: owner.job("long")["claimed"] == 2, within=60)
     owner.ok("kill", "long", timeout=100)
 
-    owner.wait_for("long", state="killed")
+    assert owner.wait_for("long", state="killed")["killed"] == 4
+    machines.wait_until(lambda: len(machines.instances) == 1, within=60)
+
+
+def test_a_kill_takes_back_what_was_asked_for(owner: User, machines: Any) -> None:
+    machines.stockout()
+    owner.ok("sub", "-n", "fit", "--no-wait", "--seq", "5", "--nodes", "5", "echo", "{index}", timeout=100)
+    (group,) = machines.groups.values()
+    asked = group.target
+
+    owner.ok("kill", "fit", timeout=100)
+
+    assert (asked, group.target) == (5, 0)
 
 
 # Reasons. No VM has to boot for them.

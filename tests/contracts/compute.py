@@ -49,9 +49,9 @@ class ComputeContract:
         assert staffed(nodes, state, cluster) == 1
 
     def test_what_nobody_needs_any_more_can_be_taken_back_at_any_time(self, nodes, state, cluster):
-        nodes.shed(cluster)
+        nodes.shed(cluster, [])
         nodes.require(cluster, [])
-        nodes.shed(cluster)
+        nodes.shed(cluster, [])
 
         assert staffed(nodes, state, cluster) == 0
 

@@ -87,7 +87,7 @@ class FakeCompute:
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         self.raised.append(wanted)
 
-    def shed(self, cluster: Cluster) -> None:
+    def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         self.on_shed()
         self.shed_for.append(cluster.name)
 

@@ -145,7 +145,7 @@ def test_what_has_yet_to_be_made_is_taken_back(vms, state, compute) -> None:
     compute.stockout()
     vms.raise_nodes(here, state, wanted=3)
 
-    vms.shed(here)
+    vms.shed(here, [])
 
     assert compute.groups[here.name].target == 0
 
