@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sparkles.config import Gcp, Settings
 from sparkles.ports import Backend, Place
+from sparkles.setup import Step
 
 
 def open_backend(settings: Settings, *, write: bool, slots: int | None = None) -> Backend:
@@ -33,3 +36,16 @@ def open_node(name: str) -> tuple[Backend, Place]:
     from sparkles.backends.gcp.node import process_node
 
     return process_node(name, Gcp(**json.loads(facts)))
+
+
+def project_steps(gcp: Gcp) -> tuple[Gcp, Sequence[Step]]:
+    """Return the settings with all that they leave open filled in, and the steps that make what they ask for.
+
+    Raises RequestError if they do not say enough.
+    """
+    from sparkles.backends.gcp.setup.steps import steps
+    from sparkles.backends.gcp.setup.wanted import wanted
+
+    names = wanted(gcp)
+    bucket = gcp.bucket or names.bucket
+    return replace(gcp, bucket=bucket, account=names.account), steps(names)

@@ -37,13 +37,14 @@ COMMANDS = {
     "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
     "fetch": ("control", "Copy the results of a job to a folder."),
+    "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "config": ("settings", "Show the settings, and where each comes from."),
     "version": ("about", "Print the version."),
 }
 
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"why", "report", "workflow", "setup", "validate", "gc", "completion"}
+PLANNED = {"why", "report", "workflow", "validate", "gc", "completion"}
 
 
 class Sparkles(click.Group):
