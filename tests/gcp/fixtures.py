@@ -53,7 +53,7 @@ def storage(storage_simulator: StorageSimulator, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def setup_apis(monkeypatch: pytest.MonkeyPatch) -> Iterator[SetupApis]:
-    """Google's set-up APIs for a project in which there is nothing; what does not fit their documents fails the test."""
+    """Google's set-up APIs, in whose project there is nothing; what does not fit their documents fails the test."""
     pytest.importorskip("googleapiclient", reason="needs google-api-python-client: pip install '.[test]'")
     from .cloud import PROJECT
     from .setup.apis import SetupApis

@@ -68,12 +68,13 @@ class Guarded:
         policy: Policy = found
         return policy
 
-    def write(self, policy: Policy) -> None:
+    def write(self, policy: Policy) -> Policy:
         """Replace the policy that was read. Raises TakenError if it has changed meanwhile."""
         if self.service == "storage":
-            self.apis.send("PUT", self.service, f"{self.path}/iam", policy)
+            written: Policy = self.apis.send("PUT", self.service, f"{self.path}/iam", policy)
         else:
-            self.apis.post(self.service, f"{self.path}:setIamPolicy", {"policy": policy})
+            written = self.apis.post(self.service, f"{self.path}:setIamPolicy", {"policy": policy})
+        return written
 
     def has(self, *, role: str, member: str) -> bool:
         """Say whether a member has a role; nobody has one where there is nothing."""
