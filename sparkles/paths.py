@@ -62,6 +62,11 @@ class Layout:
         return self.root / f".sparkles/jobs/{job}/published/{index}.{claim}"
 
     @property
+    def probes(self) -> Path:
+        """Return the folder of what is written only to see whether it can be."""
+        return self.root / ".sparkles" / "probes"
+
+    @property
     def trash(self) -> Path:
         """Return the folder that things are moved to before they are removed."""
         return self.root / ".sparkles" / "trash"

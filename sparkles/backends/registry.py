@@ -10,6 +10,7 @@ from dataclasses import replace
 from sparkles.config import Gcp, Settings
 from sparkles.ports import Backend, Place
 from sparkles.setup import Step
+from sparkles.validate import Check
 
 
 def open_backend(settings: Settings, *, write: bool, slots: int | None = None) -> Backend:
@@ -49,3 +50,18 @@ def project_steps(gcp: Gcp) -> tuple[Gcp, Sequence[Step]]:
     names = wanted(gcp)
     bucket = gcp.bucket or names.bucket
     return replace(gcp, bucket=bucket, account=names.account), steps(names)
+
+
+def backend_checks(settings: Settings) -> Sequence[Check]:
+    """Return what is tried of the backend that the settings choose, to know whether jobs could run there."""
+    if settings.backend == "local":
+        from sparkles.backends.local.backend import home_folder
+        from sparkles.backends.local.checks import checks as checks_at_home
+        from sparkles.paths import Home
+
+        return checks_at_home(Home(home_folder()))
+    from sparkles.backends.docker.engine import Engine
+    from sparkles.backends.docker.images import DockerImages
+    from sparkles.backends.gcp.setup.checks import checks
+
+    return checks(settings, DockerImages(Engine()))

@@ -38,13 +38,14 @@ COMMANDS = {
     "delete": ("control", "Remove jobs, and their results if asked to."),
     "fetch": ("control", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
+    "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
     "config": ("settings", "Show the settings, and where each comes from."),
     "version": ("about", "Print the version."),
 }
 
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"why", "report", "workflow", "validate", "gc", "completion"}
+PLANNED = {"why", "report", "workflow", "gc", "completion"}
 
 
 class Sparkles(click.Group):
