@@ -68,7 +68,7 @@ def test_the_line_at_the_end_fetches_exactly_the_numbered_folders(user, tmp_path
 def _foreign(user: User, folder: Path) -> Mapping[str, str]:
     from gcp.cloud import gcloud_environment
 
-    return gcloud_environment(user.stores.cloud.storage, folder / "gcloud")
+    return gcloud_environment(folder / "gcloud", storage=user.stores.cloud.storage.url)
 
 
 def test_fetch_brings_what_rsync_would_and_restores_names(user):

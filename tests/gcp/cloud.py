@@ -1,4 +1,4 @@
-"""The stand-in cloud: Google's Firestore emulator in Datastore mode and our own Cloud Storage simulator.
+"""The stand-in cloud: Google's Firestore emulator in Datastore mode, and our own simulators of the other services.
 
     python -m tests.gcp.cloud up
 
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .emulator import Emulator, MissingError
+from .gce.processes import ProcessBooter
+from .gce.simulator import ComputeSimulator
 from .storage import StorageSimulator
 
 PROJECT = "sparkles-test"
@@ -28,11 +30,13 @@ _MEGABYTES = 3072
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """Both services, and a bucket of one's own."""
+    """All services, and a bucket of one's own."""
 
     emulator: Emulator
     storage: StorageSimulator
     bucket: str
+    #: None for a cloud without machines.
+    compute: ComputeSimulator | None = None
     project: str = PROJECT
 
     @property
@@ -41,6 +45,7 @@ class Cloud:
         return {
             "DATASTORE_EMULATOR_HOST": self.emulator.host,
             "STORAGE_EMULATOR_HOST": self.storage.url,
+            **({} if self.compute is None else {"COMPUTE_EMULATOR_HOST": self.compute.url}),
             "GOOGLE_CLOUD_PROJECT": self.project,
             "SPARKLES_BACKEND": "gcp",
             "SPARKLES_PROJECT": self.project,
@@ -49,14 +54,18 @@ class Cloud:
         }
 
 
-def gcloud_environment(storage: StorageSimulator, folder: Path) -> Mapping[str, str]:
-    """Return what makes gcloud use the simulator, without credentials and away from the user's own configuration."""
+def gcloud_environment(folder: Path, **urls: str) -> Mapping[str, str]:
+    """Return what makes gcloud use simulators, without credentials and away from the user's own configuration.
+
+    `storage` and `compute` are their addresses.
+    """
+    overrides = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"{url}/{api}/v1/" for api, url in urls.items()}
     return {
         "CLOUDSDK_CONFIG": str(folder),
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_CORE_PROJECT": PROJECT,
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{storage.url}/storage/v1/",
+        **overrides,
     }
 
 
@@ -75,6 +84,7 @@ def main(words: list[str] | None = None) -> int:
     up.add_argument("--bucket", default="sparkles-test-bucket", help="name of the bucket to make")
     up.add_argument("--datastore-port", type=int, default=0, help="a free one without this")
     up.add_argument("--storage-port", type=int, default=0, help="a free one without this")
+    up.add_argument("--compute-port", type=int, default=0, help="a free one without this")
     try:
         return _up(parser.parse_args(words))
     except MissingError as error:
@@ -89,9 +99,13 @@ def _up(asked: argparse.Namespace) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sparkles-cloud-")))
         emulator = stack.enter_context(closing(Emulator(port=asked.datastore_port, megabytes=_MEGABYTES)))
         storage = stack.enter_context(closing(StorageSimulator(folder / "objects", port=asked.storage_port)))
+        booter = ProcessBooter(folder / "vms")
+        compute = ComputeSimulator(booter, project=PROJECT, port=asked.compute_port)
+        stack.enter_context(closing(compute))
         storage.make_bucket(asked.bucket, PROJECT)
-        cloud = Cloud(emulator=emulator, storage=storage, bucket=asked.bucket)
-        for name, value in {**cloud.environment, **gcloud_environment(storage, folder / "gcloud")}.items():
+        cloud = Cloud(emulator=emulator, storage=storage, compute=compute, bucket=asked.bucket)
+        gcloud = gcloud_environment(folder / "gcloud", storage=storage.url, compute=compute.url)
+        for name, value in {**cloud.environment, **gcloud}.items():
             print(f"export {name}={value}")
         print("# Ctrl-C ends it and forgets all.", flush=True)
         signal.sigwait(stopped)

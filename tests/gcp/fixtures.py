@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from .cloud import Cloud
     from .emulator import Emulator
+    from .gce.processes import ProcessBooter
+    from .gce.simulator import ComputeSimulator
     from .setup.apis import SetupApis
     from .storage import StorageSimulator
 
@@ -72,14 +75,50 @@ def bucket(storage: StorageSimulator) -> str:
     return fresh_bucket(storage)
 
 
+@pytest.fixture(scope="session")
+def process_booter(tmp_path_factory: pytest.TempPathFactory) -> ProcessBooter:
+    """What makes the VMs of the Compute Engine simulator: processes."""
+    from .gce.processes import ProcessBooter
+
+    return ProcessBooter(tmp_path_factory.mktemp("vms") / "vms")
+
+
+@pytest.fixture(scope="session")
+def compute_simulator(process_booter: ProcessBooter) -> Iterator[ComputeSimulator]:
+    """Our Compute Engine simulator, whose VMs are processes."""
+    pytest.importorskip("googleapiclient", reason="needs google-api-python-client: pip install '.[test]'")
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux: VMs are trees of processes, which nothing leaves")
+    from .cloud import PROJECT
+    from .gce.simulator import ComputeSimulator
+
+    with closing(ComputeSimulator(process_booter, project=PROJECT)) as compute:
+        yield compute
+
+
+@pytest.fixture
+def compute(compute_simulator: ComputeSimulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[ComputeSimulator]:
+    """The simulator, empty; requests and answers that do not fit Google's document fail the test."""
+    compute_simulator.reset()
+    monkeypatch.setenv("COMPUTE_EMULATOR_HOST", compute_simulator.url)
+    yield compute_simulator
+    wrong = list(compute_simulator.violations)
+    compute_simulator.reset()
+    assert wrong == [], "requests or answers that do not fit Google's discovery document"
+
+
 @pytest.fixture
 def cloud(
-    datastore_emulator: Emulator, storage: StorageSimulator, bucket: str, monkeypatch: pytest.MonkeyPatch
+    datastore_emulator: Emulator,
+    storage: StorageSimulator,
+    compute: ComputeSimulator,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Cloud]:
     """The stand-in cloud: an empty Datastore, an empty bucket, and the environment to use them."""
     from .cloud import Cloud
 
-    cloud = Cloud(emulator=datastore_emulator, storage=storage, bucket=bucket)
+    cloud = Cloud(emulator=datastore_emulator, storage=storage, compute=compute, bucket=bucket)
     for name, value in cloud.environment.items():
         monkeypatch.setenv(name, value)
     yield cloud

@@ -37,8 +37,9 @@ def gcloud(storage: StorageSimulator, settings: Path) -> Gcloud:
     """Runs `gcloud storage`; returns what it printed."""
 
     def gcloud(*words: object) -> str:
+        environment = gcloud_environment(settings, storage=storage.url)
         done = subprocess.run(
-            ["gcloud", "storage", *map(str, words)], env={**os.environ, **gcloud_environment(storage, settings)},
+            ["gcloud", "storage", *map(str, words)], env={**os.environ, **environment},
             capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ def checks(home: Home) -> Sequence[Check]:
 
 
 def _home(home: Home) -> str:
+    if not home.root.exists():
+        return _home_to_be(home)
     require_folder(home.root)
     probe = home.root / f"probe-{secrets.token_hex(4)}"
     try:
@@ -42,6 +45,14 @@ def _home(home: Home) -> str:
     if free < _ROOM:
         raise BackendError(f"{human_bytes(free)} are free in {home.root}; 'sparkles gc' removes what nobody needs")
     return f"{home.root}, {human_bytes(free)} free"
+
+
+def _home_to_be(home: Home) -> str:
+    """Return that the first job makes the home. Raises BackendError if it may not."""
+    parent = next(each for each in home.root.parents if each.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        raise BackendError(f"{home.root} cannot be made in {parent}; name another folder with SPARKLES_HOME")
+    return f"{home.root}, which the first job makes"
 
 
 def _state(home: Home) -> str:

@@ -41,7 +41,7 @@ def job(objects, tmp_path):
 
 @pytest.mark.skipif(not shutil.which("gcloud"), reason="needs gcloud: https://cloud.google.com/sdk/docs/install")
 def test_gcloud_rsync_brings_exactly_the_numbered_folders(objects, job, storage, tmp_path) -> None:
-    environment = {**os.environ, **gcloud_environment(storage, tmp_path / "gcloud")}
+    environment = {**os.environ, **gcloud_environment(tmp_path / "gcloud", storage=storage.url)}
     there = tmp_path / "there"
     there.mkdir()
     line = objects.download_line("j").replace("gsutil rsync", "gcloud storage rsync").replace("DEST_DIR", str(there))

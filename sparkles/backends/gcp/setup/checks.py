@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sparkles.backends.gcp.setup import machines, probes, rights
 from sparkles.backends.gcp.setup.accounts import project_policy
@@ -142,7 +143,7 @@ def _image(settings: Settings, images: Images) -> Check:
     return Check(what="image of jobs that name none", attempt=attempt)
 
 
-def _asked(ask: Callable[[], dict[str, object]]) -> dict[str, object]:
+def _asked(ask: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the answer; what may not be asked is unknown, and no fault."""
     try:
         return ask()

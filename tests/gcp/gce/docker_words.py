@@ -1,0 +1,220 @@
+"""`docker` in a VM that is a tree of processes: what is to run in a container runs on this machine's Python instead.
+
+A program of its own, like `first_process`. `docker run` of a worker image runs the same command line with the same
+variables; pulls succeed unless a test says otherwise; what would need a real container it refuses, and never pretends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from first_process import adopt_orphans, descendants, kill_descendants, signal_all
+
+#: Options of `run` that are followed by a value. All others stand alone.
+_WITH_VALUE = frozenset(
+    """-e --env --env-file -v --volume --mount --name --network --net --pid --ipc -w --workdir -u --user --entrypoint
+    -l --label -m --memory --cpus --oom-score-adj --restart --log-driver --log-opt --cap-add --cap-drop
+    --device --gpus
+    --security-opt --tmpfs --ulimit --pull --hostname -h --add-host --runtime --cgroupns --stop-timeout --shm-size
+    --userns --cgroup-parent --platform""".split()  # noqa: SIM905 - read as one types them
+)
+
+_FOLDER = Path(os.environ["VM_FOLDER"])
+_CONTAINERS = _FOLDER / "containers"
+
+
+class Refusal(Exception):  # noqa: N818 - of a stand-in
+    """What docker would say, and its exit code."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _run(words: list[str]) -> int:
+    options, image, command = _parsed(words)
+    _pull([image])
+    env = _environment(options)
+    entry = [value for name, value in options if name == "--entrypoint"]
+    _check_volumes([value for name, value in options if name in ("-v", "--volume")])
+    folder = next((value for name, value in options if name in ("-w", "--workdir")), str(_FOLDER))
+    name = next((value for name, value in options if name == "--name"), f"c{os.getpid()}")
+    kept = _CONTAINERS / name
+    if _lives(kept):
+        raise Refusal(f'Error response from daemon: Conflict. The container name "/{name}" is already in use', 125)
+    kept.mkdir(parents=True, exist_ok=True)
+    detached = any(option in ("-d", "--detach") for option, _ in options)
+    if detached and os.fork():
+        print(name)
+        return 0
+    return _contain([*entry, *command], env=env, folder=folder, kept=kept, detached=detached)
+
+
+def _contain(argv: list[str], *, env: dict[str, str], folder: str, kept: Path, detached: bool) -> int:
+    """Run a command as a container does: when it ends, whatever it started ends, too."""
+    adopt_orphans()
+    output = (kept / "log").open("wb") if detached else None
+    (kept / "pid").write_text(str(os.getpid()))
+    (kept / "exit").unlink(missing_ok=True)
+    os.makedirs(folder, exist_ok=True)
+    program = subprocess.Popen(argv, env=env, cwd=folder, stdout=output, stderr=output, start_new_session=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: program.send_signal(number))
+    code = program.wait()
+    kill_descendants()
+    code = code if code >= 0 else 128 - code
+    (kept / "exit").write_text(str(code))
+    return code
+
+
+def _parsed(words: list[str]) -> tuple[list[tuple[str, str]], str, list[str]]:
+    options = []
+    while words and words[0].startswith("-"):
+        word, *words = words
+        name, sign, value = word.partition("=")
+        if not sign and name in _WITH_VALUE:
+            value, *words = words
+        options.append((name, value))
+    if not words:
+        raise Refusal('"docker run" requires at least 1 argument.', 125)
+    return options, words[0], words[1:]
+
+
+def _environment(options: list[tuple[str, str]]) -> dict[str, str]:
+    """Return a container's variables: its image's, those it is given, and where the metadata server is."""
+    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    env = {"PATH": path, "HOME": str(_FOLDER / "root"), "VM_FOLDER": str(_FOLDER), "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= {name: value for name, value in os.environ.items() if name.startswith("GCE_METADATA_")}
+    for name, value in options:
+        if name == "--env-file":
+            lines = [line for line in Path(value).read_text().splitlines() if line and not line.startswith("#")]
+            env.update(_variable(line) for line in lines)
+        if name in ("-e", "--env"):
+            env.update([_variable(value)])
+    return env
+
+
+def _variable(said: str) -> tuple[str, str]:
+    name, sign, value = said.partition("=")
+    return name, value if sign else os.environ.get(name, "")
+
+
+def _check_volumes(volumes: list[str]) -> None:
+    for volume in volumes:
+        outside, inside = volume.split(":")[:2]
+        if outside != inside:
+            raise Refusal(f"docker: the volume {volume} is not simulated: both sides must have one path", 125)
+
+
+def _pull(words: list[str]) -> int:
+    image = [word for word in words if not word.startswith("-")][-1]
+    missing = _FOLDER.parent / "missing-images"
+    if missing.exists() and image in missing.read_text().splitlines():
+        raise Refusal(f"Error response from daemon: manifest for {image} not found: manifest unknown: manifest unknown")
+    return 0
+
+
+def _login(words: list[str]) -> int:
+    if "--password-stdin" in words:
+        sys.stdin.read()
+    print("Login Succeeded")
+    return 0
+
+
+def _end(words: list[str], number: signal.Signals) -> int:
+    for name in _names(words):
+        kept = _CONTAINERS / name
+        if not kept.exists():
+            raise Refusal(f"Error response from daemon: No such container: {name}")
+        if _lives(kept):
+            pid = int((kept / "pid").read_text())
+            signal_all([pid] if number is signal.SIGTERM else descendants(pid), number)
+            _wait([name])
+        print(name)
+    return 0
+
+
+def _remove(words: list[str]) -> int:
+    for name in _names(words):
+        if (_CONTAINERS / name).exists() and "-f" in words:
+            _end([name], signal.SIGKILL)
+        subprocess.run(["rm", "-rf", str(_CONTAINERS / name)], check=True)
+    return 0
+
+
+def _wait(words: list[str]) -> int:
+    for name in _names(words):
+        while _lives(_CONTAINERS / name):
+            time.sleep(0.02)
+        print((_CONTAINERS / name / "exit").read_text())
+    return 0
+
+
+def _ps(words: list[str]) -> int:
+    names = [kept.name for kept in _CONTAINERS.glob("*") if _lives(kept) or "-a" in words]
+    print(*names, sep="\n") if names else None
+    return 0
+
+
+def _logs(words: list[str]) -> int:
+    (name,) = _names(words)
+    sys.stdout.write((_CONTAINERS / name / "log").read_text(errors="replace"))
+    return 0
+
+
+def _names(words: list[str]) -> list[str]:
+    """Return the names of containers; of the options those of `stop` have a number."""
+    return [word for place, word in enumerate(words) if not word.startswith("-") and words[place - 1 : place] != ["-t"]]
+
+
+def _lives(kept: Path) -> bool:
+    pid = kept / "pid"
+    return pid.exists() and not (kept / "exit").exists() and Path("/proc", pid.read_text()).exists()
+
+
+def _nothing(words: list[str]) -> int:
+    return 0
+
+
+_WORDS: dict[str, Callable[[list[str]], int]] = {
+    "run": _run,
+    "pull": _pull,
+    "login": _login,
+    "logout": _nothing,
+    "info": _nothing,
+    "version": _nothing,
+    "stop": lambda words: _end(words, signal.SIGTERM),
+    "kill": lambda words: _end(words, signal.SIGKILL),
+    "rm": _remove,
+    "wait": _wait,
+    "ps": _ps,
+    "logs": _logs,
+    "image": _nothing,
+    "images": _nothing,
+}
+
+
+def main(words: list[str]) -> int:
+    """Do what a command line of docker says."""
+    while len(words) > 1 and words[0].startswith("--"):  # options of all commands
+        words = words[1:] if "=" in words[0] else words[2:]
+    if not words or words[0] not in _WORDS:
+        print(f"docker: {' '.join(words[:1])} is not simulated", file=sys.stderr)
+        return 1
+    try:
+        return _WORDS[words[0]](words[1:])
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return refusal.code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

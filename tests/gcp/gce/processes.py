@@ -1,0 +1,151 @@
+"""VMs that are processes of this machine: quick, without rights, and true as far as scripts and their signals go.
+
+A VM is a folder, a metadata server at a port of its own (GCE_METADATA_HOST), and a tree of processes below
+`first_process.py`, which ends with the simulator at the latest. Its PATH begins with programs for what a VM has and
+this machine has not, or must not do: `docker` runs what it is given without a container; what would change this
+machine (`mount`, `mkfs`, …) is only written down.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from ..server import Server
+from .booting import BootError, Metadata, Vm
+
+_HERE = Path(__file__).parent
+
+#: Programs that only write down that they were called.
+RECORDED = ("mount", "umount", "mkfs.ext4", "mkfs.xfs", "iptables", "cos-extensions", "sysctl", "modprobe", "gcsfuse")
+
+
+class ProcessBooter:
+    """Runs VMs below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._programs = folder / "programs"
+        self._programs.mkdir(parents=True)
+        self._machines: set[ProcessMachine] = set()
+        self._write_programs()
+
+    def boot(self, vm: Vm, metadata: Metadata) -> ProcessMachine:
+        """See Booter."""
+        folder = self.folder / f"{vm.name}-{vm.id}"
+        (folder / "root").mkdir(parents=True)
+        for name in ("startup-script", "shutdown-script"):
+            if name in vm.attributes:
+                (folder / name).write_text(vm.attributes[name])
+                (folder / name).chmod(0o755)
+        server = Server(metadata)
+        try:
+            process = self._start(folder, server.port)
+        except OSError as error:
+            server.close()
+            raise BootError(f"{vm.name}: {error}") from error
+        machine = ProcessMachine(process, server, folder, vm)
+        self._machines.add(machine)
+        return machine
+
+    def lose_images(self, *names: str) -> None:
+        """Let pulls of these images fail from now on, and of no others."""
+        (self.folder / "missing-images").write_text("\n".join(names))
+
+    def recorded(self, name: str) -> list[str]:
+        """Return what a VM did with programs that only write it down, in order."""
+        (folder,) = self.folder.glob(f"{name}-*")
+        path = folder / "recorded"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def close(self) -> None:
+        """See Booter."""
+        for machine in self._machines:
+            machine.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self, folder: Path, port: int) -> subprocess.Popen[bytes]:
+        with (folder / "serial").open("wb") as serial:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_HERE / "first_process.py")], cwd=folder,
+                env=self._environment(folder, port), stdin=subprocess.PIPE, stdout=serial, stderr=serial,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def _environment(self, folder: Path, port: int) -> dict[str, str]:
+        place = f"127.0.0.1:{port}"
+        return {
+            "PATH": f"{self._programs}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(folder / "root"),
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "VM_FOLDER": str(folder),
+            "GCE_METADATA_HOST": place,
+            "GCE_METADATA_IP": place,
+            "GCE_METADATA_ROOT": place,
+        }
+
+    def _write_programs(self) -> None:
+        docker = f'exec "{sys.executable}" -I -S "{_HERE / "docker_words.py"}" "$@"'
+        record = 'echo "${0##*/} $*" >> "$VM_FOLDER/recorded"'
+        off = 'kill -TERM "$(cat "$VM_FOLDER/pid")"'
+        for name, line in {
+            "docker": docker,
+            "poweroff": off,
+            "shutdown": off,
+            **dict.fromkeys(RECORDED, record),
+        }.items():
+            path = self._programs / name
+            path.write_text(f"#!/bin/sh\n{line}\n")
+            path.chmod(0o755)
+
+
+class ProcessMachine:
+    """A VM that is a tree of processes."""
+
+    def __init__(self, process: subprocess.Popen[bytes], server: Server, folder: Path, vm: Vm) -> None:
+        self._process, self._server, self._folder, self._vm = process, server, folder, vm
+        self._orders = threading.Lock()
+        (folder / "pid").write_text(str(process.pid))
+
+    @property
+    def is_running(self) -> bool:
+        """See Machine."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The first of its processes."""
+        return self._process.pid
+
+    def wait(self) -> None:
+        """See Machine."""
+        self._process.wait()
+        self._server.close()
+        self._close_orders()
+
+    def stop(self, *, grace: float) -> None:
+        """See Machine."""
+        with self._orders, suppress(OSError, ValueError):
+            assert self._process.stdin is not None, "it was started with a pipe"
+            self._process.stdin.write(f"{grace}\n".encode())
+            self._process.stdin.flush()
+        self._process.wait()
+
+    def kill(self) -> None:
+        """See Machine."""
+        self._close_orders()
+        self._process.wait()
+
+    def serial(self) -> str:
+        """See Machine."""
+        return (self._folder / "serial").read_text(errors="replace")
+
+    def _close_orders(self) -> None:
+        with self._orders, suppress(OSError):
+            assert self._process.stdin is not None, "it was started with a pipe"
+            self._process.stdin.close()
