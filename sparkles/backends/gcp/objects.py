@@ -38,6 +38,7 @@ class BucketObjects:
         prefix: str,
         *,
         known: Known,
+        touch: bool = True,
         spool: Path | None = None,
         staging: Staging | None = None,
         patience: float = PATIENCE,
@@ -46,11 +47,11 @@ class BucketObjects:
         """Use what is below `prefix`.
 
         A node has a folder of its own for logs (`spool`), which it brings in every `period` seconds, and keeps blobs
-        in `staging`. Requests are sent again for up to `patience` seconds.
+        in `staging`. Requests are sent again for up to `patience` seconds. Who only looks does not `touch` blobs.
         """
         self._bucket = Bucket(client, bucket, patience=patience)
         self._layout = Layout(Path(prefix))
-        self._blobs = Blobs(self._bucket, self._layout, known)
+        self._blobs = Blobs(self._bucket, self._layout, known, touch=touch)
         self._staging = staging or Staging(None)
         self._results = Results(self._bucket, self._layout)
         self._outputs = Outputs(self._bucket, self._results, self._blobs)
