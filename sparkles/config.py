@@ -14,9 +14,15 @@ BACKENDS = ("local", "gcp")
 
 #: Setting → the environment variable that sets it.
 VARIABLES = {
-    name: f"SPARKLES_{name.upper()}"
-    for name in ("backend", "project", "region", "zones", "bucket", "database", "account", "compute")
-}
+    **{
+        name: f"SPARKLES_{name.upper()}"
+        for name in (
+            "backend", "project", "region", "zones", "bucket", "database", "account", "network", "subnetwork"
+        )
+    },
+    "workerImage": "SPARKLES_WORKER_IMAGE",
+    "compute": "SPARKLES_COMPUTE",
+}  # fmt: skip
 
 #: Settings that say what `sub` fills in. Only a file has them.
 FILLED_IN = ("defaults.image", "defaults.machineType")
@@ -49,6 +55,11 @@ class Gcp:
     database: str = "(default)"
     #: The service account of the nodes.
     account: str | None = None
+    #: The VPC network of the nodes, and the part of it. None for the project's own `default` one.
+    network: str | None = None
+    subnetwork: str | None = None
+    #: The image that the worker program runs in, by a name of any kind; None for the usual one.
+    worker_image: str | None = None
     #: What runs tasks: `vm`, or `local` for processes of this machine.
     compute: str = "vm"
     #: Where each of these comes from, so that an error can name the place to mend.
@@ -156,6 +167,9 @@ def _gcp(values: Mapping[str, Value]) -> Gcp:
         zones=tuple(values["zones"].value),
         database=text("database"),
         account=text("account") or None,
+        network=text("network") or None,
+        subnetwork=text("subnetwork") or None,
+        worker_image=text("workerImage") or None,
         compute=text("compute"),
         origins={name: values[name].origin for name in VARIABLES if name != "backend"},
     )

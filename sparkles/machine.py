@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 #: What the names of machine types with Arm processors begin with.
@@ -67,10 +67,15 @@ class Machine:
     #: Seconds that a node may exist at most.
     max_life: float
     external_ip: bool = True
+    #: The VPC network, and the part of it; None for the project's `default` one, and for what that has in the region.
+    network: str | None = None
+    subnetwork: str | None = None
     #: Whether tasks have the rights of the node's service account.
     credentials: bool = True
     #: The service account; None for the project's default one.
     account: str | None = None
+    #: What is written on each VM, beside what sparkles itself writes: by it costs are told apart.
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
@@ -82,7 +87,12 @@ class Machine:
         >>> n1.architecture, replace(n1, type="t2a-standard-1").architecture
         ('amd64', 'arm64')
         """
-        return "arm64" if self.type.startswith(_ARM) else "amd64"
+        return architecture_of(self.type)
+
+
+def architecture_of(machine_type: str) -> str:
+    """Return the kind of processor of a machine type, as docker calls it."""
+    return "arm64" if machine_type.startswith(_ARM) else "amd64"
 
 
 def machine_from(values: Mapping[str, Any]) -> Machine:

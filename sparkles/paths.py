@@ -61,6 +61,14 @@ class Layout:
         """Return the folder of a result that is complete but not yet the task's."""
         return self.root / f".sparkles/jobs/{job}/published/{index}.{claim}"
 
+    def boot_logs(self, cluster: str) -> Path:
+        """Return the folder of what the VMs of a cluster wrote that could not start, or not go on."""
+        return self.root / f".sparkles/nodes/{cluster}"
+
+    def boot_log(self, cluster: str, instance: str) -> Path:
+        """Return what one of them wrote."""
+        return self.boot_logs(cluster) / f"{instance}.log"
+
     @property
     def probes(self) -> Path:
         """Return the folder of what is written only to see whether it can be."""

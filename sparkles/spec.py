@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sparkles.lifecycle import RetryPolicy
+from sparkles.machine import Disk, Mount
 from sparkles.model import Reason
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -34,6 +35,31 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSpec:
+    """What a job says of the machines of its nodes. None where the backend's own choice holds."""
+
+    #: Google's machine type.
+    type: str | None = None
+    #: Google's name of the GPU model; None for no GPU.
+    gpu: str | None = None
+    gpus: int = 0
+    boot_disk_gb: int | None = None
+    boot_disk_type: str | None = None
+    #: Without a type where the backend's own choice holds.
+    disks: Sequence[Disk] = ()
+    mounts: Sequence[Mount] = ()
+    spot: bool = False
+    #: Nodes taken away after which standard machines are used as well; None for never.
+    on_demand_after: int | None = None
+    #: Seconds that a node may exist at most.
+    max_life: float
+    external_ip: bool = True
+    #: Whether tasks have the rights of the node's service account.
+    credentials: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """`spec` of a Job with its defaults filled in."""
 
@@ -48,6 +74,9 @@ class JobSpec:
     max_nodes: int
     #: Seconds; None where the backend's default holds.
     linger: float | None
+    #: Nodes that may linger; None where the backend's default holds.
+    keep: int | None
+    machine: MachineSpec
     retries: RetryPolicy
     #: Seconds; None for no limit.
     timeout: float | None
@@ -73,11 +102,38 @@ def spec_of(document: Mapping[str, Any]) -> JobSpec:
         slots=resources.get("slots"),
         max_nodes=nodes["max"],
         linger=seconds(nodes["linger"]) if "linger" in nodes else None,
+        keep=nodes.get("keep"),
+        machine=_machine(resources, nodes, labels=document["metadata"].get("labels", {})),
         retries=RetryPolicy(limit=retries["limit"], on=frozenset(map(Reason, retries["on"]))),
         timeout=seconds(spec["timeout"]) if "timeout" in spec else None,
         memory=size_of(resources["memory"]) if "memory" in resources else None,
         include=spec["outputs"]["include"],
         exclude=spec["outputs"]["exclude"],
+    )
+
+
+def _machine(resources: Mapping[str, Any], nodes: Mapping[str, Any], *, labels: Mapping[str, str]) -> MachineSpec:
+    gpus, boot_disk = resources.get("gpus", {}), resources.get("bootDisk", {})
+    return MachineSpec(
+        type=resources.get("machineType"),
+        gpu=gpus.get("type"),
+        gpus=gpus.get("count", 0),
+        boot_disk_gb=boot_disk.get("sizeGb"),
+        boot_disk_type=boot_disk.get("type"),
+        disks=tuple(
+            Disk(size_gb=disk["sizeGb"], type=disk.get("type", ""), mount=disk["mount"])
+            for disk in resources.get("disks", [])
+        ),
+        mounts=tuple(
+            Mount(bucket=mount["bucket"], path=mount["path"], read_only=mount["readOnly"])
+            for mount in resources.get("mounts", [])
+        ),
+        spot=nodes["provisioning"] == "spot",
+        on_demand_after=nodes.get("onDemandAfter"),
+        max_life=seconds(nodes["maxLife"]),
+        external_ip=nodes["externalIp"],
+        credentials=nodes.get("credentials", "node") == "node",
+        labels=labels,
     )
 
 

@@ -1,0 +1,254 @@
+"""Compute on VMs: a cluster is a group of VMs that Google keeps at its size; who asks for nodes raises that.
+
+Nodes themselves lower it: each removes its own machine. A group makes a machine anew that was taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sparkles import lifecycle
+from sparkles.backends.gcp import members, reasons, template
+from sparkles.backends.gcp.boot_logs import BootLogs
+from sparkles.backends.gcp.labels import our_labels
+from sparkles.backends.gcp.members import Member
+from sparkles.backends.gcp.scaler import scaling
+from sparkles.errors import BackendError
+from sparkles.machine import Machine
+from sparkles.model import Cluster, Node, NodeState
+from sparkles.ports import Staffing, StateStore
+from sparkles.spec import JobSpec
+from sparkles.timing import Timing
+
+if TYPE_CHECKING:
+    from sparkles.backends.gcp.groups import Groups
+
+#: Ends the name of the group of standard machines that helps out a spot one.
+_STANDARD = "-od"
+
+#: Times that members which have yet to be made are taken back: what a group is to have it lists after a moment.
+_SHEDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupOf:
+    """One of the groups of a cluster."""
+
+    name: str
+    spot: bool
+
+
+def groups_of(cluster: Cluster) -> Sequence[GroupOf]:
+    """Return the groups that a cluster has: a second one if standard machines help out the spot ones."""
+    machine = _machine(cluster)
+    first = GroupOf(name=cluster.name, spot=machine.spot)
+    if machine.spot and machine.on_demand_after is not None:
+        return [first, GroupOf(name=cluster.name + _STANDARD, spot=False)]
+    return [first]
+
+
+def group_of(node: Node) -> str:
+    """Return the name of the group that a node's machine belongs to."""
+    standard = node.cluster + _STANDARD
+    return standard if (node.instance or "").startswith(f"{standard}-") else node.cluster
+
+
+class VmCompute:
+    """Compute on VMs of Compute Engine."""
+
+    def __init__(
+        self,
+        *,
+        groups: Callable[[str], Groups],
+        machine: Callable[[JobSpec, str | None], Machine],
+        metadata: Callable[[Cluster, GroupOf], Mapping[str, str]],
+        boot_logs: BootLogs,
+        timing: Timing,
+        own: Node | None = None,
+    ) -> None:
+        #: Returns the calls about groups, given their region.
+        self._groups_in = groups
+        self._machine_for = machine
+        #: Returns what a VM of a group is told.
+        self._metadata = metadata
+        self._boot_logs = boot_logs
+        self._timing = timing
+        #: The node that this runs on, if it does.
+        self._own = own
+        #: Groups that were seen.
+        self._seen: set[str] = set()
+
+    def require(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
+        """See Compute. The groups are made, without VMs: what stands against them comes up now."""
+        if not any(node.state is NodeState.ALIVE for node in nodes):
+            self._make_groups(cluster)
+
+    def machine(self, spec: JobSpec, image: str | None) -> Machine:
+        """See Compute."""
+        return self._machine_for(spec, image)
+
+    def elsewhere(self, cluster: Cluster) -> str | None:
+        """See Compute."""
+        return None if cluster.machine else "its tasks run on the machine that it was submitted from, with compute: local"
+
+    def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
+        """See Compute."""
+        if cluster.machine is None or _alive(state.nodes(cluster.name)) >= wanted > 0:
+            return
+        self._make_groups(cluster)
+        if wanted == 0:
+            return
+        with scaling(cluster, state) as lease:
+            if lease is None:
+                return  # whoever has it starts nodes for the same tasks
+            nodes = state.nodes(cluster.name)  # read before the members: who is gone by then has lowered the target
+            lease.asked = self._raise(_current(cluster, state), nodes, wanted=wanted)
+
+    def _raise(self, cluster: Cluster, nodes: Sequence[Node], *, wanted: int) -> int:
+        """Ask for the nodes that are missing; return how many."""
+        calls = self._calls(cluster)
+        first, *others = groups_of(cluster)
+        present = {each.name: self._present(each.name, calls, nodes) for each in (first, *others)}
+        chosen = first
+        if others and lifecycle.helps_out(cluster):
+            chosen = others[0]
+            present[first.name] = self._present(first.name, calls, nodes, coming=False)
+        missing = min(wanted - sum(present.values()), lifecycle.boots_left(cluster, most=wanted))
+        if missing > 0:
+            group = calls.find(chosen.name)
+            calls.resize(chosen.name, (group.target if group else 0) + missing)
+        return max(0, missing)
+
+    def _present(self, name: str, calls: Groups, nodes: Sequence[Node], *, coming: bool = True) -> int:
+        group = calls.find(name)
+        listed = calls.members(name) if group and group.target else []
+        if not coming:
+            return members.present([each for each in listed if not each.is_coming], nodes, target=0)
+        return members.present(listed, nodes, target=group.target if group else 0)
+
+    def _make_groups(self, cluster: Cluster) -> None:
+        """Make the groups of a cluster that are not there. A node may not, and finds them there."""
+        calls = self._calls(cluster)
+        for each in groups_of(cluster):
+            if each.name in self._seen:
+                continue
+            if calls.find(each.name) is None:
+                self._make(cluster, each, calls)
+            self._seen.add(each.name)
+
+    def _make(self, cluster: Cluster, group: GroupOf, calls: Groups) -> None:
+        if self._own:
+            raise BackendError(f"group {group.name} is not there any more; 'sparkles watch' makes it anew")
+        machine = _machine(cluster)
+        zones = calls.zones_for(machine)
+        calls.make_template(
+            template.template(
+                group.name, machine, spot=group.spot, metadata=self._metadata(cluster, group),
+                labels=our_labels(cluster.owner_job or "", cluster.name),
+            )
+        )  # fmt: skip
+        calls.make(template.group(group.name, template=calls.template_path(group.name), zones=zones))
+
+    def shed(self, cluster: Cluster) -> None:
+        """See Compute."""
+        calls = self._calls(cluster)
+        for each in groups_of(cluster):
+            for _ in range(_SHEDS):
+                coming = [member.path for member in calls.members(each.name) if member.is_coming and member.id is None]
+                if not coming:
+                    break
+                calls.delete_members(each.name, coming)
+
+    def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:
+        """See Compute."""
+        calls = self._calls(cluster)
+        listed = [member for each in groups_of(cluster) for member in calls.members(each.name)]
+        coming = members.staging(listed, nodes)
+        refused = [member for member in coming if member.is_coming and member.faults]
+        return Staffing(
+            submitted=len(refused),
+            staging=len(coming) - len(refused),
+            troubles=tuple(self._troubles(cluster, refused, calls.project)),
+        )
+
+    def _troubles(self, cluster: Cluster, refused: Sequence[Member], project: str) -> Iterator[str]:
+        machine = _machine(cluster)
+        yield from reasons.troubles([each.faults[0] for each in refused], machine=machine, project=project)
+        if cluster.boots:
+            lines = self._boot_logs.first_lines(cluster.name)
+            yield from reasons.bad_boots(lines, machine=machine, project=project)
+        if taken := reasons.taken_away(preemptions=cluster.preemptions, machine=machine):
+            yield taken
+
+    def clean_up(self, cluster: Cluster, state: StateStore) -> None:
+        """See Compute. Left as it is while somebody starts nodes, or a VM is there."""
+        if cluster.machine is None:
+            return
+        calls = self._calls(cluster)
+        with scaling(cluster, state, patience=0.0) as lease:
+            if lease is None or state.nodes(cluster.name):
+                return
+            for each in groups_of(cluster):
+                group = calls.find(each.name)
+                if group and group.target == 0 and all(member.is_going for member in calls.members(each.name)):
+                    calls.remove(each.name)
+                    self._seen.discard(each.name)
+            self._boot_logs.remove(cluster.name)
+
+    def wake(self, nodes: Sequence[Node]) -> None:
+        """See Compute. No VM can be called: each looks by itself."""
+
+    def lapsed(self, nodes: Sequence[Node]) -> Sequence[Node]:
+        """See Compute. A node judges another by its silence, and an earlier one of its own machine by being there."""
+        return [node for node in nodes if self._has_lapsed(node)]
+
+    def _has_lapsed(self, node: Node) -> bool:
+        if self._own and node.instance_id == self._own.instance_id and node.name != self._own.name:
+            return True
+        return node.silence is not None and node.silence > self._timing.silence
+
+    def fence(self, node: Node) -> frozenset[str] | None:  # noqa: ARG002 - whatever the node
+        """See Compute. It has fenced itself: its lease was over before it was given up."""
+        return None
+
+    def forget(self, node: Node, *, needed: bool) -> None:
+        """See Compute. Only that very machine: one made anew under its name is another."""
+        if node.instance_id is None or self._is_own_machine(node):
+            return
+        calls = self._groups_in(_region(node))
+        name = group_of(node)
+        for member in calls.members(name):
+            if member.id == node.instance_id and not (member.is_going or member.is_coming):
+                (calls.recreate_members if needed else calls.delete_members)(name, [member.path])
+
+    def _is_own_machine(self, node: Node) -> bool:
+        return self._own is not None and node.instance_id == self._own.instance_id
+
+    def last_words(self, node: Node) -> str:
+        """See Compute."""
+        return self._boot_logs.read(node.cluster, node.instance) if node.instance else ""
+
+    def _calls(self, cluster: Cluster) -> Groups:
+        return self._groups_in(_machine(cluster).region)
+
+
+def _machine(cluster: Cluster) -> Machine:
+    assert cluster.machine is not None, f"cluster {cluster.name} is not one of VMs"
+    return cluster.machine
+
+
+def _current(cluster: Cluster, state: StateStore) -> Cluster:
+    found = state.read([cluster.key]).get(cluster.key)
+    return found if isinstance(found, Cluster) else cluster
+
+
+def _alive(nodes: Sequence[Node]) -> int:
+    return sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in nodes)
+
+
+def _region(node: Node) -> str:
+    """Return the region of a node's zone."""
+    return (node.zone or "").rpartition("-")[0]
