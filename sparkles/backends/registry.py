@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkles.config import Gcp, Settings
-from sparkles.ports import Backend, Place
+from sparkles.ports import Backend, Keeper, Place
 from sparkles.setup import Step
 from sparkles.validate import Check
 
@@ -65,3 +65,27 @@ def backend_checks(settings: Settings) -> Sequence[Check]:
     from sparkles.backends.gcp.setup.checks import checks
 
     return checks(settings, DockerImages(Engine()))
+
+
+def keepers(settings: Settings) -> Sequence[Keeper]:
+    """Return who keeps what may outlive its use, for the backend that the settings choose."""
+    from sparkles.backends.local.backend import home_folder
+    from sparkles.backends.local.keeping import DirectoryKeeper, HomeKeeper
+    from sparkles.paths import Home
+
+    home = Home(home_folder())
+    if settings.backend == "local":
+        return [DirectoryKeeper(home), HomeKeeper(home)]
+    from sparkles.backends.gcp.bucket import Bucket
+    from sparkles.backends.gcp.client import storage_client
+    from sparkles.backends.gcp.keeping import BucketKeeper
+
+    gcp = settings.gcp
+    name, _, prefix = (gcp.bucket or "").partition("/")
+    bucket = BucketKeeper(Bucket(storage_client(gcp.project), name), prefix)
+    if gcp.compute != "vm":
+        return [bucket, HomeKeeper(home)]
+    from sparkles.backends.gcp.group_keeper import GroupKeeper
+    from sparkles.backends.gcp.setup.api import Apis
+
+    return [bucket, HomeKeeper(home), GroupKeeper(Apis(gcp.project or ""), gcp)]

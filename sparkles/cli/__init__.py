@@ -39,13 +39,14 @@ COMMANDS = {
     "fetch": ("control", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
+    "gc": ("gc", "Find what nobody needs any more, and remove it."),
     "config": ("settings", "Show the settings, and where each comes from."),
     "version": ("about", "Print the version."),
 }
 
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"why", "report", "workflow", "gc", "completion"}
+PLANNED = {"why", "report", "workflow", "completion"}
 
 
 class Sparkles(click.Group):

@@ -107,6 +107,14 @@ class BucketObjects:
         found = self._bucket.read(str(self._layout.manifest(job, generation)))
         return found[0].decode() if found else None
 
+    def manifests(self) -> Iterator[str]:
+        """See ObjectStore. Of a job's other objects only the names are looked at."""
+        jobs = f"{self._layout.all_records}/"
+        names = [stored.name for stored in self._bucket.below(jobs) if _is_manifest(stored.name.removeprefix(jobs))]
+        for found in self._bucket.threads.each(self._bucket.read, names):
+            if found:  # its job has just been deleted
+                yield found[0].decode()
+
     def open_log(self, job: str, index: int, claim: str) -> Path:
         """See ObjectStore."""
         assert self._spool, "a client runs no attempts"
@@ -183,3 +191,12 @@ class BucketObjects:
         """See ObjectStore."""
         folder = f"{self._layout.records(job)}/"
         self._bucket.remove(lambda: self._bucket.below(folder))
+
+
+def _is_manifest(name: str) -> bool:
+    """Say whether an object is a manifest, given its name below those of all jobs.
+
+    >>> _is_manifest("job/3.yaml"), _is_manifest("job/logs/1/3.yaml")
+    (True, False)
+    """
+    return name.count("/") == 1 and name.endswith(".yaml")

@@ -74,8 +74,8 @@ class Apis:
         """Ask for something. Raises TakenError if it is there already, or is not any more what it was."""
         return self._ask("POST", service, path, body=body or {}, query=query)
 
-    def send(self, verb: str, service: str, path: str, body: Mapping[str, Any], **query: str) -> Any:
-        """Change what there is at a path."""
+    def send(self, verb: str, service: str, path: str, body: Mapping[str, Any] | None = None, **query: str) -> Any:
+        """Change, or remove, what there is at a path."""
         return self._ask(verb, service, path, body=body, query=query)
 
     def settle(self) -> None:
