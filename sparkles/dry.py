@@ -11,6 +11,8 @@ from sparkles.ports import Backend, Buckets, Compute, Environments, ObjectStore,
 _READS = {
     "state": {
         "read",
+        "pending",
+        "held",
         "is_open",
         "open_indices",
         "counts",

@@ -59,17 +59,27 @@ class GroupKeeper:
 
     def drop(self, things: Sequence[Kept]) -> None:
         """See Keeper."""
+        for thing in things:
+            if thing.kind == "VM":
+                self._drop_vm(thing)
+            elif self._is_as_listed(thing):
+                self._drop_group(thing)
+
+    def _drop_vm(self, thing: Kept) -> None:
+        with suppress(AbsentError):
+            self._apis.send("DELETE", "compute", f"{self._base}/{thing.place.path}")
+
+    def _is_as_listed(self, thing: Kept) -> bool:
+        """Say whether nobody has asked the group for VMs since it was listed."""
+        path = f"{self._base}/regions/{thing.place.region}/instanceGroupManagers/{thing.name}"
+        found = self._apis.get("compute", path)
+        return found is None or _machines(found) <= thing.machines
+
+    def _drop_group(self, thing: Kept) -> None:
         from sparkles.backends.gcp.compute_clients import ComputeClients
         from sparkles.backends.gcp.groups import Groups
 
-        clients = ComputeClients()
-        for thing in things:
-            if thing.kind == "VM":
-                with suppress(AbsentError):
-                    self._apis.send("DELETE", "compute", f"{self._base}/{thing.place.path}")
-            else:
-                project = self._apis.project
-                Groups(clients, project=project, region=thing.place.region).remove(thing.name)
+        Groups(ComputeClients(), project=self._apis.project, region=thing.place.region).remove(thing.name)
 
     def _groups(self) -> Iterator[Mapping[str, Any]]:
         found = self._all_over("instanceGroupManagers")
