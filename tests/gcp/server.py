@@ -52,15 +52,13 @@ class Request:
     #: Names in small letters.
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = field(default_factory=io.BytesIO)
-    #: The address it came from.
-    peer: str = ""
 
     @classmethod
-    def of(cls, verb: str, target: str, headers: Mapping[str, str], body: Body, *, peer: str = "") -> Request:
+    def of(cls, verb: str, target: str, headers: Mapping[str, str], body: Body) -> Request:
         """Return the request of a request line, headers and a body."""
         path, _, query = target.partition("?")
         pairs = tuple(parse_qsl(query, keep_blank_values=True))
-        return cls(verb=verb, path=path, query=pairs, headers=headers, body=body, peer=peer)
+        return cls(verb=verb, path=path, query=pairs, headers=headers, body=body)
 
     @property
     def host(self) -> str:
@@ -94,14 +92,14 @@ class Reply:
 
 
 class Server:
-    """Serves requests at a port of this machine, a free one if none is given, until it is closed."""
+    """Serves requests at a free port of this machine, until it is closed."""
 
-    def __init__(self, answer: Callable[[Request], Reply], *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, answer: Callable[[Request], Reply], *, port: int = 0) -> None:
         self._answer = answer
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server((host, port), backlog=512)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://{host}:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._accept, name="http-accept", daemon=True).start()
 
     def close(self) -> None:
@@ -125,9 +123,8 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            peer = connection.getpeername()[0]
             with connection.makefile("rb", buffering=1 << 16) as stream:
-                while self._serve_one(connection, stream, peer):
+                while self._serve_one(connection, stream):
                     pass
         except (Cut, ShortBody):
             reset(connection)
@@ -137,7 +134,7 @@ class Server:
             self._open.discard(connection)
             connection.close()
 
-    def _serve_one(self, connection: socket.socket, stream: BinaryIO, peer: str) -> bool:
+    def _serve_one(self, connection: socket.socket, stream: BinaryIO) -> bool:
         words = stream.readline().decode("latin-1").split()
         if len(words) != 3:
             return False
@@ -146,7 +143,7 @@ class Server:
         if headers.get("expect", "").lower() == "100-continue":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = _incoming(stream, headers)
-        reply = self._answer(Request.of(verb, target, headers, body, peer=peer))
+        reply = self._answer(Request.of(verb, target, headers, body))
         stays = drain(body) and version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
         _send(connection, reply, stays=stays)
         return stays

@@ -36,6 +36,7 @@ class CatalogueMethods:
             "compute.machineTypes.aggregatedList": self._all_machine_types,
             "compute.acceleratorTypes.get": self._gpu,
             "compute.acceleratorTypes.list": self._gpus,
+            "compute.acceleratorTypes.aggregatedList": self._all_gpus,
             "compute.images.getFromFamily": self._family,
         }
 
@@ -44,7 +45,7 @@ class CatalogueMethods:
         return listed(call, "compute#regionList", f"projects/{self._world.project}/regions", found)
 
     def _zones(self, call: Call) -> dict[str, Any]:
-        found = [self._zone(zone) for region in REGIONS for zone in zones(region)]
+        found = [self._zone(zone) for zone in _all_zones()]
         return listed(call, "compute#zoneList", f"projects/{self._world.project}/zones", found)
 
     def _routers(self, call: Call) -> dict[str, Any]:
@@ -65,8 +66,7 @@ class CatalogueMethods:
         return listed(call, "compute#machineTypeList", f"{self._place(zone)}/machineTypes", found)
 
     def _all_machine_types(self, call: Call) -> dict[str, Any]:
-        all_zones = [zone for region in REGIONS for zone in zones(region)]
-        found = {f"zones/{zone}": [self._type(zone, each) for each in types_in(zone).values()] for zone in all_zones}
+        found = {f"zones/{zone}": [self._type(zone, each) for each in types_in(zone).values()] for zone in _all_zones()}
         return aggregated(call, "compute#machineTypeAggregatedList", "machineTypes", found)
 
     def _gpu(self, call: Call) -> dict[str, Any]:
@@ -80,6 +80,10 @@ class CatalogueMethods:
         zone = self._known_zone(call)
         place = f"{self._place(zone)}/acceleratorTypes"
         return listed(call, "compute#acceleratorTypeList", place, list(self._gpus_in(zone)))
+
+    def _all_gpus(self, call: Call) -> dict[str, Any]:
+        found = {f"zones/{zone}": list(self._gpus_in(zone)) for zone in _all_zones()}
+        return aggregated(call, "compute#acceleratorTypeAggregatedList", "acceleratorTypes", found)
 
     def _family(self, call: Call) -> dict[str, Any]:
         project, family = call.values["project"], call.values["family"]
@@ -182,3 +186,7 @@ class CatalogueMethods:
                     "zone": link(self._place(zone)),
                     "selfLink": link(f"{self._place(zone)}/acceleratorTypes/{name}"),
                 }
+
+
+def _all_zones() -> list[str]:
+    return [zone for region in REGIONS for zone in zones(region)]

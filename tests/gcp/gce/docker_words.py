@@ -7,6 +7,7 @@ variables; pulls succeed unless a test says otherwise; what would need a real co
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,25 +138,32 @@ def _end(words: list[str], number: signal.Signals) -> int:
         if _lives(kept):
             pid = int((kept / "pid").read_text())
             signal_all([pid] if number is signal.SIGTERM else descendants(pid), number)
-            _wait([name])
+            _await(kept)
         print(name)
     return 0
 
 
 def _remove(words: list[str]) -> int:
     for name in _names(words):
-        if (_CONTAINERS / name).exists() and "-f" in words:
-            _end([name], signal.SIGKILL)
-        subprocess.run(["rm", "-rf", str(_CONTAINERS / name)], check=True)
+        kept = _CONTAINERS / name
+        if _lives(kept) and "-f" in words:
+            signal_all(descendants(int((kept / "pid").read_text())), signal.SIGKILL)
+            _await(kept)
+        shutil.rmtree(kept, ignore_errors=True)
+        print(name)
     return 0
 
 
 def _wait(words: list[str]) -> int:
     for name in _names(words):
-        while _lives(_CONTAINERS / name):
-            time.sleep(0.02)
+        _await(_CONTAINERS / name)
         print((_CONTAINERS / name / "exit").read_text())
     return 0
+
+
+def _await(kept: Path) -> None:
+    while _lives(kept):
+        time.sleep(0.02)
 
 
 def _ps(words: list[str]) -> int:

@@ -44,8 +44,11 @@ def resource(instance: Instance) -> dict[str, Any]:
 
 def _network(said: dict[str, Any], instance: Instance) -> dict[str, Any]:
     address = instance.guest.at("instance/network-interfaces/0/ip")
-    access = [{"kind": "compute#accessConfig", "type": "ONE_TO_ONE_NAT", "name": "external-nat", **each}
-              for each in said.get("accessConfigs", [])]  # fmt: skip
+    outside = address.replace("10.128.", "203.0.")
+    access = [
+        {"kind": "compute#accessConfig", "type": "ONE_TO_ONE_NAT", "name": "external-nat", **each, "natIP": outside}
+        for each in said.get("accessConfigs", [])
+    ]
     network = {"network": link(f"projects/{instance.vm.project}/global/networks/default"), **said}
     network |= {"kind": "compute#networkInterface", "name": "nic0", "networkIP": address}
     return network | ({"accessConfigs": access} if access else {})

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import ApiError, invalid, not_found
 from ..service import Answer, Call
 from .links import link
-from .listing import listed
+from .listing import aggregated, listed
 from .world import World
 
 #: So many operations are kept.
@@ -44,6 +44,7 @@ class Operations:
             **{f"compute.{kind}.get": self._get for kind in kinds},
             **{f"compute.{kind}.wait": self._get for kind in kinds},
             **{f"compute.{kind}.list": self._list for kind in kinds},
+            "compute.globalOperations.aggregatedList": self._list_all,
         }
 
     def forget(self) -> None:
@@ -128,6 +129,13 @@ class Operations:
             scope = f"{_scope(call)}/"
             found = [each for path, each in self._all.items() if path.startswith(scope)]
         return listed(call, "compute#operationList", f"{scope}operations", found)
+
+    def _list_all(self, call: Call) -> dict[str, Any]:
+        places: dict[str, list[dict[str, Any]]] = {}
+        with self._world.lock:
+            for path, each in self._all.items():
+                places.setdefault("/".join(path.split("/")[2:-1]), []).append(each)
+        return aggregated(call, "compute#operationAggregatedList", "operations", places)
 
 
 _ONLY_AT_THE_END = ("endTime", "error", "httpErrorStatusCode", "httpErrorMessage", "warnings")

@@ -3,7 +3,8 @@
 A VM is a folder, a metadata server at a port of its own (GCE_METADATA_HOST), and a tree of processes below
 `first_process.py`, which ends with the simulator at the latest. Its PATH begins with programs for what a VM has and
 this machine has not, or must not do: `docker` runs what it is given without a container; what would change this
-machine (`mount`, `mkfs`, …) is only written down.
+machine (`mount`, `mkfs`, …) is only written down. In its scripts the paths of the folders that a VM has to itself
+become paths in its folder: all else of a script is as it was given.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from ..server import Server
 from .booting import BootError, Metadata, Vm
 
 _HERE = Path(__file__).parent
+
+#: Folders of a VM that are below its own folder here: its scripts find them there.
+_FOLDERS = ("/var/lib/sparkles", "/mnt/disks")
 
 #: Programs that only write down that they were called.
 RECORDED = ("mount", "umount", "mkfs.ext4", "mkfs.xfs", "iptables", "cos-extensions", "sysctl", "modprobe", "gcsfuse")
@@ -41,7 +45,7 @@ class ProcessBooter:
         (folder / "root").mkdir(parents=True)
         for name in ("startup-script", "shutdown-script"):
             if name in vm.attributes:
-                (folder / name).write_text(vm.attributes[name])
+                (folder / name).write_text(_moved(vm.attributes[name], folder))
                 (folder / name).chmod(0o755)
         server = Server(metadata)
         try:
@@ -149,3 +153,9 @@ class ProcessMachine:
         with self._orders, suppress(OSError):
             assert self._process.stdin is not None, "it was started with a pipe"
             self._process.stdin.close()
+
+
+def _moved(script: str, folder: Path) -> str:
+    for path in _FOLDERS:
+        script = script.replace(path, f"{folder}{path}")
+    return script

@@ -23,6 +23,7 @@ from .group_methods import GroupMethods
 from .instance_methods import InstanceMethods
 from .lives import Lives
 from .member_methods import MemberMethods
+from .neighbour_methods import NeighbourMethods
 from .operations import Operations
 from .reconcile import Behaviour, Reconciler
 from .rights import Rights
@@ -38,11 +39,12 @@ _TOLERATED = "returnPartialSuccess: there is no such parameter"
 class ComputeSimulator:
     """Compute Engine at a port of this machine: one project, whose VMs a booter makes."""
 
-    def __init__(self, booter: Booter, *, project: str, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, booter: Booter, *, project: str, port: int = 0) -> None:
         self.world = World(project, _NUMBER)
         self.capacity = Capacity(world=self.world)
         self.lives = Lives(self.world, booter)
         self.rights = Rights(self.lives.accounts)
+        self._neighbours = NeighbourMethods(self.world)
         self._booter = booter
         self._operations = operations = Operations(self.world)
         self._reconciler = Reconciler(self.world, self.capacity, self.lives, operations)
@@ -56,12 +58,13 @@ class ComputeSimulator:
                 **TemplateMethods(self.world, operations).answers,
                 **groups.answers,
                 **MemberMethods(self.world, groups, self.lives, self._reconciler, operations).answers,
+                **self._neighbours.answers,
                 **InstanceMethods(self.world, self.lives, operations).answers,
             },
             guard=self._guard,
             tolerated=[f"{method}: {_TOLERATED}" for method in document.methods],
         )
-        self._server = Server(self._service.answer, host=host, port=port)
+        self._server = Server(self._service.answer, port=port)
         self.url = self._server.url
 
     @property
@@ -169,19 +172,26 @@ class ComputeSimulator:
         """Let VMs run this instead of their startup script from now on; None for their own again."""
         self.lives.script = script
 
+    def add_nat(self, name: str, *, region: str = "us-central1") -> None:
+        """Let a region have a Cloud NAT."""
+        self._neighbours.nats.setdefault(region, []).append(name)
+
     def reset(self) -> None:
         """End and remove all that there is, and forget all that was set."""
         with self.world.lock:
             self.capacity.clear()
+            self._neighbours.nats.clear()
             self._be_usual()
             for group in self.world.groups.values():
                 group.is_going, group.target = True, 0
-            for instance in list(self.world.instances.values()):
+            instances = list(self.world.instances.values())
+            for instance in instances:
                 self.lives.end(instance, doomed=True, power=False)
-                if instance.machine is not None:
-                    instance.machine.kill()
-            self.wait_until(lambda: not self.world.groups and not self.world.instances)
-            self.world.templates.clear()
+            self.world.tell()
+        for machine in filter(None, (instance.machine for instance in instances)):
+            machine.kill()  # some may have been on their way out slowly
+        self.wait_until(lambda: not self.world.groups and not self.world.instances)
+        self.world.templates.clear()
         self._operations.forget()
         self.forget()
 

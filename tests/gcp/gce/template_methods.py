@@ -9,8 +9,9 @@ from typing import Any
 from ..errors import ApiError
 from ..service import Answer, Call
 from . import template_rules
+from .catalogue import REGIONS
 from .links import link
-from .listing import listed
+from .listing import aggregated, listed
 from .operations import Operations, exists, gone, timestamp
 from .world import Template, World
 
@@ -30,6 +31,7 @@ class TemplateMethods:
             "compute.regionInstanceTemplates.get": self._get,
             "compute.regionInstanceTemplates.list": self._list,
             "compute.regionInstanceTemplates.delete": once(self._delete),
+            "compute.instanceTemplates.aggregatedList": self._all,
         }
 
     def _insert(self, call: Call) -> dict[str, Any]:
@@ -53,6 +55,13 @@ class TemplateMethods:
             found = [self._resource(each) for each in self._world.templates.values() if each.region == region]
         path = self._path(region, "").rstrip("/")
         return listed(call, "compute#instanceTemplateList", path, found)
+
+    def _all(self, call: Call) -> dict[str, Any]:
+        places: dict[str, list[dict[str, Any]]] = {f"regions/{region}": [] for region in REGIONS}
+        with self._world.lock:
+            for each in self._world.templates.values():
+                places[f"regions/{each.region}"].append(self._resource(each))
+        return aggregated(call, "compute#instanceTemplateAggregatedList", "instanceTemplates", places)
 
     def _delete(self, call: Call) -> dict[str, Any]:
         template = self._found(call)
