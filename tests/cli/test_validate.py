@@ -141,7 +141,7 @@ def test_without_an_account_nodes_would_have_too_many_rights(lab):
 
 @pytest.mark.in_cloud
 def test_the_way_out_is_known(lab, compute):
-    compute.world.nats.add("us-central1")
+    compute.add_nat("nat")
 
     assert "ok       way out: by Cloud NAT nat, too: 'externalIp: false' works" in lab.ok("validate").splitlines()
 

@@ -28,7 +28,6 @@ class CatalogueMethods:
         return {
             "compute.regions.get": lambda call: self._region(self._known_region(call)),
             "compute.regions.list": self._regions,
-            "compute.routers.list": self._routers,
             "compute.zones.get": lambda call: self._zone(self._known_zone(call)),
             "compute.zones.list": self._zones,
             "compute.machineTypes.get": self._machine_type,
@@ -47,12 +46,6 @@ class CatalogueMethods:
     def _zones(self, call: Call) -> dict[str, Any]:
         found = [self._zone(zone) for zone in _all_zones()]
         return listed(call, "compute#zoneList", f"projects/{self._world.project}/zones", found)
-
-    def _routers(self, call: Call) -> dict[str, Any]:
-        region = self._known_region(call)
-        router = {"kind": "compute#router", "id": "1", "name": "router", "nats": [{"name": "nat"}]}
-        found = [router] if region in self._world.nats else []
-        return listed(call, "compute#routerList", f"projects/{self._world.project}/regions/{region}/routers", found)
 
     def _machine_type(self, call: Call) -> dict[str, Any]:
         zone, name = self._known_zone(call), call.values["machineType"]

@@ -118,8 +118,6 @@ class World:
         self.templates: dict[tuple[str, str], Template] = {}
         self.groups: dict[tuple[str, str], Group] = {}
         self.instances: dict[tuple[str, str], Instance] = {}
-        #: Regions that have a Cloud NAT.
-        self.nats: set[str] = set()
         self._last_id = 10**18
 
     def new_id(self) -> str:
