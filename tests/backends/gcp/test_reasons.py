@@ -71,9 +71,7 @@ def words(code: str, message: str, **fields: object) -> str:
             "--role=roles/iam.serviceAccountUser",
             id="right to use the account",
         ),
-        pytest.param(
-            "PERMISSION_DENIED", "No.", "a right is missing (No.)", "sparkles validate", id="any other right"
-        ),
+        pytest.param("PERMISSION_DENIED", "No.", "a right is missing (No.)", "sparkles validate", id="any other right"),
         pytest.param(
             "RESOURCE_NOT_FOUND",
             "The resource 'node@p.iam.gserviceaccount.com' of type 'serviceAccount' was not found.",
