@@ -90,9 +90,9 @@ class Machine:
         return architecture_of(self.type)
 
 
-def architecture_of(machine_type: str) -> str:
-    """Return the kind of processor of a machine type, as docker calls it."""
-    return "arm64" if machine_type.startswith(_ARM) else "amd64"
+def architecture_of(machine_type: str | None) -> str:
+    """Return the kind of processor of a machine type, as docker calls it; of the usual ones if none is named."""
+    return "arm64" if (machine_type or "").startswith(_ARM) else "amd64"
 
 
 def machine_from(values: Mapping[str, Any]) -> Machine:

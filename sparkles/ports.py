@@ -392,8 +392,11 @@ class Staffing:
 class Compute(Protocol):
     """The machines that nodes run on."""
 
-    def require(self) -> None:
-        """Raise BackendError if nodes can never be started from here. To be asked before a job is submitted."""
+    def require(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
+        """Raise RequestError or BackendError if nodes of `cluster` can never be started from here.
+
+        To be asked before a job is submitted. `nodes` are those that the cluster has.
+        """
         ...
 
     def machine(self, spec: JobSpec, image: str | None) -> Machine | None:
@@ -403,12 +406,19 @@ class Compute(Protocol):
         """
         ...
 
+    def supplies(self, cluster: Cluster) -> Mapping[str, Path]:
+        """Return sha256 → file here of what nodes of `cluster` need of the store to start. Writes nothing."""
+        ...
+
     def elsewhere(self, cluster: Cluster) -> str | None:
         """Return why nodes of this cluster are not started from here; None if they are."""
         ...
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
-        """See to it that `wanted` nodes of `cluster` are starting or alive. Never lowers their number."""
+        """See to it that `wanted` nodes of `cluster` are starting or alive. Never lowers their number.
+
+        With none wanted, what it takes to start some is made ready: where nodes do that, they may not make it.
+        """
         ...
 
     def shed(self, cluster: Cluster) -> None:
@@ -419,7 +429,7 @@ class Compute(Protocol):
         """Return what is known of nodes beside the records `nodes`, which were read before."""
         ...
 
-    def clean_up(self, cluster: Cluster) -> None:
+    def clean_up(self, cluster: Cluster, state: StateStore) -> None:
         """Remove what was kept to start nodes of `cluster`, if there are none. `raise_nodes` makes it anew."""
         ...
 
@@ -522,16 +532,17 @@ Progress = Callable[[int, int], None]
 class Images(Protocol):
     """The images that tasks can run in."""
 
-    def pin(self, name: str) -> str:
+    def pin(self, name: str, *, architecture: str | None = None) -> str:
         """Return what the name of an image means now: `name@sha256:…`, or the id of one that is only here.
 
         A name that can only mean one image is not looked up. Changes nothing. Raises RequestError if there is no such
-        image, or none that could run here; BackendError if that cannot be found out.
+        image, or none that nodes could run; BackendError if that cannot be found out. `architecture` is the one of
+        nodes that are made for the job, as docker calls it; where nodes are this machine, its own counts.
         """
         ...
 
-    def fetch(self, pinned: str, progress: Progress) -> None:
-        """See to it that nodes have a pinned image, or will get it by themselves.
+    def fetch(self, pinned: str, progress: Progress, *, architecture: str | None = None) -> None:
+        """See to it that nodes, of this `architecture`, have a pinned image, or will get it by themselves.
 
         Raises RequestError or BackendError if they cannot have it, or could not run it.
         """

@@ -18,6 +18,7 @@ from sparkles.bucket_files import BucketFiles
 from sparkles.compile import Definition
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.local_files import LocalFiles
+from sparkles.machine import architecture_of
 from sparkles.manifest import Manifest
 from sparkles.needed_files import NeededFiles, ResultFile
 from sparkles.placeholders import UnknownParameterError
@@ -207,6 +208,11 @@ class _Image:
     warnings: Sequence[str] = ()
 
 
+def architecture(spec: Mapping[str, Any]) -> str:
+    """Return the kind of processor that nodes have which are made for a job, as docker calls it."""
+    return architecture_of(spec.get("resources", {}).get("machineType"))
+
+
 def _image(spec: dict[str, Any], backend: Backend, known: Mapping[str, str]) -> _Image:
     """Pin the image."""
     name = spec.get("image")
@@ -223,7 +229,7 @@ def _image(spec: dict[str, Any], backend: Backend, known: Mapping[str, str]) -> 
     if backend.images is None:
         raise BackendError(f"image {name!r}: the backend {backend.name} runs no images")
     try:
-        now = backend.images.pin(name)
+        now = backend.images.pin(name, architecture=architecture(spec))
     except SparklesError:  # what stays as it is need not be found again
         if name not in known:
             raise

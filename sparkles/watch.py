@@ -5,6 +5,7 @@ Watching also heals: it sweeps nodes that died and starts new ones. Nothing depe
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,8 +14,8 @@ from sparkles import lifecycle, needs, recover, results
 from sparkles.errors import BackendError, RequestError
 from sparkles.lookout import Lookout
 from sparkles.model import OPEN, Job, JobState, Node, NodeState, Sample, Task, TaskState
-from sparkles.nodes import clusters_of, start_nodes
-from sparkles.ports import Backend
+from sparkles.nodes import clusters_of, given_up, start_nodes, unreported
+from sparkles.ports import Backend, Staffing
 from sparkles.prepare import find_job
 from sparkles.screen import Screen
 from sparkles.settle import settle
@@ -43,23 +44,26 @@ _SILENCE = 5.0
 #: Nodes that die without having worked, before that is taken for a defect.
 _BAD_STARTS = 3
 
+#: Every node has its record.
+_ALL_HERE = Staffing()
+
 _NODE_WORDS = {NodeState.STARTING: "staging", NodeState.LEAVING: "running", NodeState.LOST: "lost"}
 
 
-def status_line(counts: Mapping[TaskState, int], nodes: Sequence[Node]) -> str:
+def status_line(counts: Mapping[TaskState, int], nodes: Sequence[Node], staffing: Staffing = _ALL_HERE) -> str:
     """Return the manual's line about tasks and nodes.
 
     >>> status_line({TaskState.PENDING: 1}, [])
     'tasks: pending (1), worker nodes:'
     """
     tasks = ", ".join(f"{state.value} ({counts[state]})" for state in TaskState if counts.get(state))
-    staffed = ", ".join(f"{word} ({number})" for word, number in by_word(nodes).items())
+    staffed = ", ".join(f"{word} ({number})" for word, number in by_word(nodes, staffing).items())
     return f"tasks: {tasks}, worker nodes: {staffed}".rstrip()
 
 
-def by_word(nodes: Sequence[Node]) -> dict[str, int]:
-    """Return how many nodes are in each state, as it is printed."""
-    words = [node_word(node) for node in nodes]
+def by_word(nodes: Sequence[Node], staffing: Staffing = _ALL_HERE) -> dict[str, int]:
+    """Return how many nodes are in each state, as it is printed, with those that are yet to report."""
+    words = ["submitted"] * staffing.submitted + ["staging"] * staffing.staging + [node_word(node) for node in nodes]
     return {word: words.count(word) for word in sorted(set(words), reverse=True)}
 
 
@@ -173,9 +177,14 @@ class _Healer:
             raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
         if why := needs.stuck(job, self._backend):
             raise BlockedError(why)
+        if given_up(job, self._backend):
+            raise BackendError(
+                f"job {job.name}: no node has begun a task, however often one was started, so no more are started; "
+                f"mend what is said above, and run sub or apply again"
+            )
 
     def _note(self, node: Node) -> None:
-        self._bad_starts += not node.worked
+        self._bad_starts += not node.worked and node.instance is None  # those of VMs are counted in their cluster
         if self._bad_starts >= _BAD_STARTS:
             words = self._backend.compute.last_words(node).strip()
             raise BackendError(f"{_BAD_STARTS} nodes died before they did anything; the last one said:\n{words}")
@@ -196,6 +205,8 @@ class Watcher:
         self._said = time.monotonic()
         self._tail: Tail | None = None
         self._tailed = False
+        #: Why nodes do not come, as far as it was said: without numbers, which change all the time.
+        self._troubles: set[str] = set()
         #: Claim → when its attempt was first seen to have written something.
         self._seen: dict[str | None, float] = {}
 
@@ -204,29 +215,34 @@ class Watcher:
         counts: Mapping[TaskState, int] = {}
         job: Job
         nodes: Sequence[Node] = ()
+        coming = _ALL_HERE
 
         def before(found: Job) -> None:
             """A node that has worked is never shown beside counts of before that."""
-            nonlocal job, nodes
+            nonlocal job, nodes, coming
             job, nodes = found, self._backend.state.nodes(found.cluster)
+            coming = unreported(found.cluster, nodes, self._backend)
 
         for counts in poll(self._name, self._backend, before=before):
             if any(counts.get(state) for state in OPEN):
-                self.status(counts, nodes)
+                self.status(counts, nodes, coming)
+                self._say_troubles(coming)
             elif job.waiting:
                 self._say_once(f"waiting for {', '.join(job.waiting.needs)}")
             self._follow(nodes)
-            self.screen.show(partial(self._lookout.look, job, counts, by_word(nodes), self._tail, now=time.time()))
+            self.screen.show(
+                partial(self._lookout.look, job, counts, by_word(nodes, coming), self._tail, now=time.time())
+            )
         if not self._tailed and sum(counts.values()) == 1:
             self._print_whole()
         self.screen.say(finished_line(counts) if counts else f"Job {self._name} was killed while it waited.")
         return counts
 
-    def status(self, counts: Mapping[TaskState, int], nodes: Sequence[Node]) -> None:
+    def status(self, counts: Mapping[TaskState, int], nodes: Sequence[Node], coming: Staffing = _ALL_HERE) -> None:
         """Print the line about tasks and nodes if it has changed."""
         if not counts:  # a job that waits has no tasks yet
             return
-        line, now = status_line(counts, nodes), time.monotonic()
+        line, now = status_line(counts, nodes, coming), time.monotonic()
         if line != self._coming:
             self._coming, self._since = line, now
         if not counts.get(TaskState.CLAIMED) or now - self._since >= _FLICKER or now - self._said >= _SILENCE:
@@ -236,6 +252,14 @@ class Watcher:
         if line != self._line and not self.screen.is_live:
             self._line, self._said = line, time.monotonic()
             self.screen.say(line)
+
+    def _say_troubles(self, coming: Staffing) -> None:
+        """Say each reason why nodes do not come, once."""
+        for trouble in coming.troubles:
+            kind = re.sub(r"\d+", "", trouble)
+            if kind not in self._troubles:
+                self._troubles.add(kind)
+                self.screen.say(f"worker nodes: {trouble}")
 
     def _follow(self, nodes: Sequence[Node]) -> None:
         """Print what the tailed task has written; choose another when it has ended."""

@@ -22,7 +22,7 @@ HEAVY = {"docker", "google", "jinja2", "jsonschema", "rich"}
 PURE = [
     "authoring", "canonical", "changes", "compile", "digests", "errors", "filters", "image_name", "indices",
     "lifecycle", "manifest", "model", "names", "pace", "placeholders", "plan", "plan_text", "quantities", "references",
-    "shell_line", "sight", "spec", "sweep",
+    "shell_line", "sight", "spec", "staffing", "sweep",
 ]  # fmt: skip
 
 

@@ -636,3 +636,34 @@ def test_the_store_is_asked_once_about_all_content_that_is_pinned(pin, backend, 
     pin(uploads=[*entries, folder])
 
     assert asked == [["0" * 64, "1" * 64, "2" * 64, "a" * 64]]
+
+
+# Images
+
+
+class Seen:
+    """Images that every name has, whatever it is; remembers for which processor they were wanted."""
+
+    def __init__(self) -> None:
+        self.architectures: list[str | None] = []
+
+    def pin(self, name: str, *, architecture: str | None = None) -> str:
+        self.architectures.append(architecture)
+        return f"{name}@sha256:{'1' * 64}"
+
+    def fetch(self, pinned: str, progress: Any, *, architecture: str | None = None) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("resources", "architecture"),
+    [({}, "amd64"), ({"machineType": "n1-standard-1"}, "amd64"), ({"machineType": "t2a-standard-1"}, "arm64")],
+)
+def test_an_image_is_pinned_for_the_processor_of_the_machine_type(base, tmp_path, resources, architecture) -> None:
+    images = Seen()
+    backend = a_backend(tmp_path / "with images", images=images)
+
+    pinned = resolve.pin(a_manifest(base, image="r-base", resources=resources), backend)
+
+    assert pinned.spec.image == f"r-base@sha256:{'1' * 64}"
+    assert images.architectures == [architecture]

@@ -18,7 +18,7 @@ from contracts.objects import a_document, always, append
 from sparkles import lifecycle, recover, screen, watch
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Applying, JobState, Key, NodeState, Sample, TaskState, Waiting
-from sparkles.ports import Backend, Result
+from sparkles.ports import Backend, Result, Staffing
 from sparkles.prepare import find_job
 from sparkles.sight import Sight, Tailed
 
@@ -240,6 +240,44 @@ def test_a_line_says_where_tasks_and_nodes_stand(counts, states, line) -> None:
     ]
 
     assert watch.status_line(counts, nodes) == line
+
+
+# Nodes that are yet to report
+
+
+def test_nodes_without_a_record_are_counted_as_the_manual_does(backend, world, clock, compute) -> None:
+    world.submit()
+    compute.staffing = lambda *_: Staffing(submitted=1, staging=2)
+    clock.after(1.0, world.node(NodeState.ALIVE, worked=True))
+    clock.after(3.0, world.end(1))
+
+    assert world.watched()[:2] == [
+        "tasks: pending (1), worker nodes: submitted (1), staging (2)",
+        "tasks: pending (1), worker nodes: submitted (1), staging (2), running (1)",
+    ]
+
+
+def test_why_nodes_do_not_come_is_said_once_even_if_its_numbers_change(backend, world, clock, compute) -> None:
+    world.submit()
+    numbers = iter(range(2, 1000))
+    compute.staffing = lambda *_: Staffing(submitted=1, troubles=[f"no machine is free (nodes: {next(numbers)})"])
+    clock.after(5.0, lambda: setattr(compute, "staffing", lambda *_: Staffing(troubles=["the quota is used up"])))
+    clock.after(20.0, world.end(1))
+
+    said = [line for line in world.watched() if not line.startswith("tasks: ")]
+    assert said[:2] == ["worker nodes: no machine is free (nodes: 2)", "worker nodes: the quota is used up"]
+    assert len(said) == 3
+
+
+def test_whoever_may_not_see_machines_still_watches(backend, world, clock, compute) -> None:
+    def refuse(*_: Any) -> Staffing:
+        raise BackendError("no right")
+
+    world.submit()
+    compute.staffing = refuse
+    clock.after(1.0, world.end(1))
+
+    assert world.watched()[1] == "worker nodes: whether nodes come cannot be found out: no right"
 
 
 # Tails

@@ -30,6 +30,7 @@ COMMANDS = {
     "status": ("look", "Show jobs and how far they are."),
     "list": ("look", "List the tasks of a job."),
     "logs": ("look", "Print what tasks have written."),
+    "why": ("why", "Say why a job or a task stands where it stands, and what to do."),
     "watch": ("follow", "Follow a job until it has ended."),
     "wait": ("follow", "Wait until a job has ended, without a word."),
     "kill": ("control", "Stop the tasks of a job that have not ended."),
@@ -46,7 +47,7 @@ COMMANDS = {
 
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"why", "report", "workflow", "completion"}
+PLANNED = {"report", "workflow", "completion"}
 
 
 class Sparkles(click.Group):

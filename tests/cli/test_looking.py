@@ -131,7 +131,8 @@ def test_an_unknown_name_leads_to_the_nearest(looker: User) -> None:
 def test_looking_writes_nothing(looker: User) -> None:
     before = looker.everything()
 
-    for words in ("status", "list", "logs bad.2", "get bad", "get bad.1", "diff fit-a fit-a", "explain", "version"):
+    for words in ("status", "list", "logs bad.2", "get bad", "get bad.1", "why bad", "why bad.2", "diff fit-a fit-a",
+                  "explain", "version"):  # fmt: skip
         looker.ok(*words.split())
 
     assert looker.everything() == before

@@ -5,27 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
+from .children import dying_with_parent, free_port
+
 _JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
 _MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 _PACKAGED_SDK = Path("/usr/lib/google-cloud-sdk")
-
-#: Becomes the program that follows, and is killed when its parent ends, however that ends.
-_DIES_WITH_PARENT = """
-import ctypes, os, signal, sys
-PR_SET_PDEATHSIG = 1
-if hasattr(ctypes.CDLL(None), "prctl"):
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 HOW_TO_INSTALL = (
     "apt-get install default-jre-headless google-cloud-cli-firestore-emulator (from Google's apt repository), "
@@ -42,13 +32,14 @@ class Emulator:
 
     def __init__(self, *, port: int = 0, start_timeout: float = 60.0, megabytes: int = 512) -> None:
         jar, java = find_jar(), find_java()
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.host = f"127.0.0.1:{self.port}"
         with tempfile.TemporaryFile() as self._log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _DIES_WITH_PARENT, str(os.getpid()), java, f"-Xmx{megabytes}m",
-                 "-Duser.language=en", "-cp", jar, _MAIN, "start", "--host=127.0.0.1", f"--port={self.port}",
-                 "--database-mode=datastore-mode"],
+                dying_with_parent(
+                    [java, f"-Xmx{megabytes}m", "-Duser.language=en", "-cp", str(jar), _MAIN, "start",
+                     "--host=127.0.0.1", f"--port={self.port}", "--database-mode=datastore-mode"]
+                ),
                 stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
             self._await(time.monotonic() + start_timeout)
@@ -110,9 +101,3 @@ def _sdk_roots() -> list[Path]:
         [gcloud, "info", "--format=value(installation.sdk_root)"], capture_output=True, text=True, check=False
     )
     return [Path(asked.stdout.strip())] if asked.stdout.strip() else []
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .emulator import Emulator
     from .gce.processes import ProcessBooter
     from .gce.simulator import ComputeSimulator
+    from .registry import Registry
     from .setup.apis import SetupApis
     from .storage import StorageSimulator
 
@@ -41,6 +42,19 @@ def storage_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stor
 
     with closing(StorageSimulator(tmp_path_factory.mktemp("storage"))) as storage:
         yield storage
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry of images, empty at first."""
+    from .registry import MissingError, Registry
+
+    try:
+        registry = Registry(tmp_path_factory.mktemp("registry"))
+    except MissingError as error:
+        pytest.skip(str(error))
+    with closing(registry):
+        yield registry
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class DockerImages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def pin(self, name: str) -> str:
+    def pin(self, name: str, *, architecture: str | None = None) -> str:  # noqa: ARG002 - the engine's own counts
         """See Images."""
         parsed = image_name.parse(name)
         if parsed.is_pinned:
@@ -69,7 +69,7 @@ class DockerImages:
         if ours and made and ours not in made:
             raise RequestError(f"image {name!r} is made for {', '.join(made)}; the docker engine here runs {ours}")
 
-    def fetch(self, pinned: str, progress: Progress) -> None:
+    def fetch(self, pinned: str, progress: Progress, *, architecture: str | None = None) -> None:  # noqa: ARG002 - as above
         """See Images."""
         parsed = image_name.parse(pinned)
         found = self.inspect(pinned)

@@ -12,7 +12,7 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.exceptions import RequestException
 
-from sparkles.backends.gcp.wording import short, sign_in
+from sparkles.backends.gcp.wording import innermost, short, sign_in, unwrapped
 from sparkles.errors import BackendError, RequestError, SparklesError, UnreachableError
 
 #: What the account needs in a bucket of ours, where it writes, and in one of others, where it only reads.
@@ -98,12 +98,7 @@ def _no_right(url: str, words: str, role: str) -> NoRightError:
 
 def _reason(error: BaseException) -> str:
     """Return why nobody answers: what is at the bottom of what the layers of the library make of it."""
-    below = (getattr(error, "cause", None), getattr(error, "reason", None), *error.args)
-    deeper = next((each for each in below if isinstance(each, BaseException)), None)
-    if deeper and deeper is not error:
-        return _reason(deeper)
-    words = re.sub(r"^(HTTPS?Connection(Pool)?)\(.*?\): ", "", _words(error))
-    return re.sub(r"^Failed to establish a new connection: (\[Errno -?\d+\] )?", "", words)
+    return unwrapped(_words(innermost(error)))
 
 
 def _words(error: BaseException) -> str:

@@ -24,7 +24,9 @@ from sparkles.backends.gcp.compute_clients import ComputeClients
 from sparkles.backends.gcp.compute_faults import AbsentError, RefusedError, ThereError, asking
 from sparkles.backends.gcp.members import Member, path_of
 from sparkles.backends.gcp.reasons import Fault
+from sparkles.backends.gcp.zones import zones_for
 from sparkles.errors import UnreachableError
+from sparkles.machine import Machine
 
 #: Seconds that one request may take, and that an operation is awaited.
 _REQUEST, _OPERATION = 20.0, 180.0
@@ -84,6 +86,15 @@ class Groups:
             self._clients.groups.insert_unary,
             compute_v1.InsertRegionInstanceGroupManagerRequest(instance_group_manager_resource=body, **self._where),
         )
+
+    def zones_for(self, machine: Machine) -> Sequence[str]:
+        """Return the paths of the zones that have what a machine is made of. Raises RequestError if none has."""
+        found = zones_for(machine, self._clients, project=self.project)
+        return [f"projects/{self.project}/zones/{zone}" for zone in found]
+
+    def template_path(self, name: str) -> str:
+        """Return the path of an instance template."""
+        return f"projects/{self.project}/regions/{self.region}/instanceTemplates/{name}"
 
     def members(self, name: str) -> list[Member]:
         """Return the VMs of a group; none if there is no such group."""

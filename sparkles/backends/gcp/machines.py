@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
 from sparkles.backends.gcp.labels import safe_labels
 from sparkles.backends.gcp.template import LOCAL_SSD, LOCAL_SSD_GB
@@ -26,13 +28,24 @@ _WITH_GPUS = ("a2-", "a3-", "a4-", "a4x-", "g2-", "g4-")
 _SHORTEST_LIFE, _LONGEST_LIFE = 30.0, 120 * 86400.0
 
 
+class Delivery(Protocol):
+    """How the worker program gets to nodes."""
+
+    def program(self, architecture: str) -> Program:
+        """Return the program for a kind of processor, as docker calls it."""
+        ...
+
+    def files(self, machine: Machine) -> Mapping[str, Path]:
+        """Return sha256 → file here of what of it has to be in the store."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machines:
     """Makes machines as the settings say."""
 
     gcp: Gcp
-    #: Returns the worker program for a kind of processor, as docker calls it.
-    program: Callable[[str], Program]
+    delivery: Delivery
 
     def machine(self, spec: JobSpec, image: str | None) -> Machine:
         """Return what each node is made of for such a job, with this pinned image."""
@@ -42,7 +55,7 @@ class Machines:
         _check(asked, kind)
         region, zones = place(self.gcp)
         return Machine(
-            program=self.program(architecture_of(kind)),
+            program=self.delivery.program(architecture_of(kind)),
             image=image,
             region=region,
             zones=tuple(zones),

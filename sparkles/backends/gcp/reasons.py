@@ -22,7 +22,15 @@ _AGENT = "$(gcloud projects describe {project} --format='value(projectNumber)')@
 #: Spot nodes taken away one after the other, before that is worth a word.
 _OFTEN = 3
 
+#: How Google says that what it has just named is not there.
+_ABSENT = r"(\. The referenced resource does not exist| was not found)"
+
 _SMALLER = "use fewer nodes (--nodes) or a smaller machine type (-m)"
+
+_SOLD_OUT = (
+    "Google has no {machine} free in {place} now; it is tried again by itself. To have one sooner, name another "
+    "machine type (-m), or another region or more zones in the configuration{or_standard}"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +67,11 @@ _RULES = (
     ),
     _Rule(
         code=r"RESOURCE_POOL_EXHAUSTED|insufficientCapacity|STOCKOUT",
-        words="Google has no {machine} free{at} now; it is tried again by itself. To have one sooner, name another "
-        "machine type (-m), or another region or more zones in the configuration{or_standard}",
+        words=_SOLD_OUT,
     ),
     _Rule(
         message=r"does not have enough resources available|is currently unavailable in the",
-        words="Google has no {machine} free{at} now; it is tried again by itself. To have one sooner, name another "
-        "machine type (-m), or another region or more zones in the configuration{or_standard}",
+        words=_SOLD_OUT,
     ),
     _Rule(
         code=r"(?i)quota.?exceeded",
@@ -85,8 +91,8 @@ _RULES = (
     _Rule(
         message=r"(?i)does not have access to service account|iam\.serviceAccount(User|s\.actAs)",
         words="who makes the nodes may not give them the service account {account}: 'gcloud iam service-accounts "
-        "add-iam-policy-binding {account} --project={project} --member=user:EMAIL --role=roles/iam.serviceAccountUser', "
-        "with your own EMAIL",
+        "add-iam-policy-binding {account} --project={project} --member=user:EMAIL "
+        "--role=roles/iam.serviceAccountUser', with your own EMAIL",
     ),
     _Rule(
         message=r"(?i)service.?account.* (was not found|does not exist)",
@@ -103,7 +109,7 @@ _RULES = (
         words="a right is missing ({said}): 'sparkles validate' tries each, and says how to get it",
     ),
     _Rule(
-        message=r"acceleratorTypes/(?P<gpu>[\w-]+)' was not found",
+        message=r"acceleratorTypes/(?P<gpu>[\w-]+)'" + _ABSENT,
         words="there is no GPU {gpu}{at}: 'gcloud compute accelerator-types list --filter=name={gpu}' shows the zones "
         "that have it; name them as 'zones', or their region, in the configuration",
     ),
@@ -114,11 +120,11 @@ _RULES = (
     ),
     _Rule(
         message=r"\[(?P<features>[^\]]+)\] features are not compatible",
-        words="these do not go together: {features}; name another machine type (-m) or another resources.bootDisk.type: "
-        "newer types take only hyperdisk-balanced, older ones only pd-balanced and its like",
+        words="these do not go together: {features}; name another machine type (-m) or another "
+        "resources.bootDisk.type: newer types take only hyperdisk-balanced, older ones only pd-balanced and its like",
     ),
     _Rule(
-        message=r"(?i)machine ?types?\b.*(does not exist|was not found)|machineTypes/\S+ was not found",
+        message=r"(?i)machine ?types?\b.*(does not exist|was not found)",
         words="there is no machine type {type}{at}: 'gcloud compute machine-types list --filter=name={type}' shows the "
         "zones that have it; name another type (-m), or other zones in the configuration",
     ),
@@ -136,11 +142,11 @@ _RULES = (
         words="a disk cannot have that size ({said}): change resources.bootDisk.sizeGb, or sizeGb of resources.disks",
     ),
     _Rule(
-        message=r"(?P<what>global/images/\S+?)'? was not found",
+        message=r"(?P<what>global/images/[^\s']+)'" + _ABSENT,
         words="what machines start from is not there: {what}; this version of sparkles may be too old",
     ),
     _Rule(
-        message=r"(?:sub)?networks/(?P<network>[\w-]+)'? was not found",
+        message=r"networks/(?P<network>[\w-]+)'" + _ABSENT,
         words="there is no network {network} in project {project}{at}: 'gcloud compute networks create {network} "
         "--project={project} --subnet-mode=auto' makes it",
     ),
@@ -155,12 +161,17 @@ _BOOTS = (
     (r"(?i)no space left|disk.* full", "raise resources.bootDisk.sizeGb: the image of the tasks has to fit on it"),
     (
         r"(?i)(image|pull).*(unauthorized|denied|forbidden|authentication|403)",
-        "nodes log in at Google's registries only, and need roles/artifactregistry.reader there: give it to the "
-        "account {account}, or copy the image to Artifact Registry",
+        (
+            "nodes log in at Google's registries only, and need roles/artifactregistry.reader there: give it to "
+            "{account}, or copy the image to Artifact Registry"
+        ),
     ),
     (r"(?i)(image|pull).*(manifest unknown|not found|404)", "the image was removed from its registry: push it again"),
     (r"(?i)exec format error|no matching manifest|platform", "the image is for another processor than {type} has"),
-    (r"(?i)checksum|does not have its (hash|sha256)", "a file of sparkles in the bucket is damaged: 'sparkles validate' checks them"),
+    (
+        r"(?i)checksum|does not have its (hash|sha256)",
+        "a file of sparkles in the bucket is damaged: 'sparkles validate' checks them",
+    ),
     (r"(?i)gpu|nvidia|cos-extensions", "the GPU's driver did not start: try another zone, or another GPU"),
     (
         r"(?i)\b(403|401|forbidden|permission|denied)\b",
@@ -168,8 +179,10 @@ _BOOTS = (
     ),
     (
         r"(?i)network|no such host|resolve|time(d )?out|unreachable|connection|connect to|no route",
-        "nodes reach nothing outside: without an external IP address the network needs a Cloud NAT and Private Google "
-        "Access",
+        (
+            "nodes reach nothing outside: without an external IP address the network needs a Cloud NAT and "
+            "Private Google Access"
+        ),
     ),
 )
 
@@ -216,6 +229,7 @@ def _facts(machine: Machine, project: str) -> dict[str, str]:
     kind = f"{machine.type} with {machine.gpus} {machine.gpu}" if machine.gpu else machine.type
     return {
         "project": project,
+        "place": " or ".join(machine.zones) or machine.region,
         "type": machine.type,
         "gpu": machine.gpu or "",
         "account": machine.account or "PROJECT_NUMBER-compute@developer.gserviceaccount.com",
@@ -225,7 +239,7 @@ def _facts(machine: Machine, project: str) -> dict[str, str]:
 
 
 def _with_count(text: str, number: int) -> str:
-    return f"{text} ({number} nodes)" if number > 1 else text
+    return f"{text} (nodes: {number})"
 
 
 def bad_boots(reasons: Iterable[str], *, machine: Machine, project: str) -> tuple[str, ...]:
@@ -257,6 +271,6 @@ def taken_away(*, preemptions: int, machine: Machine) -> str | None:
     if not machine.spot or preemptions < _OFTEN or machine.on_demand_after is not None:
         return None
     return (
-        f"Google took {counted(preemptions, 'spot node')} away before any of them began a task: leave out --spot, or set "
-        "nodes.onDemandAfter so that ordinary machines help out"
+        f"Google took {counted(preemptions, 'spot node')} away before any of them began a task: leave out --spot, or "
+        "set nodes.onDemandAfter so that ordinary machines help out"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sparkles.errors import BackendError
 
 #: Characters of what Google says that are passed on.
@@ -20,3 +22,20 @@ def short(text: str) -> str:
     """Return a text in one line that is not too long."""
     line = " ".join(text.split())
     return line if len(line) <= _LONG else f"{line[:_LONG]}…"
+
+
+def innermost(error: BaseException) -> BaseException:
+    """Return what is at the bottom of what the layers of a library make of an error."""
+    below = (getattr(error, "cause", None), getattr(error, "reason", None), *error.args)
+    deeper = next((each for each in below if isinstance(each, BaseException)), None)
+    return innermost(deeper) if deeper and deeper is not error else error
+
+
+def unwrapped(words: str) -> str:
+    """Return what is said of a connection, without how the libraries call their parts.
+
+    >>> unwrapped("HTTPSConnection(host='h', port=443): Failed to establish a new connection: [Errno 111] Refused")
+    'Refused'
+    """
+    plain = re.sub(r"^(HTTPS?Connection(Pool)?)\(.*?\): ", "", words)
+    return re.sub(r"^Failed to establish a new connection: (\[Errno -?\d+\] )?", "", plain)

@@ -57,11 +57,15 @@ class LocalCompute:
         #: Processes that this one started; kept so that they can be seen to fail.
         self._children: dict[str, Popen[bytes]] = {}
 
-    def require(self) -> None:
+    def require(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         """See Compute."""
 
     def machine(self, spec: JobSpec, image: str | None) -> None:
         """See Compute. It is there anyway."""
+
+    def supplies(self, cluster: Cluster) -> Mapping[str, Path]:  # noqa: ARG002 - what they run is here
+        """See Compute."""
+        return {}
 
     def elsewhere(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - whatever the cluster
         """See Compute."""
@@ -86,7 +90,7 @@ class LocalCompute:
         """See Compute."""
         return Staffing()
 
-    def clean_up(self, cluster: Cluster) -> None:
+    def clean_up(self, cluster: Cluster, state: StateStore) -> None:
         """See Compute."""
 
     def _reserve(self, cluster: Cluster, state: StateStore, *, wanted: int) -> Sequence[Node]:

@@ -21,22 +21,22 @@ def words(code: str, message: str, **fields: object) -> str:
     [
         pytest.param(
             "ZONE_RESOURCE_POOL_EXHAUSTED",
-            "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill the request.",
-            "Google has no spot n1-standard-4 with 1 nvidia-tesla-t4 free in us-central1-a now",
+            "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill it.",
+            "Google has no spot n1-standard-4 with 1 nvidia-tesla-t4 free in us-central1-a or us-central1-b now",
             "leave out --spot",
             id="stockout",
         ),
         pytest.param(
             "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
             "A n1-standard-4 VM instance is currently unavailable in the us-central1-b zone.",
-            "free in us-central1-b now",
+            "free in us-central1-a or us-central1-b now",
             "another machine type (-m)",
             id="stockout with details",
         ),
         pytest.param(
             "UNSUPPORTED_OPERATION",
-            "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill the request.",
-            "free in us-central1-a now",
+            "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill it.",
+            "free in us-central1-a or us-central1-b now",
             "it is tried again by itself",
             id="stockout under another code",
         ),
@@ -93,6 +93,14 @@ def words(code: str, message: str, **fields: object) -> str:
             "there is no GPU nvidia-tesla-t4 in us-central1-f",
             "accelerator-types list --filter=name=nvidia-tesla-t4",
             id="no such gpu there",
+        ),
+        pytest.param(
+            "INVALID_FIELD_VALUE",
+            "Invalid value for field 'resource.guestAccelerators[0].acceleratorType': 'https://www.googleapis.com/compute/"
+            "v1/projects/p/zones/us-central1-f/acceleratorTypes/nvidia-x9'. The referenced resource does not exist.",
+            "there is no GPU nvidia-x9 in us-central1-f",
+            "accelerator-types list --filter=name=nvidia-x9",
+            id="no such gpu anywhere",
         ),
         pytest.param(
             "INVALID_USAGE",
@@ -180,25 +188,28 @@ def test_what_google_says_becomes_words_with_a_way_out(code: str, message: str, 
 
 
 def test_a_standard_machine_is_not_told_to_leave_out_spot() -> None:
-    found = words("ZONE_RESOURCE_POOL_EXHAUSTED", "", spot=False, gpu=None)
+    found = words("ZONE_RESOURCE_POOL_EXHAUSTED", "", spot=False, gpu=None, zones=())
 
     assert "--spot" not in found
-    assert "Google has no n1-standard-4 free now" in found
+    assert "Google has no n1-standard-4 free in us-central1 now" in found
 
 
 def test_the_same_trouble_of_many_is_one_line_with_the_zones_and_a_count() -> None:
-    stock = [
-        Fault(code="ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", details={"zone": f"us-central1-{letter}"})
+    absent = [
+        Fault(
+            code="RESOURCE_NOT_FOUND",
+            message=f"The resource 'projects/p/zones/us-central1-{letter}/machineTypes/n1-standard-4' was not found",
+        )
         for letter in "bab"
     ]
     quota = Fault(code="QUOTA_EXCEEDED", message="Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.")
 
-    most, other = reasons.troubles([quota, *stock], machine=MACHINE, project="p")
+    most, other = reasons.troubles([quota, *absent], machine=MACHINE, project="p")
 
-    assert "free in us-central1-a or us-central1-b now" in most
-    assert most.endswith("(3 nodes)")
+    assert "there is no machine type n1-standard-4 in us-central1-a or us-central1-b" in most
+    assert most.endswith("(nodes: 3)")
     assert "its quota is 24 in region us-central1" in other
-    assert "nodes)" not in other.removesuffix(")")[-10:]
+    assert other.endswith("(nodes: 1)")
 
 
 @pytest.mark.parametrize(
@@ -226,8 +237,8 @@ def test_machines_that_say_the_same_are_one_line_and_the_unknown_is_passed_on() 
     found = reasons.bad_boots(["the moon is {full}", "", "the moon is {full}"], machine=MACHINE, project="p")
 
     assert found == (
-        "a node did not start: the moon is {full} (2 nodes)",
-        "a node did not start: it said nothing",
+        "a node did not start: the moon is {full} (nodes: 2)",
+        "a node did not start: it said nothing (nodes: 1)",
     )
 
 
