@@ -60,11 +60,9 @@ def backend_checks(settings: Settings) -> Sequence[Check]:
         from sparkles.paths import Home
 
         return checks_at_home(Home(home_folder()))
-    from sparkles.backends.docker.engine import Engine
-    from sparkles.backends.docker.images import DockerImages
     from sparkles.backends.gcp.setup.checks import checks
 
-    return checks(settings, DockerImages(Engine()))
+    return checks(settings, lambda: open_backend(settings, write=False).images)
 
 
 def keepers(settings: Settings) -> Sequence[Keeper]:

@@ -32,6 +32,7 @@ class Services:
         """Turn services on."""
         self._project.need("serviceusage.services.enable")
         self._project.enabled |= set(call.body["serviceIds"])
+        self._project.made()
         return self._project.begin("", {"@type": "type.googleapis.com/BatchEnableServicesResponse"})
 
     def _shown(self, name: str) -> dict[str, Any]:
@@ -70,6 +71,7 @@ class Accounts:
         if email in self._project.accounts:
             raise exists(email)
         full = f"projects/{self._project.name}/serviceAccounts/{email}"
+        self._project.made()
         self._project.accounts[email] = {"name": full, "email": email, **call.body.get("serviceAccount", {})}
         return self._project.accounts[email]
 

@@ -71,7 +71,8 @@ class SetupApis:
 
     def _guard(self, host: str) -> Callable[[Call], None]:
         def guard(call: Call) -> None:
-            if host not in self.project.enabled:
+            is_first = host == "serviceusage.googleapis.com"
+            if host not in self.project.enabled or not (is_first or self.project.is_known()):
                 raise ApiError(
                     403, "forbidden", f"{host} API has not been used in project {self.project.name} before or it is "
                     "disabled. Enable it by visiting the console, then retry."

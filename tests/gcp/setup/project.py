@@ -33,7 +33,19 @@ class Project:
         self.denied: set[str] = set()
         #: Looks at an operation before it has been done.
         self.slowness = 0
+        #: Requests for which what was just made, an API or an account, is not known yet everywhere.
+        self.lateness = 0
+        self._late = 0
         self._numbers = itertools.count(1)
+
+    def made(self) -> None:
+        """Note that something was made which takes a while to be known."""
+        self._late = self.lateness
+
+    def is_known(self) -> bool:
+        """Say whether what was made last is known by now to whoever asks."""
+        self._late = max(0, self._late - 1)
+        return self._late == 0
 
     def need(self, *permissions: str) -> None:
         """Raise if the caller lacks a permission."""
@@ -87,7 +99,7 @@ class Project:
                 self._require_account(name)
 
     def _require_account(self, name: str) -> None:
-        if name not in self.accounts:
+        if name not in self.accounts or not self.is_known():
             raise ApiError(400, "invalid", f"Service account {name} does not exist.")
 
     def _etag(self) -> str:

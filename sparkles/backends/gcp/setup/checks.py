@@ -24,7 +24,7 @@ from sparkles.validate import Check, UnknownError
 _MACHINE_TYPE = "n1-standard-1"
 
 
-def checks(settings: Settings, images: Images) -> Sequence[Check]:
+def checks(settings: Settings, images: Callable[[], Images | None]) -> Sequence[Check]:
     """Return all that is tried for these settings, what others stand on first."""
     gcp = settings.gcp
     first = Check(what="settings", attempt=lambda: _settings(gcp))
@@ -132,15 +132,14 @@ def _repository(apis: Apis, names: Wanted) -> str:
     return address(names)
 
 
-def _image(settings: Settings, images: Images) -> Check:
+def _image(settings: Settings, images: Callable[[], Images | None]) -> Check:
     name = settings.defaults.get("image")
 
     def attempt() -> str:
-        if name is None:
-            return "none: each job has to name its own, with -i"
-        return images.pin(name)
+        known = images() if name else None
+        return known.pin(name) if known and name else "none: each job has to name its own, with -i"
 
-    return Check(what="image of jobs that name none", attempt=attempt)
+    return Check(what="image of jobs that name none", attempt=attempt, needs=("credentials",))
 
 
 def _asked(ask: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
