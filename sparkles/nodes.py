@@ -96,7 +96,7 @@ def change_cluster(cluster: Cluster, change: Callable[[Cluster], Cluster | None]
     return after if isinstance(after, Cluster) else cluster
 
 
-def unreported(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffing:
+def staffing_of(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffing:
     """Return what is known of a cluster's nodes beside their records `nodes`, which were read before.
 
     That it cannot be found out is a trouble like others: who looks at a job need not have the right to see machines.

@@ -14,7 +14,7 @@ from sparkles import lifecycle, needs, recover, results
 from sparkles.errors import BackendError, RequestError
 from sparkles.lookout import Lookout
 from sparkles.model import OPEN, Job, JobState, Node, NodeState, Sample, Task, TaskState
-from sparkles.nodes import clusters_of, given_up, start_nodes, unreported
+from sparkles.nodes import clusters_of, given_up, staffing_of, start_nodes
 from sparkles.ports import Backend, Staffing
 from sparkles.prepare import find_job
 from sparkles.screen import Screen
@@ -221,7 +221,7 @@ class Watcher:
             """A node that has worked is never shown beside counts of before that."""
             nonlocal job, nodes, coming
             job, nodes = found, self._backend.state.nodes(found.cluster)
-            coming = unreported(found.cluster, nodes, self._backend)
+            coming = staffing_of(found.cluster, nodes, self._backend)
 
         for counts in poll(self._name, self._backend, before=before):
             if any(counts.get(state) for state in OPEN):

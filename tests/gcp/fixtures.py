@@ -12,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from .cloud import Cloud
     from .emulator import Emulator
+    from .gce.boxes import BoxBooter
     from .gce.processes import ProcessBooter
     from .gce.simulator import ComputeSimulator
     from .registry import Registry
@@ -55,6 +56,21 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         pytest.skip(str(error))
     with closing(registry):
         yield registry
+
+
+@pytest.fixture(scope="module")
+def boxes() -> Iterator[BoxBooter]:
+    """Makes VMs of containers. For a module at a time: there can be only one on a machine."""
+    pytest.importorskip("docker", reason="needs docker: pip install '.[test]'")
+    from .gce.boxes import BoxBooter
+    from .gce.ground import MissingError
+
+    try:
+        booter = BoxBooter()
+    except MissingError as error:
+        pytest.skip(str(error))
+    with closing(booter):
+        yield booter
 
 
 @pytest.fixture

@@ -105,13 +105,13 @@ class Node:
 
 def _on_vms(gcp: Gcp, home: Home, stores: _Stores, *, write: bool, slots: int | None, node: Node | None) -> Backend:
     """Return the backend whose nodes are VMs."""
-    from sparkles.backends.gcp.delivery import delivery
+    from sparkles.backends.gcp.delivery import ProgramDelivery
     from sparkles.backends.gcp.images import RegistryImages, insecure_registries
     from sparkles.backends.gcp.vms import vm_compute
 
     times = cloud_timing()
     images = RegistryImages(ours=_repository(gcp), plain=insecure_registries(os.environ))
-    brought = delivery(gcp, home, images)
+    brought = ProgramDelivery(images, gcp.worker_image)
     own = node.record if node else None
     backend = Backend(
         name="gcp",

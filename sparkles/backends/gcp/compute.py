@@ -131,7 +131,9 @@ class VmCompute:
 
     def elsewhere(self, cluster: Cluster) -> str | None:
         """See Compute."""
-        return None if cluster.machine else "its tasks run on the machine that it was submitted from, with compute: local"
+        return (
+            None if cluster.machine else "its tasks run on the machine that it was submitted from, with compute: local"
+        )
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute."""

@@ -11,7 +11,7 @@ from sparkles.backends.gcp.labels import safe_labels
 from sparkles.backends.gcp.template import LOCAL_SSD, LOCAL_SSD_GB
 from sparkles.config import Gcp, ways
 from sparkles.errors import BackendError, RequestError
-from sparkles.machine import Disk, Machine, Program, architecture_of
+from sparkles.machine import Disk, Machine, Program, architecture_of, brings_gpus
 from sparkles.spec import JobSpec, MachineSpec
 
 #: What a node is where nobody says.
@@ -20,9 +20,6 @@ _TYPE, _BOOT_DISK_GB = "n1-standard-1", 50
 #: Machine types that have only this kind of disk; all others have the usual one.
 _HYPER = ("a4-", "a4x-", "c4-", "c4a-", "c4d-", "h4d-", "m4-", "n4-", "n4a-", "n4d-", "x4-")
 _HYPER_DISK, _USUAL_DISK = "hyperdisk-balanced", "pd-balanced"
-
-#: Machine types of which GPUs are a part.
-_WITH_GPUS = ("a2-", "a3-", "a4-", "a4x-", "g2-", "g4-")
 
 #: Seconds for which Google lets a VM be limited to run.
 _SHORTEST_LIFE, _LONGEST_LIFE = 30.0, 120 * 86400.0
@@ -98,7 +95,7 @@ def place(gcp: Gcp) -> tuple[str, Sequence[str]]:
 
 
 def _check(asked: MachineSpec, kind: str) -> None:
-    if asked.gpu and kind.startswith(_WITH_GPUS):
+    if asked.gpu and brings_gpus(kind):
         raise RequestError(f"spec.resources.gpus: machines of the type {kind} have GPUs by themselves; leave this out")
     if asked.gpu and not kind.startswith("n1-"):
         raise RequestError(

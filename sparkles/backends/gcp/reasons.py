@@ -160,19 +160,25 @@ _RULES = (
 _BOOTS = (
     (r"(?i)no space left|disk.* full", "raise resources.bootDisk.sizeGb: the image of the tasks has to fit on it"),
     (
-        r"(?i)(image|pull).*(unauthorized|denied|forbidden|authentication|403)",
+        r"(?i)(image|pull).*(unauthorized|denied|forbidden|authentication|\b403\b)",
         (
             "nodes log in at Google's registries only, and need roles/artifactregistry.reader there: give it to "
             "{account}, or copy the image to Artifact Registry"
         ),
     ),
-    (r"(?i)(image|pull).*(manifest unknown|not found|404)", "the image was removed from its registry: push it again"),
-    (r"(?i)exec format error|no matching manifest|platform", "the image is for another processor than {type} has"),
+    (
+        r"(?i)(image|pull).*(manifest unknown|not found|\b404\b)",
+        "the image was removed from its registry: push it again",
+    ),
+    (r"(?i)exec format error|no matching manifest|\bplatform\b", "the image is for another processor than {type} has"),
     (
         r"(?i)checksum|does not have its (hash|sha256)",
         "a file of sparkles in the bucket is damaged: 'sparkles validate' checks them",
     ),
-    (r"(?i)gpu|nvidia|cos-extensions", "the GPU's driver did not start: try another zone, or another GPU"),
+    (
+        r"(?i)gpu driver|driver.*gpu|cos-extensions|nvidia driver",
+        "the GPU's driver did not start: try another zone, or another GPU",
+    ),
     (
         r"(?i)\b(403|401|forbidden|permission|denied)\b",
         "the account {account} lacks a right: 'sparkles validate' tries each, and says how to get it",

@@ -218,6 +218,7 @@ def test_the_same_trouble_of_many_is_one_line_with_the_zones_and_a_count() -> No
         ("image r-base@sha256:22 could not be pulled: no space left on device", "raise resources.bootDisk.sizeGb"),
         ("image quay.io/me/x@sha256:22 could not be pulled: unauthorized", "copy the image to Artifact Registry"),
         ("image r-base@sha256:22 could not be pulled: manifest unknown", "push it again"),
+        ("image nvidia/cuda@sha256:4034 could not be pulled: no such host", "Cloud NAT"),
         ("image x@sha256:22: exec format error", "another processor than n1-standard-4 has"),
         ("the worker program does not have its sha256", "a file of sparkles in the bucket is damaged"),
         ("the GPU driver could not be installed", "try another zone, or another GPU"),
