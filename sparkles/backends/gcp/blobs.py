@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import chain, groupby
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -58,9 +57,18 @@ class Blobs:
 
     def _staying(self, found: Sequence[Stored]) -> set[str]:
         """Return the digests of blobs that were found and that will stay for a while."""
-        old = [stored for stored in found if self._touch and time.time() - stored.used > _TOUCHED]
+        old = [stored for stored in found if self._is_old(stored)]
         gone = {stored.name for stored in self._bucket.threads.each(self._lost, old) if stored}
         return {stored.name.rpartition("/")[2] for stored in found if stored.name not in gone}
+
+    def _is_old(self, stored: Stored) -> bool:
+        return self._touch and time.time() - stored.used > _TOUCHED
+
+    def _use(self, digest: str) -> None:
+        """Count on a blob that is there, although nobody has asked for it before."""
+        stored = self._bucket.look(self._name(digest))
+        if stored is None or (self._is_old(stored) and self._lost(stored)):
+            raise BackendError(f"the content with sha256 {digest} has just been removed, by 'gc' perhaps; try again")
 
     def _lost(self, stored: Stored) -> Stored | None:
         """Note that a blob is still used. Return it if it is gone."""
@@ -110,8 +118,10 @@ class Blobs:
     def _send(self, source: Path, digest: str, moved: Callable[[int], None]) -> None:
         with source.open("rb") as file:
             reading = Reading(file, named=source, digest=digest, moved=moved)
-            with suppress(ChangedError):  # it is there
+            try:
                 self._bucket.write(self._name(digest), cast("BinaryIO", reading), size=reading.size)
+            except ChangedError:  # it is there
+                self._use(digest)
             reading.done()
 
     def read(self, digest: str) -> bytes:
@@ -136,7 +146,7 @@ class Blobs:
         try:
             self._bucket.copy(name, self._name(digest), generation=generation)
         except ChangedError:  # it is there
-            self._staying(self._ask([digest]))
+            self._use(digest)
         self._known.add(self._store, [digest])
 
     def _name(self, digest: str) -> str:

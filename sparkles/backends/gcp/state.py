@@ -19,8 +19,8 @@ from sparkles.backends.gcp import datastore, records
 from sparkles.backends.gcp.datastore import ConflictError, Datastore, Patience, UnknownOutcomeError
 from sparkles.errors import BackendError
 from sparkles.model import (
-    Cluster,
     OPEN,
+    Cluster,
     Job,
     Key,
     Node,

@@ -29,8 +29,20 @@ class DirectoryKeeper:
     def drop(self, things: Sequence[Kept]) -> None:
         """See Keeper."""
         for thing in things:
-            if _age(thing.place) >= thing.age:
-                _remove(thing.place)
+            self._drop(thing.place, thing.age)
+
+    def _drop(self, path: Path, age: float) -> None:
+        """Take something away, and then see whether it was touched before that: nobody can do so any more."""
+        doomed = self._layout.trash / os.urandom(8).hex()
+        doomed.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.rename(doomed)
+        except FileNotFoundError:
+            return
+        if _age(doomed) < age:
+            doomed.rename(path)
+        else:
+            _remove(doomed)
 
 
 class HomeKeeper:

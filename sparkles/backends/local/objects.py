@@ -56,7 +56,7 @@ class DirectoryObjects:
     def put_blobs(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
         """See ObjectStore. One after the other: a disk is no quicker with several at once."""
         for source, digest in files:
-            if not self._layout.blob(digest).exists():
+            if not _is_there(self._layout.blob(digest)):
                 yield from self._copy_in(source, digest)
             yield Moved(0, 1)
 

@@ -276,3 +276,13 @@ def test_an_old_blob_that_is_removed_before_it_was_noted_is_missing(open_objects
     storage.faults.fail("storage.objects.patch", 404)
 
     assert len(open_objects("client").missing(digests(made))) == 1
+
+
+def test_an_old_blob_that_turns_out_to_be_there_is_noted_to_be_used(open_objects, storage, bucket, files) -> None:
+    made = files(3)
+    total(open_objects("someone else").put_blobs(made))
+    grow_old(storage, bucket, days=30)
+
+    total(open_objects("client").put_blobs(made))
+
+    assert touched(storage) == 3
