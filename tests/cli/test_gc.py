@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from conftest import User
+from contracts.nouns import a_claimed_task, a_cluster, a_node, put
+
+from sparkles.model import NodeState
 
 DAY = 86_400.0
 COS = "projects/cos-cloud/global/images/family"
@@ -159,6 +162,26 @@ def test_what_dead_nodes_left_goes(user):
     assert not trash.exists()
     assert young.exists()
     assert user.ok("sub", "-n", "k", "echo", "fine")
+
+
+@pytest.mark.at_home("Google's emulator lets no record be old")
+def test_records_of_nodes_and_clusters_that_are_gone_for_long_go(user):
+    user.ok("sub", "-n", "j", "true")
+    gone = [
+        a_node(f"gone-{name}", state=NodeState.GONE, created=made)
+        for name, made in (("old", 1.0), ("now", time.time()))
+    ]
+    with user.stores.state() as state:
+        put(state, *gone, a_node("lost", state=NodeState.LOST, created=1.0), a_cluster("nobodys"))
+        put(state, a_claimed_task(7, job="k", node="lost"))
+
+    rows = [(row["kind"], row["name"], row["why"]) for row in user.rows("gc", "--dry-run")]
+    user.ok("gc", "--yes")
+
+    assert rows == [("node", "gone-old", "it is gone"), ("cluster", "nobodys", "no job names it")]
+    with user.stores.state() as state:
+        assert {"gone-now", "lost"} <= {node.name for node in state.past_nodes()}
+        assert [cluster.name for cluster in state.clusters()] == [state.jobs()[0].cluster]
 
 
 @pytest.mark.in_cloud
