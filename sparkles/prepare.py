@@ -65,15 +65,14 @@ class Prepared:
         name: str = self.pinned.document["metadata"]["name"]
         return name
 
-    @property
-    def sources(self) -> Mapping[str, Path]:
-        """Return sha256 → file of all that may have to be uploaded."""
-        return {**self.pinned.sources, **self.supplies}
+    def source(self, digest: str) -> Path:
+        """Return the file of one of those that are `local`."""
+        return self.pinned.sources.get(digest) or self.supplies[digest]
 
     @property
     def local(self) -> Sequence[str]:
         """The sha256 of what is to be uploaded from here; what else is missing are results in the store."""
-        return sorted(self.missing.intersection(self.sources))
+        return sorted(self.missing.intersection((*self.pinned.sources, *self.supplies)))
 
     @property
     def libraries(self) -> str | None:
@@ -85,7 +84,7 @@ class Prepared:
     def upload(self) -> Upload:
         """Return how much is to be uploaded, of how many files: the worker program and the local files."""
         counted = [digest for digest in self.local if digest != self.libraries]
-        size = sum(self.sources[digest].stat().st_size for digest in counted)
+        size = sum(self.source(digest).stat().st_size for digest in counted)
         return {"files": 1 + self.pinned.files, "missing": len(counted), "upload_bytes": size}
 
 

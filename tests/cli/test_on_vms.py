@@ -32,8 +32,10 @@ def tools(registry: Any, api: Any) -> str:
 
 @pytest.fixture(scope="module")
 def worker(registry: Any, api: Any) -> Any:
-    """An image for the worker; here it runs in the environment of the tests."""
-    return registry.push(api, engine.busybox_image(api), name="python", tag="3.13-slim")
+    """An image that has the worker's libraries; here it runs in the environment of the tests."""
+    from sparkles.backends.gcp.worker_lock import worker_lock
+
+    return registry.push(api, engine.busybox_image(api), name="worker", tag=worker_lock().tag)
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def owner(
     folder.mkdir()
     user = User(folder=folder, home=home, stores=InCloud(home / "sparkles", datastore_emulator, storage_simulator, forker))
     user.write(".sparkles.yaml", f"defaults: {{image: '{tools}'}}\n")
-    user.env |= {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": REGION, "SPARKLES_WORKER_IMAGE": worker.tagged,
+    user.env |= {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": REGION, "SPARKLES_WORKER_IMAGE": worker.repository,
                  "COMPUTE_EMULATOR_HOST": machines.url}  # fmt: skip
     yield user
 
