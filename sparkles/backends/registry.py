@@ -39,17 +39,23 @@ def open_node(name: str) -> tuple[Backend, Place]:
     return process_node(name, Gcp(**json.loads(facts)))
 
 
-def project_steps(gcp: Gcp) -> tuple[Gcp, Sequence[Step]]:
+def project_steps(gcp: Gcp, *, worker_image: bool) -> tuple[Gcp, Sequence[Step]]:
     """Return the settings with all that they leave open filled in, and the steps that make what they ask for.
 
     Raises RequestError if they do not say enough.
     """
+    from sparkles.backends.gcp.setup.repository import address
     from sparkles.backends.gcp.setup.steps import steps
     from sparkles.backends.gcp.setup.wanted import wanted
+    from sparkles.backends.local.backend import home_folder
+    from sparkles.paths import Home
 
     names = wanted(gcp)
-    bucket = gcp.bucket or names.bucket
-    return replace(gcp, bucket=bucket, account=names.account), steps(names)
+    image = (gcp.worker_image or f"{address(names)}/worker") if worker_image else None
+    filled = replace(
+        gcp, bucket=gcp.bucket or names.bucket, account=names.account, worker_image=image or gcp.worker_image
+    )
+    return filled, steps(names, worker_image=image, folder=Home(home_folder()).wheels)
 
 
 def backend_checks(settings: Settings) -> Sequence[Check]:

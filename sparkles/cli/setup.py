@@ -19,8 +19,15 @@ from sparkles.errors import ProblemsError
 from sparkles.quantities import counted
 from sparkles.setup import Step
 
-#: Settings that a file must have for jobs to find what was made.
-_WRITTEN = ("project", "region", "bucket", "database", "account")
+#: Settings that a file must have for jobs to find what was made, and where they are.
+_WRITTEN = {
+    "project": "project",
+    "region": "region",
+    "bucket": "bucket",
+    "database": "database",
+    "account": "account",
+    "workerImage": "worker_image",
+}
 
 
 @click.command("setup")
@@ -28,10 +35,11 @@ _WRITTEN = ("project", "region", "bucket", "database", "account")
 @click.option("--region", metavar="NAME", help="Where nodes, files and records are to be, such as us-central1.")
 @click.option("--bucket", metavar="NAME", help="The bucket; without it that of the configuration, or PROJECT-sparkles.")
 @click.option("--account", metavar="EMAIL", help="The service account of nodes; without it sparkles-node@….")
+@click.option("--worker-image", is_flag=True, help="Also build the image that nodes work with: they start sooner.")
 @click.option("--dry-run", is_flag=True, help="Show what there is and what would be made; make nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="The configuration file to use.")
-def setup_cmd(dry_run: bool, yes: bool, config_file: Path | None, **flags: str | None) -> None:
+def setup_cmd(worker_image: bool, dry_run: bool, yes: bool, config_file: Path | None, **flags: str | None) -> None:
     """Make what jobs need in a project of Google Cloud.
 
     APIs, a bucket, a Datastore database, a service account for nodes with the few rights that they need, and a
@@ -44,7 +52,7 @@ def setup_cmd(dry_run: bool, yes: bool, config_file: Path | None, **flags: str |
     """
     settings = _settings(config_file)
     gcp = _with_flags(settings.gcp, {name: value for name, value in flags.items() if value})
-    gcp, steps = project_steps(gcp)
+    gcp, steps = project_steps(gcp, worker_image=worker_image)
     if dry_run or not yes:
         absent = _show(steps)
         if dry_run:
@@ -106,11 +114,14 @@ def _lines(settings: Settings, gcp: Gcp) -> list[str]:
     """Return the lines of a file that settings lack: those that hold now are not what was made."""
     from sparkles import manifest as manifests
 
-    document = {name: value for name in _WRITTEN if (value := getattr(gcp, name)) != _held(settings, name)}
+    document = {
+        name: value
+        for name, field in _WRITTEN.items()
+        if (value := getattr(gcp, field)) != _held(settings, name, getattr(settings.gcp, field))
+    }
     return manifests.dump(document).splitlines() if document else []
 
 
-def _held(settings: Settings, name: str) -> object:
+def _held(settings: Settings, name: str, value: object) -> object:
     """Return what a setting is for whoever comes later: gcloud's own may change any time."""
-    value = settings.values[name]
-    return None if value.origin.startswith("gcloud") else getattr(settings.gcp, name)
+    return None if settings.values[name].origin.startswith("gcloud") else value

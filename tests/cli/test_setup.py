@@ -92,6 +92,12 @@ def test_a_dry_run_only_reads(newcomer, words, setup_apis):
     assert words[-1] not in newcomer.stores.cloud.storage.holdings.buckets
 
 
+def test_the_image_that_nodes_work_with_is_one_more_step(newcomer, words):
+    *_, last = newcomer.ok(*words, "--worker-image", "--dry-run").splitlines()
+
+    assert last.startswith("? would make worker image us-central1-docker.pkg.dev/sparkles-test/sparkles/worker:")
+
+
 def test_without_a_terminal_it_does_not_go_ahead_by_itself(newcomer, words, setup_apis):
     done = newcomer(*words)
 

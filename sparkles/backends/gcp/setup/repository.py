@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 
+from sparkles.backends.docker.engine import Engine
 from sparkles.backends.gcp.setup.api import Apis, Say, TakenError
 from sparkles.backends.gcp.setup.policies import Guarded
 from sparkles.backends.gcp.setup.refusals import needing
 from sparkles.backends.gcp.setup.wanted import REPOSITORY, REPOSITORY_ROLE, Wanted
+from sparkles.backends.gcp.worker_image import WorkerImage
 from sparkles.errors import BackendError
+from sparkles.ports import Images
 from sparkles.setup import Step
 
 _SERVICE = "artifactregistry"
@@ -31,6 +35,23 @@ def repository_step(apis: Apis, wanted: Wanted) -> Step:
         apis.finish(_SERVICE, done, say)
 
     return Step(what=f"docker repository {address(wanted)}", see=see, make=make)
+
+
+def worker_image_step(apis: Apis, wanted: Wanted, *, name: str, images: Images, folder: Path) -> Step:
+    """Return the step that builds the image that nodes work with, by this machine's docker, and pushes it.
+
+    `folder` is where libraries that were fetched are kept.
+    """
+    image = WorkerImage(repository=name)
+
+    def see() -> str | None:
+        is_away = name.startswith(address(wanted)) and look_at_repository(apis, wanted) is None
+        return "" if not is_away and image.is_in(images) else None
+
+    def make(say: Say) -> None:
+        image.make(Engine(), say, folder=folder)
+
+    return Step(what=f"worker image {image.name}", see=see, make=make)
 
 
 def repository_access_step(apis: Apis, wanted: Wanted) -> Step:
