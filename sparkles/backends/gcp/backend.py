@@ -166,6 +166,7 @@ class _Stores:
             bucket,
             prefix,
             known=KnownBlobs(self._home.known, write=self._write),
+            touch=self._write,
             spool=self._home.spool(self._node.name) if self._node else None,
             staging=self._staging,
             patience=self._patience(),

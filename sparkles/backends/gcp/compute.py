@@ -80,6 +80,15 @@ def group_of(node: Node) -> str:
     return standard if (node.instance or "").startswith(f"{standard}-") else node.cluster
 
 
+def cluster_of_group(name: str) -> str:
+    """Return the cluster that a group belongs to, by the group's name.
+
+    >>> cluster_of_group("s-0123456789abcdef-od")
+    's-0123456789abcdef'
+    """
+    return name.removesuffix(_STANDARD)
+
+
 class VmCompute:
     """Compute on VMs of Compute Engine."""
 
