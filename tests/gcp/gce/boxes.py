@@ -95,7 +95,7 @@ class BoxBooter:
         self._numbers = itertools.count(2)
         self._metadata_ports: dict[str, int] = {}
         self._shared: list[int] = []
-        self._boxes: list[Box] = []
+        self.booted: list[Box] = []
         with ExitStack() as stack:
             self._ground = stack.enter_context(closing(Ground()))
             stack.enter_context(closing(Forwarder((ground.METADATA, 80), self._metadata_ports.get)))
@@ -118,12 +118,12 @@ class BoxBooter:
             server.close()
             raise BootError(str(error)) from error
         box = Box(self._ground, container, server)
-        self._boxes.append(box)
+        self.booted.append(box)
         return box
 
     def close(self) -> None:
         """See Booter."""
-        for box in self._boxes:
+        for box in self.booted:
             box.kill()
         self._held.close()
 
