@@ -88,7 +88,7 @@ def execute(
         raise
     look(holders - {job.cluster}, backend)
     before_nodes()
-    start_nodes(job, backend)
+    start_nodes(job, backend, anew=True)
     return job
 
 
@@ -173,7 +173,7 @@ def _store_content(
 
 def _stored(prepared: Prepared, backend: Backend) -> Iterator[Moved]:
     """Store the blobs that are missing; yield as they come."""
-    sources = prepared.pinned.sources
+    sources = prepared.sources
     if prepared.local:
         yield from backend.objects.put_blobs([(sources[digest], digest) for digest in prepared.local])
     for digest in sorted(prepared.missing.difference(sources)):

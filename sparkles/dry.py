@@ -39,7 +39,7 @@ _READS = {
         "read_output",
         "output_sha256",
     },
-    "compute": {"lapsed", "elsewhere", "machine", "staffing"},
+    "compute": {"lapsed", "elsewhere", "machine", "supplies", "staffing"},
     "buckets": {"find", "missing"},
     "environments": {"read"},
 }

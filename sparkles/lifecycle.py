@@ -28,14 +28,11 @@ from sparkles.model import (
     Waiting,
 )
 
-#: Times that a task may lose its node before it is taken for the cause of it.
-LOSS_LIMIT = 3
+#: Times that a task may lose its node before it is taken for the cause of it: spot nodes are taken away for others.
+LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
 
 #: Seconds that a starting node has to adopt its record.
 RESERVATION = 30.0
-
-#: Nodes that are asked for, for each that is wanted, before one of them has claimed a task.
-BOOT_LIMIT = 3
 
 #: Seconds without progress after which another apply may take over.
 APPLY_PATIENCE = 60.0
@@ -145,17 +142,17 @@ def finish(task: Task, attempt: Attempt, retry: RetryPolicy) -> Task:
     return _move(task, "fail", **done)
 
 
-def give_back(task: Task, *, now: float, lost: bool = False) -> Task:
+def give_back(task: Task, *, now: float, lost: bool = False, limit: int = LOSS_LIMIT) -> Task:
     """Take a claimed task from its node, free of charge unless the node was `lost` while it ran.
 
-    One that was to be killed is; one that keeps losing its node fails.
+    One that was to be killed is; one that has lost its node as often as the `limit` fails.
     """
     task = replace(task, attempts=task.attempts + lost)
     if task.stop is Stop.KILLED:
         killed = replace(task, node=None, stop=None, reason=Reason.KILLED, exit=None, ended=now)
         return _move(replace(killed, result_generation=None), "kill")
     losses = task.losses + lost
-    if lost and losses >= LOSS_LIMIT:
+    if lost and losses >= limit:
         failed = replace(task, node=None, stop=None, losses=losses, reason=Reason.NODE_LOST, exit=None, ended=now)
         return _move(replace(failed, result_generation=None), "fail")
     return _release(replace(task, losses=losses))
@@ -313,9 +310,19 @@ def quiet(job: Job, *, now: float) -> float:
     return now - job.applying.progress if job.silence is None else job.silence
 
 
+def loss_limit(node: Node) -> int:
+    """Return how often a task may lose a node like this one."""
+    return SPOT_LOSS_LIMIT if node.spot else LOSS_LIMIT
+
+
 def adopt(node: Node, *, pid: int, clock: float, boot: str) -> Node:
     """Let the process that was started for this node take its record."""
     return beat(_move_node(replace(node, pid=pid), "adopt"), clock=clock, boot=boot, samples={})
+
+
+def enter(node: Node, *, pid: int, clock: float, boot: str) -> Node:
+    """Let the worker of a machine write its own record, where nobody could have written one for it."""
+    return beat(replace(node, pid=pid, state=NodeState.ALIVE, beat=0), clock=clock, boot=boot, samples={})
 
 
 def beat(node: Node, *, clock: float, boot: str, samples: Mapping[str, Sample]) -> Node:
@@ -350,28 +357,10 @@ def lose(node: Node) -> Node:
     return _move_node(node, "lose")
 
 
-def wanted_nodes(*, open_tasks: int, slots: int, most: int) -> int:
-    """Return how many nodes the open tasks can use."""
-    return min(most, math.ceil(open_tasks / slots))
-
-
 def missing_nodes(nodes: Sequence[Node], *, wanted: int) -> int:
     """Return how many nodes must be started: those that leave or are lost do not count."""
     present = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in nodes)
     return max(0, wanted - present)
-
-
-def boots_left(cluster: Cluster, *, wanted: int) -> int:
-    """Return how many nodes may still be asked for, until one of them has claimed a task."""
-    return max(0, BOOT_LIMIT * wanted - cluster.boots)
-
-
-def helps_out(cluster: Cluster) -> bool:
-    """Say whether standard machines are used beside spot ones, because too many of these were taken away."""
-    machine = cluster.machine
-    if machine is None or machine.on_demand_after is None:
-        return False
-    return cluster.preemptions > machine.on_demand_after
 
 
 def is_stale(node: Node, *, now: float) -> bool:

@@ -9,6 +9,9 @@ from typing import Any
 #: What the names of machine types with Arm processors begin with.
 _ARM = ("t2a-", "c4a-", "n4a-", "a4x-")
 
+#: And those of which GPUs are a part.
+_WITH_GPUS = ("a2-", "a3-", "a4-", "a4x-", "g2-", "g4-")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
@@ -88,6 +91,16 @@ class Machine:
         ('amd64', 'arm64')
         """
         return architecture_of(self.type)
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether there is any GPU, by itself or added."""
+        return self.gpu is not None or brings_gpus(self.type)
+
+
+def brings_gpus(machine_type: str) -> bool:
+    """Say whether GPUs are a part of machines of this type."""
+    return machine_type.startswith(_WITH_GPUS)
 
 
 def architecture_of(machine_type: str | None) -> str:

@@ -12,6 +12,8 @@ from sparkles.model import Job
 
 LAST = "LAST"
 
+_GENERATED = re.compile("[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
+
 _TASK = re.compile(r"(?P<job>.+)\.(?P<index>[1-9][0-9]*)")
 
 
@@ -30,6 +32,15 @@ def generated(now: datetime, token: str) -> str:
     '20190212-212815-bf0a'
     """
     return f"{now:%Y%m%d-%H%M%S}-{token}"
+
+
+def is_generated(name: str) -> bool:
+    """Say whether a name is one that `generated` makes.
+
+    >>> is_generated("20190212-212815-bf0a"), is_generated("fit-2019")
+    (True, False)
+    """
+    return _GENERATED.fullmatch(name) is not None
 
 
 def split_task(text: str) -> tuple[str, int | None]:

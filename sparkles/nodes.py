@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from sparkles import lifecycle
+from sparkles import lifecycle, staffing
 from sparkles.errors import BackendError
-from sparkles.model import OPEN, Cluster, Job, Key, Node, Records, TaskState, Writes
+from sparkles.model import OPEN, Cluster, Job, JobState, Key, Node, Records, TaskState, Writes
 from sparkles.ports import Backend, Staffing
+from sparkles.staffing import Load
+
+#: Seconds that the nodes of a job that nobody can submit again are waited for when it has ended.
+_FAREWELL = 15.0
 
 
 def clusters_of(job: Job, backend: Backend) -> set[str]:
@@ -29,29 +35,123 @@ def _bump(records: Records) -> Writes:
     return Writes(put=[lifecycle.bump(cluster) for cluster in records.values() if isinstance(cluster, Cluster)])
 
 
-def start_nodes(job: Job, backend: Backend) -> None:
-    """See to it that the job's open tasks have nodes, and that these know of them."""
-    cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
-    if not isinstance(cluster, Cluster):
+def start_nodes(job: Job, backend: Backend, *, anew: bool = False) -> None:
+    """See to it that the job's open tasks have nodes, and that these know of them.
+
+    `anew`: somebody asks for that now, and may have seen to what kept nodes from coming up before.
+    """
+    cluster = find_cluster(job.cluster, backend)
+    if cluster is None:
         return
+    if cluster.machine is None:
+        loads = [_load(job, cluster, backend)]
+    else:
+        if anew:
+            nodes = backend.state.nodes(cluster.name)
+            cluster = change_cluster(cluster, lambda current: staffing.begin_anew(current, nodes=nodes), backend)
+        loads = [_load(each, cluster, backend) for each in jobs_of(cluster, backend)]
+    if not (wanted := staffing.wanted(loads, slots=cluster.slots)):
+        return
+    backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
+    nodes = backend.state.nodes(cluster.name)
+    if cluster.machine:
+        alive = sum(node.state in staffing.PRESENT for node in nodes)
+        most = staffing.most_nodes(loads)
+        change_cluster(cluster, lambda current: staffing.drain(current, present=alive, most=most), backend)
+    backend.compute.wake(nodes)
+
+
+def jobs_of(cluster: Cluster, backend: Backend) -> Sequence[Job]:
+    """Return the active jobs that the nodes of a cluster serve."""
+    return [job for job in backend.state.jobs() if job.cluster == cluster.name and job.state is JobState.ACTIVE]
+
+
+def staff(name: str, backend: Backend) -> None:
+    """See to it that a cluster has the nodes that its jobs want."""
+    cluster = find_cluster(name, backend)
+    if cluster and (jobs := jobs_of(cluster, backend)):
+        start_nodes(jobs[0], backend)
+
+
+def wanted_nodes(cluster: Cluster, backend: Backend) -> int:
+    """Return how many nodes the jobs of a cluster want."""
+    return staffing.wanted([_load(job, cluster, backend) for job in jobs_of(cluster, backend)], slots=cluster.slots)
+
+
+def _load(job: Job, cluster: Cluster, backend: Backend) -> Load:
     most = lifecycle.nodes_wanted_by(job)
     counts = backend.state.counts(job.name, states=sorted(OPEN), most=most * cluster.slots)
-    if not (open_tasks := sum(counts.values())):
-        return
-    wanted = lifecycle.wanted_nodes(open_tasks=open_tasks, slots=cluster.slots, most=most)
-    backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
-    backend.compute.wake(backend.state.nodes(cluster.name))
+    return Load(open_tasks=sum(counts.values()), most=most)
 
 
-def staffing(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffing:
+def change_cluster(cluster: Cluster, change: Callable[[Cluster], Cluster | None], backend: Backend) -> Cluster:
+    """Change the record of a cluster if there is anything to change; return it as it is then."""
+
+    def move(records: Records) -> Writes:
+        current = records.get(cluster.key)
+        changed = change(current) if isinstance(current, Cluster) else None
+        return Writes(put=[changed] if changed and changed != current else [])
+
+    after = backend.state.change([cluster.key], move).get(cluster.key)
+    return after if isinstance(after, Cluster) else cluster
+
+
+def staffing_of(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffing:
     """Return what is known of a cluster's nodes beside their records `nodes`, which were read before.
 
     That it cannot be found out is a trouble like others: who looks at a job need not have the right to see machines.
     """
-    found = backend.state.read([Key.cluster(cluster)]).get(Key.cluster(cluster))
-    if not isinstance(found, Cluster) or backend.compute.elsewhere(found):
+    found = find_cluster(cluster, backend)
+    if found is None or backend.compute.elsewhere(found):
         return Staffing()
     try:
         return backend.compute.staffing(found, nodes)
     except BackendError as error:
         return Staffing(troubles=(f"whether nodes come cannot be found out: {error}",))
+
+
+def clear_away(job: Job, backend: Backend) -> None:
+    """Remove what was kept to start nodes of a job that has ended, unless other jobs, or lingering nodes, use it.
+
+    That it cannot be done is no matter: it costs nothing, and it is tried again whenever there is a reason to.
+    """
+    cluster = find_cluster(job.cluster, backend)
+    if cluster is None or cluster.machine is None or _is_used(cluster, backend):
+        return
+    with suppress(BackendError):
+        backend.compute.shed(cluster)
+        deadline = time.monotonic() + (_FAREWELL if cluster.keep == 0 else 0.0)
+        while backend.state.nodes(cluster.name) and time.monotonic() < deadline:
+            time.sleep(backend.timing.poll)
+        clean_up({cluster.name}, backend)
+
+
+def clean_up(clusters: set[str], backend: Backend) -> None:
+    """Remove what was kept to start nodes of clusters that have none, and no jobs."""
+    for cluster in filter(None, (find_cluster(name, backend) for name in clusters)):
+        if cluster.machine and not _is_used(cluster, backend) and not backend.state.nodes(cluster.name):
+            backend.compute.clean_up(cluster, backend.state)
+
+
+def _is_used(cluster: Cluster, backend: Backend) -> bool:
+    open_jobs = (JobState.ACTIVE, JobState.WAITING)
+    return any(job.cluster == cluster.name and job.state in open_jobs for job in backend.state.jobs())
+
+
+def find_cluster(name: str, backend: Backend) -> Cluster | None:
+    """Return the cluster of this name, or None."""
+    found = backend.state.read([Key.cluster(name)]).get(Key.cluster(name))
+    return found if isinstance(found, Cluster) else None
+
+
+def given_up(job: Job, backend: Backend) -> bool:
+    """Say whether no more nodes are started for a job, because those before came to nothing, and none is left."""
+    cluster = find_cluster(job.cluster, backend)
+    if cluster is None or cluster.machine is None or not cluster.boots:
+        return False
+    nodes = backend.state.nodes(cluster.name)
+    wanted = wanted_nodes(cluster, backend)
+    if nodes or not wanted or staffing.boots_left(cluster, wanted=wanted):
+        return False
+    coming = backend.compute.staffing(cluster, nodes)
+    return not (coming.staging or coming.submitted)

@@ -362,6 +362,10 @@ class Compute(Protocol):
         """
         ...
 
+    def supplies(self, cluster: Cluster) -> Mapping[str, Path]:
+        """Return sha256 → file here of what nodes of `cluster` need of the store to start. Writes nothing."""
+        ...
+
     def elsewhere(self, cluster: Cluster) -> str | None:
         """Return why nodes of this cluster are not started from here; None if they are."""
         ...

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import TypedDict
 
-from sparkles import canonical, needs, plan, results
+from sparkles import canonical, names, needs, plan, results
 from sparkles import manifest as manifests
 from sparkles.compile import Row, row_writer
 from sparkles.errors import BackendError, RequestError
+from sparkles.machine import Machine
 from sparkles.manifest import Manifest
 from sparkles.model import Cluster, Job, JobState, Key, Task
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
@@ -51,6 +52,8 @@ class Prepared:
     last_index: int
     #: The jobs that it has to wait for, if it has to wait.
     needs: tuple[str, ...]
+    #: sha256 → file of what nodes need of the store to start.
+    supplies: Mapping[str, Path]
     #: sha256 of the blobs that the store lacks.
     missing: frozenset[str]
 
@@ -61,15 +64,27 @@ class Prepared:
         return name
 
     @property
+    def sources(self) -> Mapping[str, Path]:
+        """Return sha256 → file of all that may have to be uploaded."""
+        return {**self.pinned.sources, **self.supplies}
+
+    @property
     def local(self) -> Sequence[str]:
         """The sha256 of what is to be uploaded from here; what else is missing are results in the store."""
-        return sorted(self.missing.intersection(self.pinned.sources))
+        return sorted(self.missing.intersection(self.sources))
+
+    @property
+    def libraries(self) -> str | None:
+        """The sha256 of the libraries of nodes, if they are to be uploaded: once for all jobs, and not counted."""
+        wheels = self.cluster.machine.program.wheels if self.cluster.machine else None
+        return wheels if wheels in self.missing else None
 
     @property
     def upload(self) -> Upload:
         """Return how much is to be uploaded, of how many files: the worker program and the local files."""
-        size = sum(self.pinned.sources[digest].stat().st_size for digest in self.local)
-        return {"files": 1 + self.pinned.files, "missing": len(self.local), "upload_bytes": size}
+        counted = [digest for digest in self.local if digest != self.libraries]
+        size = sum(self.sources[digest].stat().st_size for digest in counted)
+        return {"files": 1 + self.pinned.files, "missing": len(counted), "upload_bytes": size}
 
 
 def prepare(
@@ -153,6 +168,7 @@ def _prepared(
     )
 
     digest = canonical.sha256(pinned.document)
+    supplies = backend.compute.supplies(cluster)
     if job and job.applying and job.applying.digest == digest:
         observed = replace(observed, last_index=job.applying.last_index)
 
@@ -170,7 +186,8 @@ def _prepared(
         digest=digest,
         last_index=observed.last_index,
         needs=needs.present(pinned.document, backend, waits=pinned.waits),
-        missing=frozenset(backend.objects.missing(sorted(pinned.digests))),
+        supplies=supplies,
+        missing=frozenset(backend.objects.missing(sorted({*pinned.digests, *supplies}))),
     )
 
 
@@ -242,4 +259,27 @@ def cluster_of(pinned: Pinned, backend: Backend) -> Cluster:
     spec = pinned.spec
     slots = spec.slots or backend.default_slots
     linger = backend.default_linger if spec.linger is None else spec.linger
-    return Cluster(name=f"{backend.name}-{slots}-{backend.worker()}", slots=slots, linger=linger)
+    machine = backend.compute.machine(spec, spec.image)
+    if machine is None:
+        name = f"{backend.name}-{slots}-{backend.worker()}"
+        return Cluster(name=name, slots=slots, linger=linger, keep=spec.keep)
+    job = pinned.document["metadata"]["name"]
+    return Cluster(
+        name=_name_for(machine, slots=slots, place=backend.objects.url(job)),
+        slots=slots,
+        linger=linger,
+        machine=machine,
+        owner_job=job,
+        keep=_keep(job) if spec.keep is None else spec.keep,
+    )
+
+
+def _name_for(machine: Machine, *, slots: int, place: str) -> str:
+    """Return the name of the cluster of such machines for one job, whose results have a `place` of their own."""
+    facts = {"place": place, "slots": slots, "machine": asdict(machine)}
+    return f"s-{canonical.sha256(facts)[:16]}"
+
+
+def _keep(job: str) -> int:
+    """Return how many nodes linger where nobody says: nobody can reuse those of a job whose name was generated."""
+    return 0 if names.is_generated(job) else 1

@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from sparkles import lifecycle, mark
+from sparkles import lifecycle, mark, staffing
 from sparkles.errors import BackendError
-from sparkles.model import OPEN, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
+from sparkles.model import OPEN, Cluster, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.ports import Backend, Move
 from sparkles.prepare import find_job
@@ -39,7 +39,7 @@ def sweep(clusters: set[str], backend: Backend) -> list[Node]:
         started = backend.compute.fence(node)
         jobs = _give_back(node, started, backend)
         backend.compute.forget(node, needed=bool(backend.state.pending(node.cluster, limit=1)))
-        backend.state.change([node.key], _gone)
+        backend.state.change([node.key, Key.cluster(node.cluster)], _gone)
         for job in jobs:
             tidy(job, backend)
             settle(job, backend)
@@ -60,8 +60,11 @@ def _give_up(node: Node, backend: Backend) -> bool:
 
 
 def _gone(records: Records) -> Writes:
+    """End a lost node, once. A spot node that ends without a word was taken away: nobody can tell that from a crash."""
     lost = [node for node in records.values() if isinstance(node, Node) and node.state is NodeState.LOST]
-    return Writes(put=[lifecycle.go(node) for node in lost])
+    clusters = [cluster for cluster in records.values() if isinstance(cluster, Cluster)]
+    taken = [staffing.preempted(cluster) for cluster in clusters if any(node.spot for node in lost)]
+    return Writes(put=[*(lifecycle.go(node) for node in lost), *taken])
 
 
 def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> set[str]:
@@ -69,10 +72,10 @@ def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> 
     jobs: set[str] = set()
 
     def move(records: Records) -> Writes:
-        now = time.time()
+        now, limit = time.time(), lifecycle.loss_limit(node)
         return Writes(
             put=[
-                lifecycle.give_back(task, now=now, lost=started is None or task.claim in started)
+                lifecycle.give_back(task, now=now, lost=started is None or task.claim in started, limit=limit)
                 for task in records.values()
                 if isinstance(task, Task) and task.state is TaskState.CLAIMED and task.node == node.name
             ]
@@ -117,7 +120,7 @@ def rescale(job: Job, nodes: int, backend: Backend) -> None:
     """Let at most this many nodes serve a job, until its manifest says something else; start what is missing."""
     _change(job, backend, lambda current: lifecycle.scale(current, nodes))
     if current := find_job(backend, job.name):
-        start_nodes(current, backend)
+        start_nodes(current, backend, anew=True)
 
 
 def delete(job: Job, backend: Backend, *, results: bool) -> None:

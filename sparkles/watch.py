@@ -14,7 +14,7 @@ from sparkles import lifecycle, needs, recover, results
 from sparkles.errors import BackendError, RequestError
 from sparkles.lookout import Lookout
 from sparkles.model import OPEN, Job, JobState, Node, NodeState, Sample, Task, TaskState
-from sparkles.nodes import clusters_of, staffing, start_nodes
+from sparkles.nodes import clusters_of, given_up, staffing_of, start_nodes
 from sparkles.ports import Backend, Staffing
 from sparkles.prepare import find_job
 from sparkles.screen import Screen
@@ -177,9 +177,14 @@ class _Healer:
             raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
         if why := needs.stuck(job, self._backend):
             raise BlockedError(why)
+        if given_up(job, self._backend):
+            raise BackendError(
+                f"job {job.name}: no node has begun a task, however often one was started, so no more are started; "
+                f"mend what is said above, and run sub or apply again"
+            )
 
     def _note(self, node: Node) -> None:
-        self._bad_starts += not node.worked
+        self._bad_starts += not node.worked and node.instance is None  # those of VMs are counted in their cluster
         if self._bad_starts >= _BAD_STARTS:
             words = self._backend.compute.last_words(node).strip()
             raise BackendError(f"{_BAD_STARTS} nodes died before they did anything; the last one said:\n{words}")
@@ -216,7 +221,7 @@ class Watcher:
             """A node that has worked is never shown beside counts of before that."""
             nonlocal job, nodes, coming
             job, nodes = found, self._backend.state.nodes(found.cluster)
-            coming = staffing(found.cluster, nodes, self._backend)
+            coming = staffing_of(found.cluster, nodes, self._backend)
 
         for counts in poll(self._name, self._backend, before=before):
             if any(counts.get(state) for state in OPEN):

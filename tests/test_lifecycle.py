@@ -407,20 +407,6 @@ def test_a_worker_stops_if_its_node_is_gone_or_others_wrote_its_beats(node) -> N
         lifecycle.confirm(node, beat=3)
 
 
-@pytest.mark.parametrize(
-    ("open_tasks", "slots", "most", "wanted"),
-    [
-        pytest.param(0, 4, 9, 0, id="no task"),
-        pytest.param(1, 4, 9, 1, id="one task"),
-        pytest.param(8, 4, 9, 2, id="as many as fit"),
-        pytest.param(9, 4, 9, 3, id="one more"),
-        pytest.param(1000, 4, 9, 9, id="no more than allowed"),
-    ],
-)
-def test_as_many_nodes_are_wanted_as_the_tasks_can_use(open_tasks, slots, most, wanted) -> None:
-    assert lifecycle.wanted_nodes(open_tasks=open_tasks, slots=slots, most=most) == wanted
-
-
 def test_nodes_that_leave_or_are_lost_have_to_be_replaced() -> None:
     nodes = [a_node(state.value, state=state) for state in NodeState]
 

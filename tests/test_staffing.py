@@ -78,7 +78,8 @@ def test_one_at_a_time_asks_for_nodes() -> None:
 
     taken = staffing.take_scaler(free, token="a")
 
-    assert taken and taken.scaler == "a"
+    assert taken
+    assert taken.scaler == "a"
     assert staffing.take_scaler(taken, token="b") is None
     assert staffing.take_scaler(taken, token="a") == taken
     assert staffing.free_scaler(taken, token="a", asked=0) == free

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from sparkles import apply, lifecycle, needs, plan_text, recover, watch
+from sparkles import apply, lifecycle, needs, nodes, plan_text, recover, watch
 from sparkles.apply import Submitter
 from sparkles.cli import INTERRUPTED, live
 from sparkles.cli.context import hint
@@ -21,6 +21,7 @@ from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.model import Cluster, Job, Key, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
+from sparkles.quantities import human_bytes
 from sparkles.resolve import architecture
 from sparkles.screen import Paper, Screen
 from sparkles.settle import agree, settle
@@ -139,20 +140,26 @@ def carry_out(
     A watcher prints how the job stands when its tasks are queued.
     """
     upload = Transfer("uploading", files=prepared.upload["missing"], size=prepared.upload["upload_bytes"])
+    cluster = prepared.cluster
 
     def before_nodes() -> None:
         upload.close()
         if watcher:
-            watcher.status(_counts(prepared, backend), backend.state.nodes(prepared.cluster.name))
+            watcher.status(_counts(prepared, backend), backend.state.nodes(cluster.name))
 
-    backend.compute.require()
+    recover.sweep({cluster.name}, backend)  # a dead node must not be counted on
+    backend.compute.require(cluster, backend.state.nodes(cluster.name))
+    if prepared.libraries:
+        size = human_bytes(prepared.sources[prepared.libraries].stat().st_size)
+        hint(f"hint: the libraries of the worker program ({size}) are uploaded, too, once for all jobs")
+    earlier = nodes.clusters_of(prepared.job, backend) if prepared.job else set()
     spared: set[int] = set()
-    recover.sweep({prepared.cluster.name}, backend)  # a dead node must not be counted on
     with upload:
         job = apply.execute(
             prepared, backend, None if as_it_was else submitter(), force=force, may_lose=yes,
             before_nodes=before_nodes, uploaded=upload.add, spared=spared.add,
         )  # fmt: skip
+    nodes.clean_up(earlier - {cluster.name}, backend)
     for index in sorted(spared)[:_SPARED]:
         hint(f"hint: {job.name}.{index} has begun or ended meanwhile, and is left as it is; 'sparkles diff' shows it")
     if not prepared.plan.runs:  # an apply that changed only settings leaves nothing to wait for
@@ -192,6 +199,8 @@ def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
         raise SystemExit(INTERRUPTED) from None
     watcher.screen.say(f"Done waiting for job. You can download results via '{backend.objects.download_line(name)}'")
     _name_failures(name, backend, counts)
+    if job := find_job(backend, name):
+        nodes.clear_away(job, backend)
     return exit_code(name, backend, counts)
 
 

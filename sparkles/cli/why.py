@@ -13,7 +13,7 @@ from sparkles.cli.output import print_document
 from sparkles.cli.printable import printable
 from sparkles.diagnose import Facts
 from sparkles.model import Cluster, Job, Key
-from sparkles.nodes import staffing
+from sparkles.nodes import staffing_of
 from sparkles.ports import Backend
 
 
@@ -53,7 +53,7 @@ def look(job: Job, backend: Backend) -> Facts:
     record = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
     cluster = record if isinstance(record, Cluster) else None
     nodes = backend.state.nodes(job.cluster)
-    coming = staffing(job.cluster, nodes, backend)
+    coming = staffing_of(job.cluster, nodes, backend)
     return Facts(
         job=job,
         counts=backend.state.counts(job.name),

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sparkles import changes, lifecycle
+from sparkles import changes, lifecycle, staffing
 from sparkles.changes import Change, without_results
 from sparkles.indices import to_runs
 from sparkles.model import NodeState, TaskState
 from sparkles.plan.draft import Draft
 from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff
+from sparkles.staffing import Load
 
 _COMPLETES = "completes an apply that was cut off"
 
@@ -100,7 +101,7 @@ def _staff(draft: Draft, desired: Desired, observed: Observed, *, most: int) -> 
     """Return the nodes that have to be started for what is to run; None if there are enough."""
     tasks = draft.still_open + draft.to_run
     limit = most if desired.most_nodes is None else min(most, desired.most_nodes)
-    wanted = lifecycle.wanted_nodes(open_tasks=tasks, slots=desired.slots, most=limit)
+    wanted = staffing.wanted([Load(open_tasks=tasks, most=limit)], slots=desired.slots)
     start = lifecycle.missing_nodes(observed.nodes, wanted=wanted)
     running = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in observed.nodes)
     return Staff(start=start, running=running, tasks=tasks, most=most) if start else None

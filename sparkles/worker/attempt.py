@@ -69,6 +69,8 @@ class Execution:
         self._turn = Turn()
         self._lock = threading.Lock()
         self._begun = False
+        #: time.monotonic() at which a slot took it.
+        self._began: float | None = None
         self._running: Running | None = None
         self._why: Reason | None = None
         self._abandoned = threading.Event()
@@ -78,6 +80,11 @@ class Execution:
         self.deadline: float | None = None
         #: time.monotonic() at which a command that was asked to stop is killed.
         self.kill_at: float | None = None
+
+    @property
+    def age(self) -> float:
+        """The seconds for which a slot has had it."""
+        return time.monotonic() - self._began if self._began is not None else 0.0
 
     @property
     def retries(self) -> RetryPolicy:
@@ -141,6 +148,7 @@ class Execution:
             if self._why:
                 return None
             self._begun = True
+            self._began = time.monotonic()
         try:
             ended = self._run()
         finally:

@@ -24,11 +24,14 @@ from sparkles.worker.attempt import Ended, Execution
 from sparkles.worker.budget import Budget
 from sparkles.worker.commit import Commit, LandedError
 from sparkles.worker.definitions import Definitions
+from sparkles.worker.departure import Why
 from sparkles.worker.guard import Guard
 from sparkles.worker.lease import Lease
+from sparkles.worker.leaving import Leaving
 from sparkles.worker.settler import Settler
 from sparkles.worker.slots import Slots, report
 from sparkles.worker.speech import say
+from sparkles.worker.tenure import Tenure
 from sparkles.worker.turn import Turn
 
 #: Tasks that one commit may finish, and claim, if the store takes so many.
@@ -63,11 +66,17 @@ class Worker:
         #: Whether all that this node might have to settle has been, since it last had work.
         self._settled_all = False
         self._may_find = True
-        self._terminated = False
+        #: Why all is to be given back.
+        self._terminated: Reason | None = None
+        self._tenure = Tenure(backend, place, timing)
+        self._leaving = Leaving(backend, place, self._settler, node=lambda: self._node, write=self._move_node)
 
-    def terminate(self) -> None:
-        """Give everything back and go. Safe in a signal handler."""
-        self._terminated = True
+    def terminate(self, reason: Reason = Reason.NODE_LIMIT) -> None:
+        """Give everything back and go. Safe in any thread and in a signal handler.
+
+        PREEMPTED: the machine is taken away just now, and made anew without being asked for.
+        """
+        self._terminated = reason
         self._place.call()
 
     def run(self) -> None:
@@ -112,6 +121,9 @@ class Worker:
             node = records.get(Key.node(self._place.name))
             if isinstance(node, Node) and node.pid == os.getpid() and node.beat == 1:
                 return Writes(put=[node])  # this is the second try, and the first one came to pass after all
+            if node is None and self._place.node:
+                entered = lifecycle.enter(self._place.node, pid=os.getpid(), clock=sent, boot=self._place.boot)
+                return Writes(put=[entered])
             if not isinstance(node, Node) or node.state is not NodeState.STARTING:
                 raise FencedError
             return Writes(put=[lifecycle.adopt(node, pid=os.getpid(), clock=sent, boot=self._place.boot)])
@@ -121,6 +133,9 @@ class Worker:
         cluster = self._cluster()
         self._idle_since = self._looked = self._asked = self._sampled = self._swept = sent
         self._epoch, self._linger = cluster.epoch, cluster.linger
+        self._tenure.saw(cluster)
+        if self._tenure.has_machine:
+            self._settler.sweep(cluster.name)  # an earlier worker of this very machine may have died
         self._vary()
 
     def _vary(self) -> None:
@@ -155,9 +170,13 @@ class Worker:
         if self._undelivered and not self._deliver(self._undelivered):
             return
         if self._terminated:
-            self._slots.stop_all(Reason.NODE_LIMIT)
+            self._is_called()
+            self._looked = now
+            self._slots.stop_all(self._terminated)
         else:
             self._look_if_due(now)
+        if self._tenure.is_over(now):
+            self._end_what_runs()
         ended = self._slots.take_ended(self._batch) if now >= self._commit_due() else ()
         candidates = self._candidates(now, held=len(self._slots.held) - len(ended))
         if ended or candidates or now >= self._beat_due:
@@ -169,14 +188,16 @@ class Worker:
         self._slots.listen()
         now = self._place.clock()
         moments = [self._beat_due, self._next_look(), now + self._lease.left]
-        if self._may_find and self._room(len(self._slots.held)) > 0 and not self._terminated:
+        if self._may_find and self._room(len(self._slots.held)) > 0 and self._wants_work(now):
             moments.append(self._budget.due)
+        if self._tenure.end is not None and not self._tenure.is_over(now):
+            moments.append(self._tenure.end)
         if self._slots.have_ended:
             moments.append(self._commit_due())
         if self._undelivered:
             moments.append(now)
-        if not self._slots.held and not self._settler.is_busy:
-            moments.append(self._idle_since + self._linger)
+        if not self._slots.held and not self._settler.is_busy and not self._leaving.is_under_way:
+            moments.append(self._idle_since + self._tenure.patience(self._linger))
         monotonic = time.monotonic()
         timeout = min([moment - now for moment in moments] + [tick - monotonic for tick in self._slots.next_ticks()])
         select.select([self._place.wake], [], [], max(0.0, timeout))
@@ -228,6 +249,8 @@ class Worker:
         """Say whether the cluster's epoch has moved; if so, stop what is to be stopped."""
         cluster = self._cluster()
         self._linger = cluster.linger
+        if self._tenure.saw(cluster) and not self._node.spot:
+            self._settler.man(cluster.name)
         if cluster.epoch == self._epoch:
             return False
         self._definitions.refresh()
@@ -246,19 +269,24 @@ class Worker:
 
     def _candidates(self, now: float, *, held: int) -> Sequence[Task]:
         """Return pending tasks to try to claim, with so many `held` beside them."""
-        if self._terminated or not self._may_find or not self._may_claim(now) or (room := self._room(held)) <= 0:
+        if not self._may_find or not self._may_claim(now) or (room := self._room(held)) <= 0:
             return []
         try:
             found = self._backend.state.pending(self._node.cluster, limit=room)
         except SparklesError as error:
             self._say(error)
             return []
-        chosen, is_all = self._ahead.choose(found, free=self._node.slots - held)
-        self._may_find = len(found) == room or not is_all
+        fitting = self._tenure.fitting(found, now, self._definitions)
+        chosen, is_all = self._ahead.choose(fitting, free=self._node.slots - held)
+        self._may_find = bool(fitting) and (len(found) == room or not is_all)
         return chosen
 
     def _may_claim(self, now: float) -> bool:
-        return self._lease.may_claim(now) and now >= self._budget.due and self._node.state is NodeState.ALIVE
+        return self._lease.may_claim(now) and now >= self._budget.due and self._wants_work(now)
+
+    def _wants_work(self, now: float) -> bool:
+        has_to_go = self._terminated or self._tenure.is_surplus or self._tenure.is_over(now)
+        return not has_to_go and self._node.state is NodeState.ALIVE
 
     def _say(self, error: SparklesError) -> None:
         say(f"node {self._place.name}: {error}")
@@ -347,7 +375,7 @@ class Worker:
         for task in written.values():
             if not isinstance(task, Task) or task.claim not in tokens:
                 continue
-            self._settled_all = False
+            self._has_work()
             if unreachable:  # one is enough to wait for: meanwhile nothing says that this node lives
                 self._slots.end(Ended(task))
                 continue
@@ -372,6 +400,12 @@ class Worker:
                     holds=self._lease.holds,
                 )
             )
+
+    def _has_work(self) -> None:
+        self._settled_all = False
+        if self._tenure.claimed():
+            self._settler.prove(self._node.name)
+        self._leaving.found()
 
     def _unreadable(self, task: Task, error: Exception) -> Ended:
         """Fail a task that cannot even be begun, saying why where people look: in its log."""
@@ -402,27 +436,43 @@ class Worker:
         if self._node.state is NodeState.GONE:
             return True
         try:
-            is_ready = self._node.state is not NodeState.ALIVE or self._terminated or self._may_leave()
-            return is_ready and self._leaves()
+            why = self._why_leave()
+            return why is not None and self._leaves(why)
         except SparklesError as error:
             self._say(error)
             time.sleep(_RETRY)
             return False
 
-    def _leaves(self) -> bool:
-        """Announce that the node goes, and go if nothing new has come by then."""
-        if self._node.state is NodeState.ALIVE and not self._move_node(lifecycle.leave):
-            return False
-        if not self._terminated and self._backend.state.pending(self._node.cluster, limit=1):
+    def _why_leave(self) -> Why | None:
+        if self._terminated:
+            return Why.PREEMPTED if self._terminated is Reason.PREEMPTED else Why.LIMIT
+        if self._leaving.why:
+            return self._leaving.why
+        if self._tenure.is_over(self._place.clock()) or self._tenure.is_too_old:
+            return Why.LIMIT
+        if self._tenure.is_surplus and self._tenure.take_drain():
+            return Why.SURPLUS
+        return Why.IDLE if self._may_leave() else None
+
+    def _leaves(self, why: Why) -> bool:
+        """Take the next steps of a departure; say whether the node is gone."""
+        self._leaving.begin(why)
+        if self._leaving.go_on():
             self._may_find = True
-            self._move_node(lifecycle.stay)
-            return False
-        return self._move_node(lifecycle.go)
+        return self._node.state is NodeState.GONE
+
+    def _end_what_runs(self) -> None:
+        """Stop everything: what had most of a node's life has come to its limit, the rest is for another node."""
+        for execution in list(self._slots.held.values()):
+            self._slots.stop(execution, Reason.NODE_LIMIT, abandon=not self._tenure.lived_half(execution.age))
 
     def _may_leave(self) -> bool:
         """Say whether there is nothing left to wait for or to settle, which may bring new work."""
+        if self._may_find or self._settler.is_busy:
+            return False
         idle = self._place.clock() - self._idle_since
-        if self._may_find or idle < self._linger or self._settler.is_busy:
+        if idle < self._linger and self._tenure.may_linger(self._node):
+            self._may_find = self._leaving.shed()
             return False
         if not self._settled_all:
             self._settled_all = self._may_find = True

@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 from sparkles import recover
 from sparkles.errors import SparklesError
-from sparkles.nodes import start_nodes
+from sparkles.nodes import staff, start_nodes
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
 from sparkles.settle import settle
 from sparkles.worker.speech import say
+from sparkles.worker.tenure import prove
 
 #: Seconds after which what failed is tried again.
 _RETRY = 1.0
@@ -27,7 +28,7 @@ _RETRY = 1.0
 class _Duty(NamedTuple):
     """Something to be done."""
 
-    #: `settle` or `staff` a job, or `sweep` a cluster.
+    #: `settle` or `staff` a job, `sweep` or `man` a cluster, or `prove` that a node has work.
     what: str
     name: str
 
@@ -40,6 +41,10 @@ class _Duty(NamedTuple):
                     start_nodes(job, backend)
             case "sweep":
                 recover.sweep({self.name}, backend)
+            case "man":
+                staff(self.name, backend)
+            case "prove":
+                prove(self.name, backend)
 
     def __str__(self) -> str:
         return f"{self.what} {self.name}"
@@ -73,6 +78,14 @@ class Settler:
     def sweep(self, cluster: str) -> None:
         """Take over a cluster to sweep."""
         self._put([_Duty("sweep", cluster)])
+
+    def man(self, cluster: str) -> None:
+        """Take over a cluster that may have too few nodes."""
+        self._put([_Duty("man", cluster)])
+
+    def prove(self, node: str) -> None:
+        """Take over a node whose cluster is to know that it has work."""
+        self._put([_Duty("prove", node)])
 
     def _put(self, duties: Iterable[_Duty]) -> None:
         for duty in duties:

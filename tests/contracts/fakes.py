@@ -64,7 +64,11 @@ class FakeCompute:
     woken: list[str] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    #: For each time that somebody shed nodes, the cluster.
+    shed_for: list[str] = field(default_factory=list)
     words: str = ""
+    #: Called by `shed`.
+    on_shed: Callable[[], None] = lambda: None
     #: Called by `fence`.
     on_fence: Callable[[Node], None] = lambda _: None
 
@@ -74,6 +78,9 @@ class FakeCompute:
     def machine(self, spec: JobSpec, image: str | None) -> Machine | None:
         return None
 
+    def supplies(self, cluster: Cluster) -> Mapping[str, Path]:
+        return {}
+
     def elsewhere(self, cluster: Cluster) -> str | None:
         return None
 
@@ -81,7 +88,8 @@ class FakeCompute:
         self.raised.append(wanted)
 
     def shed(self, cluster: Cluster) -> None:
-        pass
+        self.on_shed()
+        self.shed_for.append(cluster.name)
 
     def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:
         return Staffing()
@@ -237,6 +245,10 @@ class FakePlace:
         self.work = work
         self.boot = "boot"
         self.ahead = 0.0
+        #: For each time that the machine was to be removed, whether another is needed.
+        self.departed: list[bool] = []
+        #: Called by `depart`.
+        self.on_depart: Callable[[], None] = lambda: None
         self._closing = threading.Lock()
         self._closed = False
         self.wake, self._caller = os.pipe()
@@ -254,7 +266,8 @@ class FakePlace:
                 os.write(self._caller, b"!")
 
     def depart(self, *, needed: bool) -> None:
-        pass
+        self.on_depart()
+        self.departed.append(needed)
 
     def leave(self) -> None:
         with self._closing:

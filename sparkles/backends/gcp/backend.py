@@ -13,6 +13,7 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from sparkles import model
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.gcp.datastore import Datastore
@@ -25,8 +26,6 @@ from sparkles.backends.local.hashes import HashCache
 from sparkles.backends.local.runtime import HostRuntime
 from sparkles.backends.local.sharing import SharingCompute, this_machine
 from sparkles.config import Gcp, require
-from sparkles.errors import BackendError
-from sparkles.model import Cluster
 from sparkles.paths import Home
 from sparkles.ports import Backend, Buckets, ObjectStore, Runtime
 from sparkles.timing import Timing, timing
@@ -34,6 +33,7 @@ from sparkles.timing import Timing, timing
 if TYPE_CHECKING:
     from google.cloud import storage
 
+    from sparkles.backends.gcp.bucket import Bucket
     from sparkles.backends.gcp.buckets import CloudBuckets
     from sparkles.backends.gcp.objects import BucketObjects
 
@@ -67,14 +67,15 @@ def gcp_backend(
     if write:
         require_folder(home.root)
     stores = _Stores(gcp, home, write=write, node=node)
-    compute = SharingCompute if gcp.compute == "local" else _NoCompute
+    if gcp.compute == "vm":
+        return _on_vms(gcp, home, stores, write=write, slots=slots, node=node)
     times = cloud_timing()
     backend = Backend(
         name="gcp",
         state=stores.state(),
         objects=cast("ObjectStore", _Later(stores.objects)),
         buckets=cast("Buckets", _Later(stores.buckets)),
-        compute=compute(home, times, env={NODE_VARIABLE: json.dumps(asdict(gcp))}),
+        compute=SharingCompute(home, times, env={NODE_VARIABLE: json.dumps(asdict(gcp))}),
         hashes=HashCache(home.hashes, write=write),
         # All else may be used by several threads.
         reopen=lambda: replace(backend, state=stores.state(), hashes=HashCache(home.hashes, write=write)),
@@ -95,23 +96,43 @@ class Node:
     """What the process of a node has, and a client has not."""
 
     name: str
-    host: Runtime
     containers: Runtime
+    #: None on a VM, where each task needs an image.
+    host: Runtime | None = None
+    #: The node's record, on a VM.
+    record: model.Node | None = None
 
 
-class _NoCompute(SharingCompute):
-    """What can be done with nodes where none can be started: look at them, and stop them."""
+def _on_vms(gcp: Gcp, home: Home, stores: _Stores, *, write: bool, slots: int | None, node: Node | None) -> Backend:
+    """Return the backend whose nodes are VMs."""
+    from sparkles.backends.gcp.delivery import ProgramDelivery
+    from sparkles.backends.gcp.images import RegistryImages, insecure_registries
+    from sparkles.backends.gcp.vms import vm_compute
 
-    def require(self) -> None:
-        """See Compute."""
-        raise BackendError(
-            "nodes on Compute Engine are not built yet; with SPARKLES_COMPUTE=local, or 'compute: local' in "
-            ".sparkles.yaml, the tasks of this backend run on this machine"
-        )
+    times = cloud_timing()
+    images = RegistryImages(ours=_repository(gcp), plain=insecure_registries(os.environ))
+    brought = ProgramDelivery(images, gcp.worker_image)
+    own = node.record if node else None
+    backend = Backend(
+        name="gcp",
+        state=stores.state(),
+        objects=cast("ObjectStore", _Later(stores.objects)),
+        buckets=cast("Buckets", _Later(stores.buckets)),
+        compute=vm_compute(gcp, bucket=stores.bucket, delivery=brought, timing=times, own=own),
+        hashes=HashCache(home.hashes, write=write),
+        reopen=lambda: replace(backend, state=stores.state(), hashes=HashCache(home.hashes, write=write)),
+        worker=lambda: "vm",  # what a VM runs is a part of its cluster
+        timing=times,
+        containers=node.containers if node else None,
+        images=images,
+        default_slots=slots or 1,
+    )
+    return backend
 
-    def elsewhere(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - whatever the cluster
-        """See Compute."""
-        return "its nodes are started where it was submitted, by sparkles watch with compute: local"
+
+def _repository(gcp: Gcp) -> str:
+    """Return where images for nodes can be pushed: the repository that `sparkles setup` makes."""
+    return f"{gcp.region or 'REGION'}-docker.pkg.dev/{gcp.project}/sparkles"
 
 
 class _Stores:
@@ -149,6 +170,12 @@ class _Stores:
             staging=self._staging,
             patience=self._patience(),
         )
+
+    @cache
+    def bucket(self) -> Bucket:
+        from sparkles.backends.gcp.bucket import Bucket
+
+        return Bucket(self._client(), self._place.partition("/")[0], patience=self._patience())
 
     def buckets(self) -> CloudBuckets:
         from sparkles.backends.gcp.buckets import CloudBuckets

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkles import lifecycle
+from sparkles import staffing
 from sparkles.backends.gcp import members, reasons, template
 from sparkles.backends.gcp.boot_logs import BootLogs
 from sparkles.backends.gcp.labels import our_labels
@@ -41,6 +41,30 @@ class GroupOf:
     spot: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a group was seen to have."""
+
+    name: str
+    target: int
+    members: Sequence[Member]
+
+    @staticmethod
+    def of(name: str, calls: Groups) -> _Seen:
+        """Look at a group."""
+        found = calls.find(name)
+        target = found.target if found else 0
+        return _Seen(name=name, target=target, members=calls.members(name) if found else [])
+
+    def present(self, nodes: Sequence[Node]) -> int:
+        """Return how many nodes it has, or will have."""
+        return staffing.present(self.members, nodes, target=self.target)
+
+    def made(self, nodes: Sequence[Node]) -> int:
+        """Return how many it has that have been made."""
+        return staffing.present([member for member in self.members if not member.is_coming], nodes)
+
+
 def groups_of(cluster: Cluster) -> Sequence[GroupOf]:
     """Return the groups that a cluster has: a second one if standard machines help out the spot ones."""
     machine = _machine(cluster)
@@ -64,6 +88,7 @@ class VmCompute:
         *,
         groups: Callable[[str], Groups],
         machine: Callable[[JobSpec, str | None], Machine],
+        supplies: Callable[[Machine], Mapping[str, Path]],
         metadata: Callable[[Cluster, GroupOf], Mapping[str, str]],
         boot_logs: BootLogs,
         timing: Timing,
@@ -72,6 +97,7 @@ class VmCompute:
         #: Returns the calls about groups, given their region.
         self._groups_in = groups
         self._machine_for = machine
+        self._supplies = supplies
         #: Returns what a VM of a group is told.
         self._metadata = metadata
         self._boot_logs = boot_logs
@@ -90,9 +116,15 @@ class VmCompute:
         """See Compute."""
         return self._machine_for(spec, image)
 
+    def supplies(self, cluster: Cluster) -> Mapping[str, Path]:
+        """See Compute."""
+        return self._supplies(cluster.machine) if cluster.machine else {}
+
     def elsewhere(self, cluster: Cluster) -> str | None:
         """See Compute."""
-        return None if cluster.machine else "its tasks run on the machine that it was submitted from, with compute: local"
+        return (
+            None if cluster.machine else "its tasks run on the machine that it was submitted from, with compute: local"
+        )
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute."""
@@ -110,24 +142,18 @@ class VmCompute:
     def _raise(self, cluster: Cluster, nodes: Sequence[Node], *, wanted: int) -> int:
         """Ask for the nodes that are missing; return how many."""
         calls = self._calls(cluster)
-        first, *others = groups_of(cluster)
-        present = {each.name: self._present(each.name, calls, nodes) for each in (first, *others)}
-        chosen = first
-        if others and lifecycle.helps_out(cluster):
-            chosen = others[0]
-            present[first.name] = self._present(first.name, calls, nodes, coming=False)
-        missing = min(wanted - sum(present.values()), lifecycle.boots_left(cluster, wanted=wanted))
-        if missing > 0:
-            group = calls.find(chosen.name)
-            calls.resize(chosen.name, (group.target if group else 0) + missing)
-        return max(0, missing)
-
-    def _present(self, name: str, calls: Groups, nodes: Sequence[Node], *, coming: bool = True) -> int:
-        group = calls.find(name)
-        listed = calls.members(name) if group and group.target else []
-        if not coming:
-            return members.present([each for each in listed if not each.is_coming], nodes, target=0)
-        return members.present(listed, nodes, target=group.target if group else 0)
+        seen = {each.name: _Seen.of(each.name, calls) for each in groups_of(cluster)}
+        first, *others = seen.values()
+        left = staffing.boots_left(cluster, wanted=wanted)
+        standard = staffing.standard_wanted(cluster, wanted=wanted, spot=first.made(nodes)) if others else 0
+        spot = 0 if standard and staffing.helps_out(cluster) else wanted - standard
+        asked = 0
+        for group, share in ((first, spot), *((other, standard) for other in others)):
+            missing = min(share - group.present(nodes), left - asked)
+            if missing > 0:
+                calls.resize(group.name, group.target + missing)
+                asked += missing
+        return asked
 
     def _make_groups(self, cluster: Cluster) -> None:
         """Make the groups of a cluster that are not there. A node may not, and finds them there."""

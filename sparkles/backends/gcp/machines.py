@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
 from sparkles.backends.gcp.labels import safe_labels
 from sparkles.backends.gcp.template import LOCAL_SSD, LOCAL_SSD_GB
 from sparkles.config import Gcp, ways
 from sparkles.errors import BackendError, RequestError
-from sparkles.machine import Disk, Machine, Program, architecture_of
+from sparkles.machine import Disk, Machine, Program, architecture_of, brings_gpus
 from sparkles.spec import JobSpec, MachineSpec
 
 #: What a node is where nobody says.
@@ -19,11 +21,20 @@ _TYPE, _BOOT_DISK_GB = "n1-standard-1", 50
 _HYPER = ("a4-", "a4x-", "c4-", "c4a-", "c4d-", "h4d-", "m4-", "n4-", "n4a-", "n4d-", "x4-")
 _HYPER_DISK, _USUAL_DISK = "hyperdisk-balanced", "pd-balanced"
 
-#: Machine types of which GPUs are a part.
-_WITH_GPUS = ("a2-", "a3-", "a4-", "a4x-", "g2-", "g4-")
-
 #: Seconds for which Google lets a VM be limited to run.
 _SHORTEST_LIFE, _LONGEST_LIFE = 30.0, 120 * 86400.0
+
+
+class Delivery(Protocol):
+    """How the worker program gets to nodes."""
+
+    def program(self, architecture: str) -> Program:
+        """Return the program for a kind of processor, as docker calls it."""
+        ...
+
+    def files(self, machine: Machine) -> Mapping[str, Path]:
+        """Return sha256 → file here of what of it has to be in the store."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +42,7 @@ class Machines:
     """Makes machines as the settings say."""
 
     gcp: Gcp
-    #: Returns the worker program for a kind of processor, as docker calls it.
-    program: Callable[[str], Program]
+    delivery: Delivery
 
     def machine(self, spec: JobSpec, image: str | None) -> Machine:
         """Return what each node is made of for such a job, with this pinned image."""
@@ -42,7 +52,7 @@ class Machines:
         _check(asked, kind)
         region, zones = place(self.gcp)
         return Machine(
-            program=self.program(architecture_of(kind)),
+            program=self.delivery.program(architecture_of(kind)),
             image=image,
             region=region,
             zones=tuple(zones),
@@ -85,7 +95,7 @@ def place(gcp: Gcp) -> tuple[str, Sequence[str]]:
 
 
 def _check(asked: MachineSpec, kind: str) -> None:
-    if asked.gpu and kind.startswith(_WITH_GPUS):
+    if asked.gpu and brings_gpus(kind):
         raise RequestError(f"spec.resources.gpus: machines of the type {kind} have GPUs by themselves; leave this out")
     if asked.gpu and not kind.startswith("n1-"):
         raise RequestError(

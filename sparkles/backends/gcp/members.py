@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sparkles import staffing
 from sparkles.backends.gcp.reasons import Fault
-from sparkles.model import Node, NodeState
+from sparkles.model import Node
 
 #: What the group does with a member that is to come, or to come again, …
 _COMING = frozenset(["CREATING", "CREATING_WITHOUT_RETRIES", "RECREATING"])
 
 #: … and with one that is to go.
 _GOING = frozenset(["DELETING", "ABANDONING", "STOPPING", "SUSPENDING"])
-
-#: The states of nodes that are there, or will be.
-_PRESENT = frozenset([NodeState.STARTING, NodeState.ALIVE])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,34 +62,8 @@ def path_of(url: str) -> str:
     return found[0]
 
 
-def present(members: Sequence[Member], nodes: Sequence[Node], *, target: int) -> int:
-    """Return how many nodes there are or will be, given the records of `nodes`, which were read before the members.
-
-    A record that is gone tells of a member that its group may not have begun to remove. What the group is to have
-    and does not list yet will come, too.
-    """
-    staying = [member for member in members if not member.is_going]
-    unlisted = max(0, target - len(staying))
-    return unlisted + sum(member.is_coming or _counts(member, nodes) for member in staying)
-
-
 def staging(members: Sequence[Member], nodes: Sequence[Node]) -> list[Member]:
     """Return the members whose workers are yet to report."""
     return [
-        member for member in members if not member.is_going and (member.is_coming or record_of(member, nodes) is None)
+        member for member in members if not member.is_going and (member.is_coming or staffing.record_of(member, nodes) is None)
     ]
-
-
-def record_of(member: Member, nodes: Collection[Node]) -> Node | None:
-    """Return the record of the worker that started last on a member: by its number, or by its name without one."""
-    own = [
-        node
-        for node in nodes
-        if (node.instance_id == member.id if member.id and node.instance_id else node.instance == member.name)
-    ]
-    return max(own, key=lambda node: node.created, default=None)
-
-
-def _counts(member: Member, nodes: Sequence[Node]) -> bool:
-    record = record_of(member, nodes)
-    return record is None or record.state in _PRESENT

@@ -22,6 +22,9 @@ _AGENT = "$(gcloud projects describe {project} --format='value(projectNumber)')@
 #: Spot nodes taken away one after the other, before that is worth a word.
 _OFTEN = 3
 
+#: How Google says that what it has just named is not there.
+_ABSENT = r"(\. The referenced resource does not exist| was not found)"
+
 _SMALLER = "use fewer nodes (--nodes) or a smaller machine type (-m)"
 
 _SOLD_OUT = (
@@ -106,7 +109,7 @@ _RULES = (
         words="a right is missing ({said}): 'sparkles validate' tries each, and says how to get it",
     ),
     _Rule(
-        message=r"acceleratorTypes/(?P<gpu>[\w-]+)' was not found",
+        message=r"acceleratorTypes/(?P<gpu>[\w-]+)'" + _ABSENT,
         words="there is no GPU {gpu}{at}: 'gcloud compute accelerator-types list --filter=name={gpu}' shows the zones "
         "that have it; name them as 'zones', or their region, in the configuration",
     ),
@@ -121,7 +124,7 @@ _RULES = (
         "resources.bootDisk.type: newer types take only hyperdisk-balanced, older ones only pd-balanced and its like",
     ),
     _Rule(
-        message=r"(?i)machine ?types?\b.*(does not exist|was not found)|machineTypes/\S+ was not found",
+        message=r"(?i)machine ?types?\b.*(does not exist|was not found)",
         words="there is no machine type {type}{at}: 'gcloud compute machine-types list --filter=name={type}' shows the "
         "zones that have it; name another type (-m), or other zones in the configuration",
     ),
@@ -139,11 +142,11 @@ _RULES = (
         words="a disk cannot have that size ({said}): change resources.bootDisk.sizeGb, or sizeGb of resources.disks",
     ),
     _Rule(
-        message=r"(?P<what>global/images/\S+?)'? was not found",
+        message=r"(?P<what>global/images/[^\s']+)'" + _ABSENT,
         words="what machines start from is not there: {what}; this version of sparkles may be too old",
     ),
     _Rule(
-        message=r"(?:sub)?networks/(?P<network>[\w-]+)'? was not found",
+        message=r"networks/(?P<network>[\w-]+)'" + _ABSENT,
         words="there is no network {network} in project {project}{at}: 'gcloud compute networks create {network} "
         "--project={project} --subnet-mode=auto' makes it",
     ),
@@ -157,19 +160,25 @@ _RULES = (
 _BOOTS = (
     (r"(?i)no space left|disk.* full", "raise resources.bootDisk.sizeGb: the image of the tasks has to fit on it"),
     (
-        r"(?i)(image|pull).*(unauthorized|denied|forbidden|authentication|403)",
+        r"(?i)(image|pull).*(unauthorized|denied|forbidden|authentication|\b403\b)",
         (
             "nodes log in at Google's registries only, and need roles/artifactregistry.reader there: give it to "
             "{account}, or copy the image to Artifact Registry"
         ),
     ),
-    (r"(?i)(image|pull).*(manifest unknown|not found|404)", "the image was removed from its registry: push it again"),
-    (r"(?i)exec format error|no matching manifest|platform", "the image is for another processor than {type} has"),
+    (
+        r"(?i)(image|pull).*(manifest unknown|not found|\b404\b)",
+        "the image was removed from its registry: push it again",
+    ),
+    (r"(?i)exec format error|no matching manifest|\bplatform\b", "the image is for another processor than {type} has"),
     (
         r"(?i)checksum|does not have its (hash|sha256)",
         "a file of sparkles in the bucket is damaged: 'sparkles validate' checks them",
     ),
-    (r"(?i)gpu|nvidia|cos-extensions", "the GPU's driver did not start: try another zone, or another GPU"),
+    (
+        r"(?i)gpu driver|driver.*gpu|cos-extensions|nvidia driver",
+        "the GPU's driver did not start: try another zone, or another GPU",
+    ),
     (
         r"(?i)\b(403|401|forbidden|permission|denied)\b",
         "the account {account} lacks a right: 'sparkles validate' tries each, and says how to get it",

@@ -6,13 +6,11 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
+from sparkles import staffing
 from sparkles.model import Cluster, Records, Writes
 from sparkles.ports import StateStore
-
-#: Seconds after which a lease that nobody has given back is free again, by the store's clock.
-_LEASE = 60.0
+from sparkles.staffing import SCALER_LEASE
 
 #: Seconds between two looks whether it is free.
 _PAUSE = 0.5
@@ -27,7 +25,7 @@ class Lease:
 
 
 @contextmanager
-def scaling(cluster: Cluster, state: StateStore, *, patience: float = _LEASE + 5.0) -> Iterator[Lease | None]:
+def scaling(cluster: Cluster, state: StateStore, *, patience: float = SCALER_LEASE + 5.0) -> Iterator[Lease | None]:
     """Hold the lease on a cluster; None without one: another has had it for as long as the `patience`.
 
     At its end the cluster's record says how many nodes were asked for; none is told to go any more if there were any.
@@ -48,9 +46,8 @@ def _taken(cluster: Cluster, state: StateStore, token: str, *, patience: float) 
 
     def move(records: Records) -> Writes:
         current = records.get(cluster.key)
-        if not isinstance(current, Cluster) or not _is_free(current):
-            return Writes()
-        return Writes(put=[replace(current, scaler=token)])
+        taken = staffing.take_scaler(current, token=token) if isinstance(current, Cluster) else None
+        return Writes(put=[taken] if taken else [])
 
     while cluster.key not in state.change([cluster.key], move):
         if time.monotonic() > deadline:
@@ -59,18 +56,12 @@ def _taken(cluster: Cluster, state: StateStore, token: str, *, patience: float) 
     return True
 
 
-def _is_free(cluster: Cluster) -> bool:
-    return cluster.scaler is None or (cluster.silence is not None and cluster.silence > _LEASE)
-
-
 def _freed(cluster: Cluster, token: str, lease: Lease) -> Callable[[Records], Writes]:
     def move(records: Records) -> Writes:
         current = records.get(cluster.key)
-        if not isinstance(current, Cluster) or current.scaler != token:
+        if not isinstance(current, Cluster):
             return Writes()
-        freed = replace(current, scaler=None)
-        if lease.asked:
-            freed = replace(freed, drain=0, boots=current.boots + lease.asked)
-        return Writes(put=[freed])
+        freed = staffing.free_scaler(current, token=token, asked=lease.asked)
+        return Writes(put=[freed] if freed else [])
 
     return move

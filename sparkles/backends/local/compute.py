@@ -63,6 +63,10 @@ class LocalCompute:
     def machine(self, spec: JobSpec, image: str | None) -> None:
         """See Compute. It is there anyway."""
 
+    def supplies(self, cluster: Cluster) -> Mapping[str, Path]:  # noqa: ARG002 - what they run is here
+        """See Compute."""
+        return {}
+
     def elsewhere(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - whatever the cluster
         """See Compute."""
         return None

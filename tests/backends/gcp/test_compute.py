@@ -163,7 +163,8 @@ def test_a_gpu_narrows_the_zones(vms, state, compute) -> None:
 
     vms.require(here, [])
 
-    assert [zone[-1] for zone in compute.groups[here.name].zones] == ["a", "f"]
+    policy = compute.groups[here.name].said["distributionPolicy"]
+    assert [each["zone"][-1] for each in policy["zones"]] == ["a", "f"]
 
 
 def test_a_right_that_is_missing_is_named_with_the_way_to_get_it(vms, state, compute) -> None:
@@ -182,14 +183,16 @@ def test_boots_that_lead_to_nothing_come_to_an_end(vms, state, compute) -> None:
     assert compute.groups[here.name].target == 0
 
 
-def test_standard_machines_help_out_when_too_many_spot_ones_were_taken_away(vms, state, compute) -> None:
-    here = cluster(state, machine=replace(PLAIN, spot=True, on_demand_after=1), preemptions=1)
+def test_standard_machines_take_over_when_too_many_spot_ones_were_taken_away(vms, state, compute) -> None:
+    here = cluster(state, machine=replace(PLAIN, spot=True, on_demand_after=1))
     compute.stockout(spot=True)
-    vms.raise_nodes(here, state, wanted=1)
+    vms.raise_nodes(here, state, wanted=3)
+    before = {name: group.target for name, group in compute.groups.items()}
 
-    vms.raise_nodes(cluster(state, machine=here.machine, preemptions=2), state, wanted=1)
+    vms.raise_nodes(cluster(state, machine=here.machine, preemptions=2), state, wanted=3)
 
-    assert compute.groups[f"{here.name}-od"].target == 1
+    assert before == {here.name: 2, f"{here.name}-od": 1}
+    assert compute.groups[f"{here.name}-od"].target == 3
 
 
 def test_an_empty_group_is_removed_and_made_anew_when_it_is_wanted(vms, state, compute) -> None:

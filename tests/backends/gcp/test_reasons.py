@@ -95,6 +95,14 @@ def words(code: str, message: str, **fields: object) -> str:
             id="no such gpu there",
         ),
         pytest.param(
+            "INVALID_FIELD_VALUE",
+            "Invalid value for field 'resource.guestAccelerators[0].acceleratorType': 'https://www.googleapis.com/compute/"
+            "v1/projects/p/zones/us-central1-f/acceleratorTypes/nvidia-x9'. The referenced resource does not exist.",
+            "there is no GPU nvidia-x9 in us-central1-f",
+            "accelerator-types list --filter=name=nvidia-x9",
+            id="no such gpu anywhere",
+        ),
+        pytest.param(
             "INVALID_USAGE",
             "[nvidia-tesla-t4, e2-standard-4] features are not compatible for creating instance.",
             "cannot have the GPU nvidia-tesla-t4",
@@ -210,6 +218,7 @@ def test_the_same_trouble_of_many_is_one_line_with_the_zones_and_a_count() -> No
         ("image r-base@sha256:22 could not be pulled: no space left on device", "raise resources.bootDisk.sizeGb"),
         ("image quay.io/me/x@sha256:22 could not be pulled: unauthorized", "copy the image to Artifact Registry"),
         ("image r-base@sha256:22 could not be pulled: manifest unknown", "push it again"),
+        ("image nvidia/cuda@sha256:4034 could not be pulled: no such host", "Cloud NAT"),
         ("image x@sha256:22: exec format error", "another processor than n1-standard-4 has"),
         ("the worker program does not have its sha256", "a file of sparkles in the bucket is damaged"),
         ("the GPU driver could not be installed", "try another zone, or another GPU"),

@@ -1,0 +1,46 @@
+"""Outfit of a VM: what its tasks get of its disks, its GPUs and its memory. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from sparkles.backends.docker.outfit import Bind, Outfit
+from sparkles.machine import Machine
+
+#: Where the startup script mounts the further disk of this number, from 0.
+_DISK = "/mnt/disks/sparkles-{number}"
+
+#: Where Container-Optimized OS has the driver of GPUs, and where images look for it.
+_DRIVER = (
+    Bind(source="/var/lib/nvidia/lib64", target="/usr/local/nvidia/lib64", read_only=True),
+    Bind(source="/var/lib/nvidia/bin", target="/usr/local/nvidia/bin", read_only=True),
+)
+
+#: What is left of the memory for the machine and the worker: this part of it, and no less than so many bytes.
+_PART, _LEAST = 0.05, 300_000_000
+
+
+def outfit_of(machine: Machine, *, devices: Sequence[str], memory: int | None = None) -> Outfit:
+    """Return what each task gets. `devices`: those of GPUs; `memory`: the bytes of the machine, else they are asked for.
+
+    A task that takes all of the memory is to end, and not its worker. Tasks that run at once share what there is:
+    which of them needs more than its part, nobody knows beforehand.
+    """
+    whole = _memory() if memory is None else memory
+    return Outfit(
+        binds=tuple(_binds(machine)),
+        devices=tuple(devices) if machine.has_gpus else (),
+        memory=int(whole - max(_LEAST, _PART * whole)),
+    )
+
+
+def _binds(machine: Machine) -> Iterator[Bind]:
+    for number, disk in enumerate(machine.disks):
+        yield Bind(source=_DISK.format(number=number), target=disk.mount)
+    if machine.has_gpus:
+        yield from _DRIVER
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,135 @@
+"""Leaving: carries out the departure of a node. What is asked of the cloud is asked in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+from sparkles import lifecycle, staffing
+from sparkles.model import Cluster, Key, Node, NodeState
+from sparkles.nodes import change_cluster, staff
+from sparkles.ports import Backend, Place
+from sparkles.worker.departure import Departure, Outcome, Step, Why
+from sparkles.worker.errand import Errand
+from sparkles.worker.settler import Settler
+from sparkles.worker.tenure import prove
+
+#: Changes the node's own record by a move; says whether that is written.
+Write = Callable[[Callable[[Node], Node]], bool]
+
+
+class Leaving:
+    """The loop's own."""
+
+    def __init__(
+        self, backend: Backend, place: Place, settler: Settler, *, node: Callable[[], Node], write: Write
+    ) -> None:
+        self._backend = backend
+        self._place = place
+        self._settler = settler
+        self._node = node
+        self._write = write
+        self._departure: Departure | None = None
+        self._errand: Errand | None = None
+        self._shed: Errand | None = None
+        #: Whether anything that was shed has been missed by whoever queued what was found afterwards.
+        self._has_shed = False
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the node is leaving."""
+        return self._departure is not None
+
+    @property
+    def why(self) -> Why | None:
+        """Why the node is leaving, if it is."""
+        return self._departure.why if self._departure else None
+
+    def begin(self, why: Why) -> None:
+        """Leave; if that is under way already, for a more pressing reason now."""
+        if self._departure and self._departure.why is why:
+            return
+        self._drop()
+        self._departure = Departure(why, machine=self._place.node is not None, do=self._do)
+
+    def _drop(self) -> None:
+        if self._errand:
+            self._errand.drop()
+            self._errand = None
+
+    def go_on(self) -> bool:
+        """Do the next steps; say whether the node stays after all."""
+        assert self._departure
+        if not self._departure.go_on():
+            return False
+        self._departure = None
+        return self._node().state is NodeState.ALIVE
+
+    def shed(self) -> bool:
+        """While the node waits for work, see that no others are made for nothing; say once that it is done."""
+        if self._place.node is None or self._has_shed:
+            return False
+        if self._shed is None:
+            self._shed = self._send(Step.SHED)
+        if not self._shed.is_done:
+            return False
+        self._has_shed, self._shed = True, None
+        return True
+
+    def found(self) -> None:
+        """Take note that there was work after all: it may have been counted on nodes that were shed."""
+        if self._has_shed or self._shed:
+            self._settler.man(self._node().cluster)
+        self._has_shed, self._shed = False, None
+
+    def _do(self, step: Step) -> Outcome:
+        match step:
+            case Step.ANNOUNCE:
+                return self._node().state is NodeState.LEAVING or self._write(lifecycle.leave) or None
+            case Step.STAY:
+                return self._write(lifecycle.stay) or None
+            case Step.GO:
+                return self._write(lifecycle.go) or None
+            case Step.LOOK:
+                return bool(self._backend.state.pending(self._node().cluster, limit=1))
+            case Step.COUNT:
+                self._count()
+                return True
+            case Step.STAFF if self._node().state is NodeState.ALIVE:
+                self._settler.man(self._node().cluster)
+                return True
+            case _:
+                return self._ask(step)
+
+    def _count(self) -> None:
+        key = Key.cluster(self._node().cluster)
+        cluster = self._backend.state.read([key]).get(key)
+        if isinstance(cluster, Cluster) and self._node().spot:
+            change_cluster(cluster, staffing.preempted, self._backend)
+
+    def _ask(self, step: Step) -> Outcome:
+        """Have a step done by a thread."""
+        if self._errand is None:
+            self._errand = self._send(step)
+        if not self._errand.is_done:
+            return None
+        self._errand = None
+        return True
+
+    def _send(self, step: Step) -> Errand:
+        return Errand(step.value, lambda: self._carry_out(step), call=self._place.call)
+
+    def _carry_out(self, step: Step) -> None:
+        if step in (Step.DEPART, Step.REPLACE):
+            self._place.depart(needed=step is Step.REPLACE)
+            return
+        backend = self._backend.reopen()
+        with closing(backend.state):
+            name = self._node().cluster
+            if step is Step.STAFF:
+                staff(name, backend)
+                return
+            prove(self._node().name, backend)
+            cluster = backend.state.read([Key.cluster(name)]).get(Key.cluster(name))
+            if isinstance(cluster, Cluster):
+                backend.compute.shed(cluster)

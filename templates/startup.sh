@@ -1,0 +1,284 @@
+#!/bin/bash
+# What a node of sparkles does when its machine starts: it fetches the worker and the image of the tasks, runs the
+# worker, and sees to it that the machine goes when the worker is done, or cannot start.
+#
+# This text is the same for every machine. What differs comes from the metadata server, as attributes that
+# sparkles/startup.py writes, and is only ever used as a quoted word: no name, no image and no command of a job can
+# become a part of this program.
+#
+# Made for Container-Optimized OS, where only some folders can be written to, and fewer hold programs that may run: so
+# all that runs is in containers. Any Linux with docker, curl and bash will do.
+set -uo pipefail
+export LC_ALL=C
+
+#: Seconds that all may take until the worker runs.
+PATIENCE=900
+#: Times that a worker which ended without having been asked to is started again.
+RESTARTS=3
+#: Seconds after which a worker that ended is not taken for one that cannot start.
+STEADY=600
+#: The exit code of a worker whose machine is being taken away: its group makes it anew.
+TAKEN_AWAY=75
+#: Seconds that Google has to remove a machine whose worker has asked for it, before the machine asks itself.
+GRACE=60
+#: Bytes of the log that are kept in the bucket.
+KEPT=1000000
+
+metadata="http://${GCE_METADATA_HOST:-metadata.google.internal}/computeMetadata/v1"
+root=${SPARKLES_ROOT:-/var/lib/sparkles}
+log=$root/start.log
+reason=$root/reason
+phases=$root/phases
+variables=$root/variables
+compute=https://compute.googleapis.com
+storage=https://storage.googleapis.com
+
+say() { printf '%s\n' "$*" | tee -a "$log"; }
+
+# Says why the machine cannot be a node, for people: it becomes the first line of what is kept in the bucket.
+refuse() {
+    say "sparkles: $*"
+    printf '%s\n' "$*" >"$reason"
+    return 1
+}
+
+# Prints what the metadata server says; nothing if it says nothing.
+about() {
+    curl --silent --fail --retry 5 --retry-connrefused --header 'Metadata-Flavor: Google' "$metadata/instance/$1"
+}
+
+attribute() { about "attributes/sparkles-$1"; }
+
+# Prints a token of the machine's service account. It is given to Google's own hosts only.
+token() { about service-accounts/default/token | sed -n 's/.*"access_token" *: *"\([^"]*\)".*/\1/p'; }
+
+# Calls Google: options of curl. The token is no word of the command line, which others on the machine may see.
+google() {
+    curl --silent --show-error --fail --header @- "$@" <<<"Authorization: Bearer $(token)"
+}
+
+# Notes how long a part of the start took.
+began=$EPOCHREALTIME
+phase() {
+    printf '%s=%s\n' "$1" "$(awk -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.2f", to - from }')" >>"$phases"
+    began=$EPOCHREALTIME
+}
+
+# Runs a command, and repeats it if it fails: the network may have to come up. The last lines of it are in $log.
+insist() {
+    local pause
+    for pause in 1 4 10 20 0; do
+        "$@" 2>&1 | tee -a "$log" && return
+        sleep "$pause"
+    done
+    return 1
+}
+
+last_line() { tail -n 1 "$log"; }
+
+# --- the parts of the start
+
+prepare_disks() {
+    local number=0 device place
+    while read -r device; do
+        [ -n "$device" ] || continue
+        place=/mnt/disks/sparkles-$number
+        if ! mountpoint -q "$place"; then
+            mkdir -p "$place"
+            # After a restart of the machine it is there already.
+            blkid "$device" >/dev/null 2>&1 || mkfs.ext4 -q -F -m 0 "$device" >>"$log" 2>&1 ||
+                refuse "disk $number could not be formatted: $(last_line)" || return
+            mount -o discard,defaults "$device" "$place" >>"$log" 2>&1 ||
+                refuse "disk $number could not be mounted: $(last_line)" || return
+        fi
+        chmod 1777 "$place"
+        number=$((number + 1))
+    done <<<"$(attribute disks)"
+}
+
+# Where tasks work, programs have to run.
+prepare_root() {
+    mountpoint -q "$root" && return
+    if ! { mount --bind "$root" "$root" && mount -o remount,bind,exec "$root"; } >>"$log" 2>&1; then
+        refuse "the folder of the tasks could not be prepared: $(last_line)"
+    fi
+}
+
+prepare_gpu() {
+    [ -n "$(attribute gpu)" ] || return 0
+    insist cos-extensions install gpu || refuse "the driver of the GPU could not be installed: $(last_line)" || return
+    if ! { mount --bind /var/lib/nvidia /var/lib/nvidia && mount -o remount,exec /var/lib/nvidia; } >>"$log" 2>&1; then
+        refuse "the driver of the GPU could not be made ready: $(last_line)" || return
+    fi
+    phase gpu
+}
+
+# Tasks without credentials do not reach who gives them. The worker is in the network of the machine itself.
+prepare_credentials() {
+    [ "$(attribute credentials)" = none ] || return 0
+    iptables -w -I DOCKER-USER -d 169.254.169.254 -j DROP ||
+        refuse "the credentials of the machine could not be kept from the tasks"
+}
+
+log_in() {
+    local registry=${1%%/*}
+    case $registry in
+    gcr.io | *.gcr.io | *.pkg.dev)
+        token | docker login -u oauth2accesstoken --password-stdin "https://$registry" >>"$log" 2>&1 ||
+            refuse "the machine could not log in at $registry: $(last_line)"
+        ;;
+    esac
+}
+
+pull() {
+    local pause
+    for pause in 1 4 10 20 0; do
+        docker pull --quiet "$1" 2>&1 | tee -a "$log" && return
+        last_line | grep -Eiq 'not found|unknown|denied|unauthorized|forbidden|no space|no match' && break
+        sleep "$pause"
+    done
+    refuse "image $1 could not be pulled: $(last_line)"
+}
+
+pull_images() {
+    local image
+    for image in "$(attribute worker-image)" "$(attribute image)"; do
+        [ -n "$image" ] || continue
+        log_in "$image" && pull "$image" || return
+    done
+    phase images
+}
+
+# Fetches a blob, given as BUCKET OBJECT SHA256, the first two as they stand in a URL.
+fetch() {
+    local bucket object sum file=$2
+    read -r bucket object sum <<<"$1"
+    echo "$sum  $file" | sha256sum --check --status 2>/dev/null && return
+    insist google --output "$file.part" "$storage/storage/v1/b/$bucket/o/$object?alt=media" ||
+        refuse "the worker could not be fetched from gs://$bucket: $(last_line)" || return
+    echo "$sum  $file.part" | sha256sum --check --status ||
+        refuse "the worker that came from gs://$bucket does not have its checksum" || return
+    mv "$file.part" "$file"
+}
+
+fetch_worker() {
+    mkdir -p "$root/worker"
+    fetch "$(attribute program)" "$root/worker/program.zip" || return
+    local wheels
+    wheels=$(attribute wheels)
+    [ -z "$wheels" ] || fetch "$wheels" "$root/worker/wheels.zip" || return
+    phase worker
+}
+
+prepare() {
+    prepare_root && prepare_disks && prepare_credentials && prepare_gpu && pull_images && fetch_worker
+}
+
+# --- the worker
+
+# What the worker's container does: it unpacks the program and, once, installs its libraries from the machine's disk.
+# shellcheck disable=SC2016 # the shell in the container fills this in
+SERVE='set -e
+cd "$1"
+if [ ! -d program ]; then
+    rm -rf program.part
+    python -m zipfile -e program.zip program.part
+    mv program.part program
+fi
+if [ -f wheels.zip ] && [ ! -d libraries ]; then
+    rm -rf wheels libraries.part
+    python -m zipfile -e wheels.zip wheels
+    python -m pip install --quiet --disable-pip-version-check --no-index --find-links wheels --no-deps \
+        --require-hashes --no-compile --target libraries.part -r program/sparkles/templates/worker.lock
+    rm -rf wheels
+    mv libraries.part libraries
+fi
+export PYTHONPATH="$1/program:$1/libraries"
+exec python -m sparkles.node'
+
+serve() {
+    docker rm -f sparkles-worker >/dev/null 2>&1
+    docker run --rm --name sparkles-worker --network host --pid host --oom-score-adj -900 --log-driver none \
+        --volume /var/run/docker.sock:/var/run/docker.sock --volume "$root:$root" \
+        --volume /sys/fs/cgroup:/sys/fs/cgroup:ro --env-file "$variables" \
+        --env SPARKLES_VM --env SPARKLES_PHASES --env SPARKLES_DEVICES --env "SPARKLES_HOME=$root" \
+        "$(attribute worker-image)" sh -c "$SERVE" sparkles "$root/worker" 2>&1 | tee -a "$log"
+}
+
+# Runs the worker until it is done. One that ends otherwise is started again, unless it does so all the time.
+serve_until_done() {
+    local left=$RESTARTS started code
+    while :; do
+        started=$SECONDS
+        serve
+        code=$?
+        [ "$code" -ne 0 ] || return 0
+        [ "$code" -ne "$TAKEN_AWAY" ] || sleep infinity
+        [ $((SECONDS - started)) -lt "$STEADY" ] || left=$RESTARTS
+        [ "$left" -gt 0 ] || refuse "the worker ended again and again, with exit code $code: $(last_line)" || return
+        left=$((left - 1))
+        say "sparkles: the worker ended with exit code $code, and is started again"
+        sleep 1
+    done
+}
+
+# --- the end
+
+# Keeps in the bucket why the machine was of no use.
+keep_log() {
+    local bucket object
+    read -r bucket object <<<"$(attribute boot-log)"
+    { cat "$reason"; tail -c "$KEPT" "$log"; } >"$root/kept.log"
+    insist google --request POST --header 'Content-Type: text/plain' --data-binary "@$root/kept.log" --output /dev/null \
+        "$storage/upload/storage/v1/b/$bucket/o?uploadType=media&name=$object$(about name).log"
+}
+
+# Has this very machine removed, which lowers the size of its group. To switch it off would not do: the group would
+# make it anew. It goes on asking until it is over.
+remove_machine() {
+    local zone
+    zone=$(about zone)
+    while :; do
+        google --request POST --header 'Content-Type: application/json' --output /dev/null \
+            --data "{\"instances\": [\"zones/${zone##*/}/instances/$(about name)\"], \"skipInstancesOnValidationError\": true}" \
+            "$compute/compute/v1/$(attribute group)/deleteInstances" 2>&1 | tee -a "$log"
+        sleep $((10 + RANDOM % 20))
+    done
+}
+
+main() {
+    mkdir -p "$root/home"
+    chmod 700 "$root"
+    export HOME=$root/home # docker keeps what it logs in with there; root's own home cannot be written to
+    : >"$log"
+    rm -f "$reason"
+    echo "boot=$(cut -d ' ' -f 1 /proc/uptime)" >"$phases"
+    attribute environment >"$variables"
+    local name value
+    while IFS='=' read -r name value; do
+        case $name in # stand-ins for Google, in tests
+        COMPUTE_EMULATOR_HOST) compute=$value ;;
+        STORAGE_EMULATOR_HOST) storage=$value ;;
+        esac
+    done <"$variables"
+
+    prepare &
+    local start=$!
+    (sleep "$PATIENCE" && refuse "the machine was not ready after $PATIENCE seconds: $(last_line)"; kill "$start") &
+    local watch=$!
+    wait "$start"
+    local code=$?
+    kill "$watch" 2>/dev/null
+
+    if [ "$code" -eq 0 ]; then
+        SPARKLES_VM=$(attribute node)
+        SPARKLES_PHASES=$(<"$phases")
+        SPARKLES_DEVICES=$(compgen -G '/dev/nvidia*')
+        export SPARKLES_VM SPARKLES_PHASES SPARKLES_DEVICES
+        serve_until_done && sleep "$GRACE"
+    fi
+    [ ! -s "$reason" ] || keep_log
+    remove_machine
+}
+
+main
