@@ -173,10 +173,9 @@ def _store_content(
 
 def _stored(prepared: Prepared, backend: Backend) -> Iterator[Moved]:
     """Store the blobs that are missing; yield as they come."""
-    sources = prepared.sources
     if prepared.local:
-        yield from backend.objects.put_blobs([(sources[digest], digest) for digest in prepared.local])
-    for digest in sorted(prepared.missing.difference(sources)):
+        yield from backend.objects.put_blobs([(prepared.source(digest), digest) for digest in prepared.local])
+    for digest in sorted(prepared.missing.difference(prepared.local)):
         backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
         yield Moved(0, 0)
 

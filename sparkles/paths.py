@@ -115,6 +115,11 @@ class Home:
         return self.root / "known.db"
 
     @property
+    def wheels(self) -> Path:
+        """Return the folder of the libraries that the worker program needs on VMs."""
+        return self.root / "wheels"
+
+    @property
     def machine(self) -> Path:
         """Return the file with the token that tells this home from all others."""
         return self.root / "machine"

@@ -363,7 +363,10 @@ class Compute(Protocol):
         ...
 
     def supplies(self, cluster: Cluster) -> Mapping[str, Path]:
-        """Return sha256 → file here of what nodes of `cluster` need of the store to start. Writes nothing."""
+        """Return sha256 → file here of what nodes of `cluster` need of the store to start.
+
+        Writes nothing; but to get one of the files may take long, and is left alone if the store has it.
+        """
         ...
 
     def elsewhere(self, cluster: Cluster) -> str | None:

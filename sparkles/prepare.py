@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import TypedDict
@@ -16,7 +17,8 @@ from sparkles.compile import Row, row_writer
 from sparkles.errors import BackendError, RequestError
 from sparkles.machine import Machine
 from sparkles.manifest import Manifest
-from sparkles.model import Cluster, Job, JobState, Key, Task
+from sparkles.model import Cluster, Job, JobState, Key, Node, Task
+from sparkles.nodes import staffing_of
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
 from sparkles.plan.matching import LABEL_SIZE
 from sparkles.ports import Backend
@@ -63,15 +65,14 @@ class Prepared:
         name: str = self.pinned.document["metadata"]["name"]
         return name
 
-    @property
-    def sources(self) -> Mapping[str, Path]:
-        """Return sha256 → file of all that may have to be uploaded."""
-        return {**self.pinned.sources, **self.supplies}
+    def source(self, digest: str) -> Path:
+        """Return the file of one of those that are `local`."""
+        return self.pinned.sources.get(digest) or self.supplies[digest]
 
     @property
     def local(self) -> Sequence[str]:
         """The sha256 of what is to be uploaded from here; what else is missing are results in the store."""
-        return sorted(self.missing.intersection(self.sources))
+        return sorted(self.missing.intersection((*self.pinned.sources, *self.supplies)))
 
     @property
     def libraries(self) -> str | None:
@@ -83,7 +84,7 @@ class Prepared:
     def upload(self) -> Upload:
         """Return how much is to be uploaded, of how many files: the worker program and the local files."""
         counted = [digest for digest in self.local if digest != self.libraries]
-        size = sum(self.sources[digest].stat().st_size for digest in counted)
+        size = sum(self.source(digest).stat().st_size for digest in counted)
         return {"files": 1 + self.pinned.files, "missing": len(counted), "upload_bytes": size}
 
 
@@ -215,9 +216,10 @@ def _rows_at(sweep: Sweep, places: Collection[int]) -> Iterator[Row]:
 def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, Observed]:
     """Read what the stores hold of a job that `cluster` is to serve."""
     nodes = backend.state.nodes(cluster)
+    coming = partial(_coming, cluster, nodes, backend)
     job = find_job(backend, name)
     if job is None:
-        return None, replace(NOTHING, nodes=nodes)
+        return None, replace(NOTHING, nodes=nodes, coming=coming)
     stored = backend.objects.read_manifest(name, job.generation) if job.generation else None
     return job, Observed(
         tasks=backend.state.columns(name),
@@ -230,9 +232,15 @@ def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, O
         killed=job.state is JobState.KILLED,
         scaled=job.scaled,
         nodes=nodes,
+        coming=coming,
         rows=lambda indices: _stored_rows(name, indices, backend),
         labels=lambda: _labels(backend.state.rows(name)),
     )
+
+
+def _coming(cluster: str, nodes: Sequence[Node], backend: Backend) -> int:
+    found = staffing_of(cluster, nodes, backend)
+    return found.submitted + found.staging
 
 
 def _labels(rows: Iterable[str]) -> bytes:

@@ -28,11 +28,18 @@ def _text(folder: str, name: str) -> str:
 
 def shipped() -> Iterator[tuple[str, Path]]:
     """Yield all files of this installation that a node needs, each with its name as it is in an installed wheel."""
-    for path in _PACKAGE.rglob("*"):
-        if path.is_file() and path.suffix != ".pyc":
-            yield f"sparkles/{path.relative_to(_PACKAGE).as_posix()}", path
+    yield from _files(_PACKAGE, "sparkles")
     for folder in ("schemas", "templates"):
-        if (_PACKAGE / folder).is_dir():
+        if not (_PACKAGE / folder).is_dir():
+            yield from _files(_PACKAGE.parent / folder, f"sparkles/{folder}")
+
+
+def _files(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
+    """Yield what is in a folder but for what Python, and editors, leave there."""
+    for path in folder.iterdir():
+        if path.name.startswith((".", "__pycache__")):
             continue
-        for path in (_PACKAGE.parent / folder).iterdir():
-            yield f"sparkles/{folder}/{path.name}", path
+        if path.is_dir():
+            yield from _files(path, f"{name}/{path.name}")
+        else:
+            yield f"{name}/{path.name}", path

@@ -150,7 +150,7 @@ def carry_out(
     recover.sweep({cluster.name}, backend)  # a dead node must not be counted on
     backend.compute.require(cluster, backend.state.nodes(cluster.name))
     if prepared.libraries:
-        size = human_bytes(prepared.sources[prepared.libraries].stat().st_size)
+        size = human_bytes(prepared.source(prepared.libraries).stat().st_size)
         hint(f"hint: the libraries of the worker program ({size}) are uploaded, too, once for all jobs")
     earlier = nodes.clusters_of(prepared.job, backend) if prepared.job else set()
     spared: set[int] = set()

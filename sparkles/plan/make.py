@@ -103,6 +103,7 @@ def _staff(draft: Draft, desired: Desired, observed: Observed, *, most: int) -> 
     limit = most if desired.most_nodes is None else min(most, desired.most_nodes)
     wanted = staffing.wanted([Load(open_tasks=tasks, most=limit)], slots=desired.slots)
     start = lifecycle.missing_nodes(observed.nodes, wanted=wanted)
+    start -= min(start, observed.coming()) if start else 0
     running = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in observed.nodes)
     return Staff(start=start, running=running, tasks=tasks, most=most) if start else None
 

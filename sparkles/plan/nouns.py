@@ -98,6 +98,8 @@ class Observed:
     scaled: int | None = None
     #: Those of the desired cluster.
     nodes: Sequence[Node] = ()
+    #: Returns how many further ones are on their way.
+    coming: Callable[[], int] = lambda: 0
     #: Returns the rows of these tasks, by index.
     rows: Callable[[Collection[int]], Mapping[int, Row]] = lambda _: {}
     #: Returns the labels of all tasks.

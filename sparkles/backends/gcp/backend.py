@@ -111,7 +111,7 @@ def _on_vms(gcp: Gcp, home: Home, stores: _Stores, *, write: bool, slots: int | 
 
     times = cloud_timing()
     images = RegistryImages(ours=_repository(gcp), plain=insecure_registries(os.environ))
-    brought = ProgramDelivery(images, gcp.worker_image)
+    brought = ProgramDelivery(images, gcp.worker_image, folder=home.wheels)
     own = node.record if node else None
     backend = Backend(
         name="gcp",

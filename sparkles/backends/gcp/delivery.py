@@ -1,49 +1,82 @@
-"""Delivery: this very installation as an archive that a node runs, always the same bytes for the same program."""
+"""Delivery: how the worker program gets to nodes. The store brings the program; its libraries, the image or the store.
+
+A stock image of Python needs nobody to build anything, and so is the usual one: the libraries are brought in beside
+the program. An image that has them starts sooner: `sparkles setup --worker-image` makes it.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-import zipfile
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from sparkles.backends.gcp.images import RegistryImages
+from sparkles import image_name
+from sparkles.backends.gcp.program import ProgramArchive
+from sparkles.backends.gcp.wheels import wheels
+from sparkles.backends.gcp.worker_lock import Lock, worker_lock
+from sparkles.errors import RequestError
 from sparkles.machine import Machine, Program
-from sparkles.resources import shipped
+from sparkles.ports import Images
 
-#: What the worker program runs in, where the settings name nothing else.
-_IMAGE = "python:3.13-slim"
-
-#: Archives know no earlier day.
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+#: What the program runs in, where the settings name nothing else.
+STOCK = "python:3.13-slim"
 
 
 class ProgramDelivery:
-    """See Delivery. `image` is the name of the image that the program runs in."""
+    """See Delivery. `image` is the worker image of the settings; libraries that were fetched are kept in `folder`."""
 
-    def __init__(self, images: RegistryImages, image: str | None) -> None:
+    def __init__(self, images: Images, image: str | None, *, folder: Path, lock: Lock | None = None) -> None:
         self._images = images
-        self._image = image or _IMAGE
+        self._image = image or STOCK
+        self._folder = folder
+        self._lock = lock or worker_lock()
+        self._program = ProgramArchive()
 
     def program(self, architecture: str) -> Program:
         """See Delivery."""
-        return Program(sha256=self._digest, image=self._images.pin(self._image, architecture=architecture))
+        for name, has_libraries in self._choices():
+            with suppress(RequestError):  # there is no such image, or it is made for other processors
+                return self._in(name, architecture, has_libraries=has_libraries)
+        return self._in(self._image if self._is_tagged else STOCK, architecture, has_libraries=False)
 
     def files(self, machine: Machine) -> Mapping[str, Path]:
         """See Delivery."""
-        return {self._digest: self._archive} if machine.program.sha256 == self._digest else {}
+        program, architecture = machine.program, machine.architecture
+        makers: dict[str, Callable[[], Path]] = {}
+        if program.sha256 == self._program.sha256:
+            makers[program.sha256] = lambda: self._program.path
+        if program.wheels and program.wheels == self._lock.archives[architecture]:
+            makers[program.wheels] = lambda: wheels(self._lock, architecture, folder=self._folder)
+        return _Files(makers)
 
-    @cached_property
-    def _digest(self) -> str:
-        return hashlib.sha256(self._archive.read_bytes()).hexdigest()
+    @property
+    def _is_tagged(self) -> bool:
+        name = image_name.parse(self._image)
+        return bool(name.tag or name.digest or not name.repository)
 
-    @cached_property
-    def _archive(self) -> Path:
-        self._folder = tempfile.TemporaryDirectory(prefix="sparkles-")
-        path = Path(self._folder.name) / "program.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, source in sorted(shipped()):
-                archive.writestr(zipfile.ZipInfo(name, _LONG_AGO), source.read_bytes(), zipfile.ZIP_DEFLATED)
-        return path
+    def _choices(self) -> Iterator[tuple[str, bool]]:
+        """Yield what may be there, the best first: its name, and whether it has the libraries."""
+        if not self._is_tagged:
+            yield f"{self._image}:{self._lock.tag}", True
+            yield self._image, False
+
+    def _in(self, name: str, architecture: str, *, has_libraries: bool) -> Program:
+        pinned = self._images.pin(name, architecture=architecture)
+        libraries = None if has_libraries else self._lock.archives[architecture]
+        return Program(sha256=self._program.sha256, image=pinned, wheels=libraries)
+
+
+class _Files(Mapping[str, Path]):
+    """sha256 → file. A file is made, or fetched, when it is asked for: mostly the store has it already."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Path]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, digest: str) -> Path:
+        return self._makers[digest]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)

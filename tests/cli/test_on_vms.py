@@ -1,0 +1,226 @@
+"""Jobs on VMs, as their owner sees them: the lines, the reasons, what is reused, and that nothing is left.
+
+The VMs are processes of this machine, and their tasks containers of its docker engine: quick, and true as far as the
+client, the startup script and the worker go. `test_in_boxes.py` has VMs that are shut off from this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import engine
+import pytest
+from conftest import User, eventually
+from stores import InCloud
+
+pytestmark = pytest.mark.in_cloud
+
+REGION = "us-central1"
+
+
+@pytest.fixture(scope="module")
+def tools(registry: Any, api: Any) -> str:
+    """An image in a registry, which this machine's engine has as well."""
+    pushed = registry.push(api, engine.busybox_image(api), name="tools")
+    api.pull(pushed.pinned)
+    return str(pushed.tagged)
+
+
+@pytest.fixture(scope="module")
+def worker(registry: Any, api: Any) -> Any:
+    """An image that has the worker's libraries; here it runs in the environment of the tests."""
+    from sparkles.backends.gcp.worker_lock import worker_lock
+
+    return registry.push(api, engine.busybox_image(api), name="worker", tag=worker_lock().tag)
+
+
+@pytest.fixture
+def machines(compute: Any) -> Any:
+    """Compute Engine, whose VMs do not take long to go."""
+    compute.lives.grace = 2.0
+    return compute
+
+
+@pytest.fixture
+def owner(
+    tmp_path: Path, datastore_emulator: Any, storage_simulator: Any, forker: Any, machines: Any, tools: str, worker: Any
+) -> Iterator[User]:
+    """Someone whose nodes are VMs, and whose tasks run in an image if nothing is said."""
+    home, folder = tmp_path / "home", tmp_path / "folder"
+    home.mkdir()
+    folder.mkdir()
+    user = User(folder=folder, home=home, stores=InCloud(home / "sparkles", datastore_emulator, storage_simulator, forker))
+    user.write(".sparkles.yaml", f"defaults: {{image: '{tools}'}}\n")
+    user.env |= {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": REGION, "SPARKLES_WORKER_IMAGE": worker.repository,
+                 "COMPUTE_EMULATOR_HOST": machines.url}  # fmt: skip
+    yield user
+
+
+def shape(printed: str) -> list[str]:
+    """Return what was printed without what differs each time."""
+    text = re.sub(r"\d\d:\d\d:\d\d", "TIME", printed)
+    text = re.sub(r"\(\d+ bytes\)", "(B bytes)", text)
+    return re.sub(r"gs://\S+", "URL", text).splitlines()
+
+
+def gone(machines: Any) -> Any:
+    return machines.wait_until(lambda: not machines.instances, within=60)
+
+
+def test_the_quick_start(owner: User, machines: Any) -> None:
+    printed = owner.ok("sub", "echo", "hello", "world", timeout=100)
+
+    lines = shape(printed)
+    assert [line for line in lines if "claimed" not in line and "running" not in line] == [
+        "1 files (B bytes) out of 1 files will be uploaded",
+        "tasks: pending (1), worker nodes:",
+        "tasks: pending (1), worker nodes: staging (1)",
+        "[TIME] hello world",
+        "Job finished. 1 tasks completed successfully, 0 tasks failed",
+        "Done waiting for job. You can download results via 'gsutil rsync -r URL DEST_DIR'",
+    ]
+    gone(machines)
+    assert machines.groups == {}
+
+
+def test_three_tasks(owner: User, machines: Any) -> None:
+    owner.ok("sub", "-n", "three", "--seq", "3", "echo", "I am task", "{index}", timeout=100)
+
+    assert [owner.log(f"three.{index}") for index in (1, 2, 3)] == [f"I am task {index}\n" for index in (1, 2, 3)]
+
+
+def test_a_job_of_the_same_name_runs_on_the_node_that_lingers(owner: User, machines: Any) -> None:
+    owner.ok("sub", "-n", "fit", "echo", "1", timeout=100)
+    (first,) = [each.vm.id for each in machines.instances]
+
+    owner.ok("sub", "-n", "fit", "echo", "2", timeout=100)
+
+    assert [each.vm.id for each in machines.instances] == [first]
+    assert owner.log("fit.1") == "2\n"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(["-m", "n1-standard-2"], id="another machine type"),
+        pytest.param(["--spot"], id="spot"),
+        pytest.param(["--label", "project=depmap"], id="another label"),
+        pytest.param(["--slots", "2"], id="another number of slots"),
+    ],
+)
+def test_what_needs_another_machine_does_not_reuse_the_node(owner: User, machines: Any, flags: list[str]) -> None:
+    owner.ok("sub", "-n", "fit", "echo", "1", timeout=100)
+    (first,) = [each.vm.id for each in machines.instances]
+
+    owner.ok("sub", "-n", "fit", *flags, "echo", "2", timeout=100)
+
+    assert first in [each.vm.id for each in machines.instances]
+    assert len({*(each.vm.id for each in machines.instances), first}) == 2
+
+
+def test_a_kill_ends_what_runs(owner: User, machines: Any) -> None:
+    owner.ok("sub", "-n", "long", "--no-wait", "sleep", "1000", timeout=100)
+    owner.wait_for("long", claimed=1)
+
+    owner.ok("kill", "long", timeout=100)
+
+    owner.wait_for("long", state="killed")
+
+
+# Reasons. No VM has to boot for them.
+
+
+def test_a_stockout_is_said_while_the_job_waits(owner: User, machines: Any) -> None:
+    machines.stockout()
+    process = owner.start("sub", "-n", "fit", "echo", "1")
+
+    lines = []
+    while "Google has no n1-standard-1 free" not in (line := process.stdout.readline().decode()):
+        assert line, process.stderr.read().decode()
+        lines.append(line)
+    machines.restock()
+    out, _ = process.communicate(timeout=100)
+
+    assert process.returncode == 0
+    assert any("submitted (1)" in line for line in [*lines, out.decode()])
+
+
+@pytest.fixture
+def lose_images(process_booter: Any) -> Iterator[Any]:
+    """Lets pulls of images fail on VMs."""
+    yield process_booter.lose_images
+    process_booter.lose_images()
+
+
+def test_why_machines_did_not_start_is_said_and_no_more_are_started(
+    owner: User, machines: Any, lose_images: Any, worker: Any
+) -> None:
+    owner.set_timing(heal=0.3)
+    lose_images(worker.pinned)
+
+    done = owner("sub", "-n", "fit", "echo", "1", timeout=100)
+
+    assert done.returncode == 3
+    assert "worker nodes: a node did not start: image" in done.stdout
+    assert "push it again" in done.stdout
+    assert "no more are started" in done.stderr
+    assert machines.count("compute.regionInstanceGroupManagers.resize") == 3
+
+
+def test_a_machine_type_that_does_not_exist_changes_nothing(owner: User, machines: Any) -> None:
+    done = owner("sub", "-n", "fit", "-m", "n1-standrad-1", "echo", "1")
+
+    assert done.returncode == 2
+    assert "did you mean 'n1-standard-1'" in done.stderr
+    assert owner.rows("status") == []
+
+
+def test_a_missing_right_changes_nothing(owner: User, machines: Any) -> None:
+    machines.rights.denied.add("compute.instanceTemplates.create")
+
+    done = owner("sub", "-n", "fit", "echo", "1")
+
+    assert done.returncode == 3
+    assert "compute.instanceTemplates.create" in done.stderr
+    assert owner.rows("status") == []
+
+
+def test_a_job_without_an_image_is_refused(owner: User, machines: Any) -> None:
+    owner.write(".sparkles.yaml", "{}\n")
+
+    done = owner("sub", "echo", "1")
+
+    assert done.returncode == 2
+    assert "add -i IMAGE" in done.stderr
+
+
+def test_without_a_region_there_can_be_no_node(owner: User, machines: Any) -> None:
+    del owner.env["SPARKLES_REGION"]
+
+    done = owner("sub", "echo", "1")
+
+    assert done.returncode == 3
+    assert "needs a region" in done.stderr
+
+
+def test_the_plan_counts_nodes_that_are_on_their_way(owner: User, machines: Any, tools: str) -> None:
+    machines.run_instead("#!/bin/sh\nexec sleep 600\n")
+    write_job(owner, tools, tasks=3)
+
+    first = owner("diff", "job.json").stdout
+    owner.ok("apply", "job.json", timeout=100)
+    write_job(owner, tools, tasks=4)
+    second = owner("diff", "job.json").stdout
+
+    assert "+ 3 nodes" in first
+    assert "nodes" not in second
+
+
+def write_job(owner: User, image: str, *, tasks: int) -> None:
+    spec = {"image": image, "command": ["echo", "{index}"], "parameters": {"seq": tasks}, "nodes": {"max": 3}}
+    job = {"apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": "fit"}, "spec": spec}
+    owner.write("job.json", json.dumps(job))
