@@ -1,37 +1,55 @@
-"""Node: the process of a node on this machine. Gives the worker its backend."""
+"""Node: the process of a node. Gives the worker its backend, and tells it when its machine is taken away.
+
+On a machine of its own it is started by the startup script, which goes by the exit code: 0 is a node that is gone.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 from sparkles.backends.local.runtime import lead_session
 from sparkles.backends.registry import open_node
 from sparkles.lifecycle import FencedError
+from sparkles.model import Reason
 from sparkles.worker.loop import Worker
 
 #: A process that was given up by others says so with this exit code.
 _FENCED = 3
 
+#: And one whose machine is taken away with this one: whoever does that makes another.
+_TAKEN_AWAY = 75
 
-def main(name: str) -> None:
-    """Serve as the node of this name until there is nothing to do."""
+
+def main(name: str | None = None) -> None:
+    """Serve as the node of this name, or as the one of this machine, until there is nothing to do."""
     lead_session()
     backend, place = open_node(name)
     worker = Worker(backend, place, backend.timing)
+    taken_away = threading.Event()
 
     def terminate(*_: Any) -> None:
         worker.terminate()
 
+    def take_away() -> None:
+        taken_away.set()
+        worker.terminate(Reason.PREEMPTED)
+
     signal.signal(signal.SIGTERM, terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    place.watch(take_away)
     try:
         worker.run()
     except FencedError:
-        print(f"node {name}: given up by others, or out of touch for too long", flush=True)  # noqa: T201
+        print(f"node {place.name}: given up by others, or out of touch for too long", flush=True)  # noqa: T201
         os._exit(_FENCED)  # a slot may be busy: nothing of it counts any more
     backend.state.close()
     place.leave()
-    sys.exit(0)
+    sys.exit(_TAKEN_AWAY if taken_away.is_set() else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -531,6 +531,10 @@ class Place(Protocol):
         """Make `wake` readable. Safe in any thread and in a signal handler."""
         ...
 
+    def watch(self, taken_away: Callable[[], None]) -> None:
+        """Call `taken_away`, in another thread, when the machine is announced to be taken away."""
+        ...
+
     def depart(self, *, needed: bool) -> None:
         """Have the machine removed, or made anew if a node is still `needed` in its place.
 

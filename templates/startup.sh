@@ -113,10 +113,11 @@ prepare_gpu() {
     phase gpu
 }
 
-# Tasks without credentials do not reach who gives them. The worker is in the network of the machine itself.
+# Tasks without credentials do not reach who gives them. The same address knows the names of hosts, which they may ask.
+# The worker is not kept from it: it is in the network of the machine itself.
 prepare_credentials() {
     [ "$(attribute credentials)" = none ] || return 0
-    iptables -w -I DOCKER-USER -d 169.254.169.254 -j DROP ||
+    iptables -w -I DOCKER-USER -d 169.254.169.254 -p tcp ! --dport 53 -j DROP ||
         refuse "the credentials of the machine could not be kept from the tasks"
 }
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +91,9 @@ class Place:
         """Wake it, unless it was called often enough."""
         with suppress(BlockingIOError):
             os.write(self._caller, b"!")
+
+    def watch(self, taken_away: Callable[[], None]) -> None:
+        """Nobody takes it away."""
 
     def depart(self, *, needed: bool) -> None:
         """Stay."""

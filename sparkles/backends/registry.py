@@ -24,8 +24,15 @@ def open_backend(settings: Settings, *, write: bool, slots: int | None = None) -
     return gcp_backend(settings.gcp, write=write, slots=slots)
 
 
-def open_node(name: str) -> tuple[Backend, Place]:
-    """Return the backend as the process of the node of this name uses it, and its place."""
+def open_node(name: str | None) -> tuple[Backend, Place]:
+    """Return the backend as the process of the node of this name uses it, and its place.
+
+    A node without a name has a machine of its own, which says what it is.
+    """
+    if name is None:
+        from sparkles.backends.gcp.vm import vm_node
+
+        return vm_node()
     if (facts := os.environ.get("SPARKLES_NODE")) is None:
         from sparkles.backends.local.node import local_node
 

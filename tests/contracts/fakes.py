@@ -265,6 +265,9 @@ class FakePlace:
             if not self._closed:
                 os.write(self._caller, b"!")
 
+    def watch(self, taken_away: Callable[[], None]) -> None:
+        pass  # a test tells the worker itself
+
     def depart(self, *, needed: bool) -> None:
         self.on_depart()
         self.departed.append(needed)

@@ -34,20 +34,26 @@ def remove_recorded(records: Sequence[Path], *, node: str) -> frozenset[str]:
     return frozenset(record.name for record in records)
 
 
+def remove_of_machine(engine: Engine, machine: str) -> None:
+    """Remove all containers of nodes that had this machine to themselves. Raises BackendError if one may still run."""
+    for name in _labelled("machine", machine, engine):
+        _remove(name, engine)
+
+
 def _remove_all(names: Sequence[str], address: str, *, boot: str, node: str) -> None:
     """Remove what one engine has of a node."""
     try:
         with closing(Engine(address)) as engine:
-            for name in (*names, *_labelled(node, engine)):
+            for name in (*names, *_labelled("node", node, engine)):
                 _remove(name, engine)
     except EngineError:
         if boot == boot_id():  # otherwise they ended with the machine
             raise
 
 
-def _labelled(node: str, engine: Engine) -> Sequence[str]:
+def _labelled(kind: str, name: str, engine: Engine) -> Sequence[str]:
     with reached():
-        filters = {"label": f"sparkles.node={node}"}
+        filters = {"label": f"sparkles.{kind}={name}"}
         return [found["Id"] for found in engine.api.containers(all=True, filters=filters)]
 
 

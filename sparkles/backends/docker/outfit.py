@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +19,13 @@ class Bind:
 class Outfit:
     """The same for all tasks of a node."""
 
+    #: The machine, if it is the node's own: by it a later worker knows what was left there.
+    machine: str | None = None
     binds: tuple[Bind, ...] = ()
     #: Device files, under their own names.
     devices: tuple[str, ...] = ()
+    #: Variable → folder that is added to the end of such a list of folders.
+    folders: Mapping[str, str] = field(default_factory=dict)
     #: The most bytes of memory that a task may use which sets no limit itself; None for no limit.
     memory: int | None = None
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from sparkles.backends.docker.engine import Engine, EngineError, load, reached
 from sparkles.backends.docker.gauge import Gauge
 from sparkles.backends.docker.images import DockerImages
+from sparkles.backends.docker.outfit import PLAIN, Outfit
 from sparkles.backends.docker.output import OutputCopy
 from sparkles.backends.docker.ownership import reclaim
 from sparkles.backends.launching import launch_error
@@ -40,6 +41,9 @@ _PATIENCE, _PAUSE = 60.0, 1.0
 
 #: The exit codes of a shell, and of the engine's init.
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
+
+#: Where an engine looks for programs if an image does not say.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: What the engine's init says if it cannot execute the command, and what the words mean.
 _REFUSED = re.compile(rb"\[FATAL tini \([0-9]+\)\] exec .* failed: ([A-Za-z ]+)\n", re.DOTALL)
@@ -61,11 +65,12 @@ def container_name(claim: str) -> str:
 class DockerRuntime:
     """Runtime with an image."""
 
-    def __init__(self, engine: Engine, records: Path, *, node: str) -> None:
+    def __init__(self, engine: Engine, records: Path, *, node: str, outfit: Outfit = PLAIN) -> None:
         """`records`: the folder for a file for each container that there may be."""
         self._engine = engine
         self._records = records
         self._node = node
+        self._outfit = outfit
 
     def start(self, launch: Launch) -> Running:
         """See Runtime. An engine that does not answer is waited for."""
@@ -123,14 +128,17 @@ class DockerRuntime:
         """Return what the engine is to make."""
         from docker.types import Mount
 
-        facts = self._engine.facts
+        facts, outfit = self._engine.facts, self._outfit
+        memory = launch.memory or outfit.memory
+        binds = [Mount(bind.target, bind.source, type="bind", read_only=bind.read_only) for bind in outfit.binds]
         work = str(launch.work or launch.folder)
         host = self._engine.api.create_host_config(
             init=True,
-            mounts=[Mount(target=work, source=work, type="bind")],
+            mounts=[Mount(target=work, source=work, type="bind"), *binds],
+            devices=[f"{device}:{device}:rwm" for device in outfit.devices],
             log_config={"Type": "none"},
-            mem_limit=launch.memory,
-            memswap_limit=launch.memory,  # no swap beside it
+            mem_limit=memory,
+            memswap_limit=memory,  # no swap beside it
             userns_mode="host" if facts.remaps_users else None,
             # Nobody becomes another user inside, so all files are the submitter's.
             security_opt=["no-new-privileges", *(["label=disable"] if facts.has_selinux else [])],
@@ -142,16 +150,38 @@ class DockerRuntime:
             "environment": self._environment(launch),
             "working_dir": str(launch.folder),
             "user": facts.user,
-            "labels": {"sparkles.node": self._node, "sparkles.task": launch.task, "sparkles.claim": launch.claim},
+            "labels": self._labels(launch),
             "host_config": host,
         }
 
+    def _labels(self, launch: Launch) -> Mapping[str, str]:
+        machine = {"sparkles.machine": self._outfit.machine} if self._outfit.machine else {}
+        return {
+            "sparkles.node": self._node, "sparkles.task": launch.task, "sparkles.claim": launch.claim, **machine
+        }  # fmt: skip
+
     def _environment(self, launch: Launch) -> Mapping[str, str]:
         # A signal goes to the command's whole group. A user whom the image does not know has no home.
-        return {"TINI_KILL_PROCESS_GROUP": "1", **({"HOME": "/tmp"} if self._is_stranger() else {}), **launch.env}  # noqa: S108
+        home = {"HOME": "/tmp"} if self._is_stranger() else {}  # noqa: S108
+        return {"TINI_KILL_PROCESS_GROUP": "1", **home, **launch.env, **self._folders(launch)}
+
+    def _folders(self, launch: Launch) -> Mapping[str, str]:
+        """Return the variables to which the machine adds folders, whoever else has set them."""
+        if not self._outfit.folders:
+            return {}
+        assert launch.image
+        found = DockerImages(self._engine).inspect(launch.image) or {}
+        said = dict(line.split("=", 1) for line in (found.get("Config") or {}).get("Env") or ())
+        known = {"PATH": _PATH, **said, **launch.env}
+        return {name: _joined(known.get(name), folder) for name, folder in self._outfit.folders.items()}
 
     def _is_stranger(self) -> bool:
         return self._engine.facts.user not in (None, "0:0")
+
+
+def _joined(folders: str | None, last: str) -> str:
+    """Return a list of folders with one more; an empty word in it would stand for the folder one is in."""
+    return f"{folders}:{last}" if folders else last
 
 
 class Container:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from sparkles.errors import BackendError
 
@@ -18,6 +20,9 @@ _TIMEOUT, _CHANGE = 10.0, 300
 
 #: Seconds after which a server that does not answer is asked again.
 _PAUSE = 5.0
+
+#: It is not there for a moment while it is renewed.
+_RETRY = Retry(total=5, backoff_factor=0.5, status_forcelist=[500, 503])
 
 #: What the server says of a machine that is being taken away.
 _YES = "TRUE"
@@ -33,8 +38,9 @@ class Guest:
     def about(self, name: str) -> str:
         """Return what is said of this machine. Raises BackendError if nobody answers."""
         try:
-            answer = requests.get(f"{self._root}/{name}", headers=_HEADERS, timeout=_TIMEOUT)
-            answer.raise_for_status()
+            with _session() as session:
+                answer = session.get(f"{self._root}/{name}", timeout=_TIMEOUT)
+                answer.raise_for_status()
         except requests.RequestException as error:
             raise BackendError(f"the metadata server does not say what this machine is: {error}") from None
         return answer.text.strip()
@@ -44,20 +50,31 @@ class Guest:
         threading.Thread(target=self._watch, args=[taken_away], name="notice", daemon=True).start()
 
     def _watch(self, taken_away: Callable[[], None]) -> None:
-        etag = ""
-        while True:
-            try:
-                etag, said = self._change("preempted", etag)
-            except requests.RequestException:
-                time.sleep(_PAUSE)
-                continue
-            if said == _YES:
-                taken_away()
-                return
+        etag, said = "", ""
+        while said != _YES:
+            etag, said = self._change_or_pause("preempted", etag)
+        taken_away()
+
+    def _change_or_pause(self, name: str, etag: str) -> tuple[str, str]:
+        try:
+            return self._change(name, etag)
+        except requests.RequestException:
+            time.sleep(_PAUSE)
+            return "", ""
 
     def _change(self, name: str, etag: str) -> tuple[str, str]:
         """Return what is said when it is not that any more which had this `etag`; an empty one is none: at once."""
         wait = {"wait_for_change": "true", "last_etag": etag, "timeout_sec": str(_CHANGE)} if etag else {}
-        answer = requests.get(f"{self._root}/{name}", params=wait, headers=_HEADERS, timeout=_CHANGE + _TIMEOUT)
-        answer.raise_for_status()
+        with _session() as session:
+            answer = session.get(f"{self._root}/{name}", params=wait, timeout=_CHANGE + _TIMEOUT)
+            answer.raise_for_status()
         return answer.headers.get("ETag", ""), answer.text.strip()
+
+
+def _session() -> requests.Session:
+    """Return a way to ask. No proxy of the environment is used: the server is the machine's own."""
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.update(_HEADERS)
+    session.mount("http://", HTTPAdapter(max_retries=_RETRY))
+    return session

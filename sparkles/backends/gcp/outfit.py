@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 from sparkles.backends.docker.outfit import Bind, Outfit
@@ -17,21 +16,25 @@ _DRIVER = (
     Bind(source="/var/lib/nvidia/bin", target="/usr/local/nvidia/bin", read_only=True),
 )
 
+#: Images that were not made for GPUs do not look there.
+_DRIVER_FOLDERS = {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib64", "PATH": "/usr/local/nvidia/bin"}
+
 #: What is left of the memory for the machine and the worker: this part of it, and no less than so many bytes.
 _PART, _LEAST = 0.05, 300_000_000
 
 
-def outfit_of(machine: Machine, *, devices: Sequence[str], memory: int | None = None) -> Outfit:
-    """Return what each task gets. `devices`: those of GPUs; `memory`: the bytes of the machine, else they are asked for.
+def outfit_of(machine: Machine, *, name: str, devices: Sequence[str], memory: int) -> Outfit:
+    """Return what each task gets on a machine with this name, these devices of GPUs, and so many bytes of memory.
 
     A task that takes all of the memory is to end, and not its worker. Tasks that run at once share what there is:
     which of them needs more than its part, nobody knows beforehand.
     """
-    whole = _memory() if memory is None else memory
     return Outfit(
+        machine=name,
         binds=tuple(_binds(machine)),
         devices=tuple(devices) if machine.has_gpus else (),
-        memory=int(whole - max(_LEAST, _PART * whole)),
+        folders=_DRIVER_FOLDERS if machine.has_gpus else {},
+        memory=int(memory - max(_LEAST, _PART * memory)),
     )
 
 
@@ -40,7 +43,3 @@ def _binds(machine: Machine) -> Iterator[Bind]:
         yield Bind(source=_DISK.format(number=number), target=disk.mount)
     if machine.has_gpus:
         yield from _DRIVER
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -262,6 +262,9 @@ class NodePlace:
         with suppress(BlockingIOError):  # full: it has been called often enough
             os.write(self.wake, b"!")
 
+    def watch(self, taken_away: Callable[[], None]) -> None:
+        """See Place. Nobody announces that."""
+
     def depart(self, *, needed: bool) -> None:
         """See Place. The machine stays."""
 
