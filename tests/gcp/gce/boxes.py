@@ -36,7 +36,8 @@ _RIGHTS: dict[str, Any] = {
 class Box:
     """One VM. When it is off, nothing of it is left but what it printed."""
 
-    def __init__(self, here: Ground, container: str, server: Server) -> None:
+    def __init__(self, here: Ground, container: str, server: Server, *, name: str) -> None:
+        self.name = name
         self._ground, self._container, self._server = here, container, server
         self._printed = b""
         self._off = threading.Event()
@@ -95,7 +96,8 @@ class BoxBooter:
         self._numbers = itertools.count(2)
         self._metadata_ports: dict[str, int] = {}
         self._shared: list[int] = []
-        self._boxes: list[Box] = []
+        #: All that were switched on, the oldest first.
+        self.booted: list[Box] = []
         with ExitStack() as stack:
             self._ground = stack.enter_context(closing(Ground()))
             stack.enter_context(closing(Forwarder((ground.METADATA, 80), self._metadata_ports.get)))
@@ -117,13 +119,13 @@ class BoxBooter:
         except DockerException as error:
             server.close()
             raise BootError(str(error)) from error
-        box = Box(self._ground, container, server)
-        self._boxes.append(box)
+        box = Box(self._ground, container, server, name=vm.name)
+        self.booted.append(box)
         return box
 
     def close(self) -> None:
         """See Booter."""
-        for box in self._boxes:
+        for box in self.booted:
             box.kill()
         self._held.close()
 

@@ -29,7 +29,7 @@ docker run --rm "$image" \\
     wget -q -O - --header Metadata-Flavor:Google http://169.254.169.254/computeMetadata/v1/instance/name
 touch /x
 cp /bin/true /var/true && /var/true
-docker run -d "$image" sleep 86418
+docker run -d --oom-score-adj -900 "$image" sleep 86418
 echo up
 """
 

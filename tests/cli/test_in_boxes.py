@@ -1,0 +1,150 @@
+"""The manual's jobs on machines that boot: they get the worker, pull the image, run the tasks, and remove themselves.
+
+All is as it is for a person but Google, whose part the stand-ins play: the machines are containers with engines of
+their own. They are slow, so one of them serves as many tests as it can.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import engine
+import pytest
+from conftest import User
+from stores import InCloud
+
+pytestmark = pytest.mark.timeout(400)
+
+REGION = "us-central1"
+
+#: A task says so which VM it is on, if it may ask.
+ASK = ("wget", "-q", "-T", "5", "-O", "-", "--header", "Metadata-Flavor:Google",
+       "http://169.254.169.254/computeMetadata/v1/instance/name")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """Images in the registry, as a person would name them."""
+
+    worker: str
+    tools: str
+
+
+@pytest.fixture(scope="module")
+def names(registry: Any) -> Names:
+    api = engine.connection()
+    if not engine.has_image(api, "sparkles-test/python"):
+        pytest.skip("needs the image sparkles-test/python: bash tests/images/python")
+    tools = registry.push(api, engine.busybox_image(api), name="tools")
+    worker = registry.push(api, "sparkles-test/python", name="python", tag="3.13-slim")
+    return Names(worker=worker.tagged, tools=tools.tagged)
+
+
+@pytest.fixture(scope="module")
+def machines(boxes: Any, datastore_emulator: Any, storage_simulator: Any, registry: Any) -> Iterator[Any]:
+    """Compute Engine, whose VMs are containers that find all services where the user does."""
+    from gcp.cloud import PROJECT
+    from gcp.gce.simulator import ComputeSimulator
+
+    with closing(ComputeSimulator(boxes, project=PROJECT)) as compute:
+        urls = (datastore_emulator.host, storage_simulator.url, compute.url, registry.address)
+        boxes.share(*(int(url.rpartition(":")[2]) for url in urls))
+        yield compute
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of the one user there is: what was fetched for the worker is fetched once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def in_cloud(home: Path, datastore_emulator: Any, storage_simulator: Any, forker: Any) -> InCloud:
+    return InCloud(home / "sparkles", datastore_emulator, storage_simulator, forker)
+
+
+@pytest.fixture
+def user(home: Path, in_cloud: InCloud, machines: Any, boxes: Any, names: Names, tmp_path: Path) -> Iterator[User]:
+    """Someone whose nodes are VMs, and whose tasks run in an image if nothing is said."""
+    user = User(folder=tmp_path, home=home, stores=in_cloud)
+    user.write(".sparkles.yaml", f"defaults: {{image: '{names.tools}'}}\n")
+    user.env |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    user.env |= {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": REGION, "SPARKLES_WORKER_IMAGE": names.worker,
+                 "COMPUTE_EMULATOR_HOST": machines.url}  # fmt: skip
+    yield user
+    for box in boxes.booted:  # seen if the test has failed
+        print(f"--- {box.name}", box.serial(), sep="\n")
+    assert machines.violations == [], "requests or answers that do not fit Google's discovery document"
+
+
+def sub(user: User, *words: str) -> str:
+    """Submit a job and wait for its end; a VM has to boot for it, perhaps."""
+    return user.ok("sub", *words, timeout=120)
+
+
+def test_the_quick_start(user: User, machines: Any) -> None:
+    printed = sub(user, "echo", "hello", "world")
+
+    assert re.search(
+        r"^0 files \(0 bytes\) out of 1 files will be uploaded\n"
+        r"tasks: pending \(1\), worker nodes:\n"
+        r"tasks: pending \(1\), worker nodes: staging \(1\)$", printed, re.MULTILINE,
+    )  # fmt: skip
+    assert re.search(r"^\[\d\d:\d\d:\d\d\] hello world$", printed, re.MULTILINE)
+    assert "\nJob finished. 1 tasks completed successfully, 0 tasks failed\n" in printed
+    assert user.log(f"{job_of(printed)}.1") == "hello world\n"
+
+
+def job_of(printed: str) -> str:
+    """Return the name of the job that a command has waited for."""
+    said = re.search(r"gs://[^/]+/(\S+) DEST_DIR", printed)
+    assert said is not None, printed
+    return said[1]
+
+
+def test_the_node_of_a_job_without_a_name_has_itself_removed(user: User, machines: Any) -> None:
+    sub(user, "true")
+
+    machines.wait_until(lambda: not machines.instances, within=60)
+
+    assert all(group.target == 0 for group in machines.groups.values())
+
+
+def test_jobs_of_one_name_run_on_the_node_that_waits_for_them(user: User, boxes: Any) -> None:
+    before = len(boxes.booted)
+    user.write("parameters.csv", "lambda,size\n0.1,small\n1.0,large\n")
+    user.write("one.txt", "one\n")
+    user.write("files.txt", "one.txt\nparameters.csv\n")
+
+    sub(user, "-n", "shared", "--seq", "3", "echo", "I am task", "{index}")
+    tasks = [user.log(f"shared.{number}") for number in (1, 2, 3)]
+    sub(user, "-n", "shared", "--yes", "--params", "parameters.csv", "echo", "{lambda}", "{size}")
+    rows = [user.log(f"shared.{number}") for number in (1, 2)]
+    sub(user, "-n", "shared", "--yes", "-u", "@files.txt", "cat", "one.txt")
+    file = user.log("shared.1")
+    sub(user, "-n", "shared", "--yes", *ASK)
+    asked = user.log("shared.1")
+
+    assert tasks == ["I am task 1\n", "I am task 2\n", "I am task 3\n"]
+    assert rows == ["0.1 small\n", "1.0 large\n"]
+    assert file == "one\n"
+    assert len(boxes.booted) == before + 1
+    assert asked == boxes.booted[-1].name
+
+
+def test_another_machine_type_is_another_node_and_its_tasks_can_be_kept_from_its_credentials(
+    user: User, boxes: Any
+) -> None:
+    before = len(boxes.booted)
+    sub(user, "-n", "kept", "echo")
+    user.write("job.yaml", user.ok("sub", "-n", "kept", "--dry-run", "-o", "yaml", "-m", "n1-standard-2", *ASK))
+
+    user("apply", "-f", "job.yaml", "--yes", timeout=300)
+
+    assert len(boxes.booted) == before + 2
