@@ -40,7 +40,7 @@ COMMANDS = {
     "fetch": ("control", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
-    "gc": ("gc", "Find what nobody needs any more, and remove it."),
+    "gc": ("collect", "Find what nobody needs any more, and remove it."),
     "config": ("settings", "Show the settings, and where each comes from."),
     "version": ("about", "Print the version."),
 }
