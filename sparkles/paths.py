@@ -125,6 +125,11 @@ class Home:
         return self.root / "work" / node
 
     @property
+    def pins(self) -> Path:
+        """Return the file of what the names of images meant."""
+        return self.root / "pins.json"
+
+    @property
     def known(self) -> Path:
         """Return the cache of what is known to be stored in buckets."""
         return self.root / "known.db"

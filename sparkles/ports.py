@@ -618,7 +618,7 @@ class Backend:
     hashes: Hashes
     #: Opens it once more, for another thread.
     reopen: Callable[[], Backend]
-    #: Names the worker program: nodes serve only jobs that were submitted with the same one.
+    #: Names what a node has besides its machine, at home the worker program: nodes serve only jobs with the same one.
     worker: Callable[[], str]
     #: The seconds of the protocol there.
     timing: Timing = field(default_factory=Timing)

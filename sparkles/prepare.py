@@ -273,7 +273,7 @@ def cluster_of(pinned: Pinned, backend: Backend) -> Cluster:
         return Cluster(name=name, slots=slots, linger=linger, keep=spec.keep)
     job = pinned.document["metadata"]["name"]
     return Cluster(
-        name=_name_for(machine, slots=slots, place=backend.objects.url(job)),
+        name=_name_for(machine, slots=slots, place=backend.objects.url(job), worker=backend.worker()),
         slots=slots,
         linger=linger,
         machine=machine,
@@ -282,9 +282,9 @@ def cluster_of(pinned: Pinned, backend: Backend) -> Cluster:
     )
 
 
-def _name_for(machine: Machine, *, slots: int, place: str) -> str:
+def _name_for(machine: Machine, *, slots: int, place: str, worker: str) -> str:
     """Return the name of the cluster of such machines for one job, whose results have a `place` of their own."""
-    facts = {"place": place, "slots": slots, "machine": asdict(machine)}
+    facts = {"place": place, "slots": slots, "worker": worker, "machine": asdict(machine)}
     return f"s-{canonical.sha256(facts)[:16]}"
 
 

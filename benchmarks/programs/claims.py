@@ -56,7 +56,7 @@ class Nothing:
     def machine(self, spec: Any, image: Any) -> None:
         """Need none."""
 
-    def supplies(self, cluster: Any) -> dict[str, Any]:
+    def supplies(self, _: Any) -> dict[str, Any]:
         """Need none."""
         return {}
 

@@ -107,11 +107,13 @@ def _on_vms(gcp: Gcp, home: Home, stores: _Stores, *, write: bool, slots: int | 
     """Return the backend whose nodes are VMs."""
     from sparkles.backends.gcp.delivery import ProgramDelivery
     from sparkles.backends.gcp.images import RegistryImages, insecure_registries
+    from sparkles.backends.gcp.pins import Pins
     from sparkles.backends.gcp.vms import vm_compute
 
     times = cloud_timing()
     images = RegistryImages(ours=_repository(gcp), plain=insecure_registries(os.environ))
-    brought = ProgramDelivery(images, gcp.worker_image, folder=home.wheels)
+    pins = Pins(images, home.pins, write=write)
+    brought = ProgramDelivery(pins, gcp.worker_image, folder=home.wheels)
     own = node.record if node else None
     backend = Backend(
         name="gcp",
@@ -121,7 +123,7 @@ def _on_vms(gcp: Gcp, home: Home, stores: _Stores, *, write: bool, slots: int | 
         compute=vm_compute(gcp, bucket=cache(stores.bucket), delivery=brought, timing=times, own=own),
         hashes=HashCache(home.hashes, write=write),
         reopen=lambda: replace(backend, state=stores.state(), hashes=HashCache(home.hashes, write=write)),
-        worker=lambda: "vm",  # what a VM runs is a part of its cluster
+        worker=lambda: gcp.database,  # what a VM runs is a part of its machine; whose records it reads is not
         timing=times,
         containers=node.containers if node else None,
         images=images,

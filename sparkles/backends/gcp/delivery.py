@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from sparkles import image_name
 from sparkles.backends.gcp.program import ProgramArchive
@@ -17,13 +18,20 @@ from sparkles.backends.gcp.worker_image import STOCK, WorkerImage
 from sparkles.backends.gcp.worker_lock import Lock, worker_lock
 from sparkles.errors import RequestError, SparklesError
 from sparkles.machine import Machine, Program
-from sparkles.ports import Images
+
+
+class Pinning(Protocol):
+    """What is needed of `ports.Images`."""
+
+    def pin(self, name: str, *, architecture: str | None = None) -> str:
+        """See Images."""
+        ...
 
 
 class ProgramDelivery:
     """See Delivery. `image` is the worker image of the settings; libraries that were fetched are kept in `folder`."""
 
-    def __init__(self, images: Images, image: str | None, *, folder: Path, lock: Lock | None = None) -> None:
+    def __init__(self, images: Pinning, image: str | None, *, folder: Path, lock: Lock | None = None) -> None:
         self._images = images
         self._image = image or STOCK
         self._folder = folder
