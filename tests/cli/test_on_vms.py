@@ -53,7 +53,9 @@ def owner(
     home, folder = tmp_path / "home", tmp_path / "folder"
     home.mkdir()
     folder.mkdir()
-    user = User(folder=folder, home=home, stores=InCloud(home / "sparkles", datastore_emulator, storage_simulator, forker))
+    user = User(
+        folder=folder, home=home, stores=InCloud(home / "sparkles", datastore_emulator, storage_simulator, forker)
+    )
     user.write(".sparkles.yaml", f"defaults: {{image: '{tools}'}}\n")
     user.env |= {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": REGION, "SPARKLES_WORKER_IMAGE": worker.repository,
                  "COMPUTE_EMULATOR_HOST": machines.url}  # fmt: skip
