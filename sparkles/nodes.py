@@ -67,9 +67,9 @@ def jobs_of(cluster: Cluster, backend: Backend) -> Sequence[Job]:
 
 
 def staff(name: str, backend: Backend) -> None:
-    """See to it that a cluster has the nodes that its jobs want."""
+    """See to it that a cluster of machines has the nodes that its jobs want. One at home is staffed for each job."""
     cluster = find_cluster(name, backend)
-    if cluster and (jobs := jobs_of(cluster, backend)):
+    if cluster and cluster.machine and (jobs := jobs_of(cluster, backend)):
         start_nodes(jobs[0], backend)
 
 
@@ -119,11 +119,19 @@ def clear_away(job: Job, backend: Backend) -> None:
     if cluster is None or cluster.machine is None or _is_used(cluster, backend):
         return
     with suppress(BackendError):
-        backend.compute.shed(cluster)
+        backend.compute.shed(cluster, backend.state.nodes(cluster.name))
         deadline = time.monotonic() + (_FAREWELL if cluster.keep == 0 else 0.0)
         while backend.state.nodes(cluster.name) and time.monotonic() < deadline:
             time.sleep(backend.timing.poll)
         clean_up({cluster.name}, backend)
+
+
+def shed(clusters: set[str], backend: Backend) -> None:
+    """Take back what was asked for of nodes of clusters that have no more jobs: it might come much later."""
+    for cluster in filter(None, (find_cluster(name, backend) for name in clusters)):
+        if cluster.machine and not _is_used(cluster, backend):
+            with suppress(BackendError):  # those nodes find nothing to do when they come, and go again
+                backend.compute.shed(cluster, backend.state.nodes(cluster.name))
 
 
 def clean_up(clusters: set[str], backend: Backend) -> None:

@@ -33,6 +33,11 @@ class Layout:
         """Return the place of a blob by its sha256 in hex."""
         return self.blobs / digest
 
+    @property
+    def all_records(self) -> Path:
+        """Return the folder of what sparkles keeps for itself about jobs."""
+        return self.root / ".sparkles" / "jobs"
+
     def records(self, job: str) -> Path:
         """Return the folder of what sparkles keeps for itself about a job."""
         return self.root / f".sparkles/jobs/{job}"
@@ -61,6 +66,11 @@ class Layout:
         """Return the folder of a result that is complete but not yet the task's."""
         return self.root / f".sparkles/jobs/{job}/published/{index}.{claim}"
 
+    @property
+    def all_boot_logs(self) -> Path:
+        """Return the folder of what VMs of all clusters wrote that could not start, or not go on."""
+        return self.root / ".sparkles" / "nodes"
+
     def boot_logs(self, cluster: str) -> Path:
         """Return the folder of what the VMs of a cluster wrote that could not start, or not go on."""
         return self.root / f".sparkles/nodes/{cluster}"
@@ -68,6 +78,11 @@ class Layout:
     def boot_log(self, cluster: str, instance: str) -> Path:
         """Return what one of them wrote."""
         return self.boot_logs(cluster) / f"{instance}.log"
+
+    @property
+    def probes(self) -> Path:
+        """Return the folder of what is written only to see whether it can be."""
+        return self.root / ".sparkles" / "probes"
 
     @property
     def trash(self) -> Path:

@@ -112,6 +112,14 @@ class StateStore(Protocol):
         """Return the nodes that are not gone, of one cluster or of all."""
         ...
 
+    def past_nodes(self) -> Sequence[Node]:
+        """Return the nodes that are lost or gone, as far as their records are still there."""
+        ...
+
+    def clusters(self) -> Sequence[Cluster]:
+        """Return all clusters."""
+        ...
+
     def tick(self) -> object:
         """Return a value that differs from the last one if anybody may have written since. Cheap."""
         ...
@@ -198,6 +206,10 @@ class ObjectStore(Protocol):
         """Return the pinned manifest of one generation of a job; None if it is not there (any more)."""
         ...
 
+    def manifests(self) -> Iterator[str]:
+        """Yield every manifest that is kept, of all jobs."""
+        ...
+
     def open_log(self, job: str, index: int, claim: str) -> Path:
         """Return the file that the attempt's output is to be appended to."""
         ...
@@ -280,6 +292,38 @@ class ObjectStore(Protocol):
 
     def remove_records(self, job: str) -> None:
         """Remove manifests, logs and unpromoted results of `job`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Something that is kept, and that nobody may need any more."""
+
+    #: What it is: `blob`, `probe`, `boot log`, `trash`, `node folder`, `group` (of VMs), `VM`.
+    kind: str
+    #: Names it among all of its kind.
+    name: str
+    #: Seconds since it was made, or last used as far as that is known.
+    age: float
+    #: Bytes; None where that is no question.
+    size: int | None = None
+    #: The cluster that it was made for.
+    cluster: str | None = None
+    #: The VMs that are there because of it.
+    machines: int = 0
+    #: Where it is, and what tells it from something later of its name: for its keeper.
+    place: Any = None
+
+
+class Keeper(Protocol):
+    """Keeps things that may outlive their use."""
+
+    def kept(self) -> Iterator[Kept]:
+        """Yield all that is kept, but for what is surely in use. Changes nothing."""
+        ...
+
+    def drop(self, things: Sequence[Kept]) -> None:
+        """Remove things, each if it is still there and has not been used since it was listed."""
         ...
 
 
@@ -380,8 +424,11 @@ class Compute(Protocol):
         """
         ...
 
-    def shed(self, cluster: Cluster) -> None:
-        """Take back the request for nodes that have not been made yet. Whoever calls it looks for work afterwards."""
+    def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
+        """Take back the request for nodes that have not been made yet, see `staffing.to_shed`.
+
+        `nodes` are the cluster's records, read before. Whoever calls it looks for work afterwards.
+        """
         ...
 
     def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from sparkles import lifecycle, mark, staffing
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Cluster, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
-from sparkles.nodes import clusters_of, look, start_nodes
+from sparkles.nodes import clusters_of, look, shed, staff, start_nodes
 from sparkles.ports import Backend, Move
 from sparkles.prepare import find_job
 from sparkles.results import tidy
@@ -43,7 +43,9 @@ def sweep(clusters: set[str], backend: Backend) -> list[Node]:
         for job in jobs:
             tidy(job, backend)
             settle(job, backend)
-    look({node.cluster for node in lapsed}, backend)  # other nodes may take what this one held
+    for name in {node.cluster for node in lapsed}:
+        look({name}, backend)  # other nodes may take what this one held
+        staff(name, backend)
     return lapsed
 
 
@@ -108,6 +110,7 @@ def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
     look(clusters, backend)
     sweep(clusters, backend)
     settle(job.name, backend)
+    shed(clusters, backend)
     return len(still_open)
 
 
@@ -137,6 +140,7 @@ def delete(job: Job, backend: Backend, *, results: bool) -> None:
     backend.objects.remove_records(job.name)
     _change(job, backend, lambda _: None)
     look(clusters, backend)
+    shed(clusters, backend)
 
 
 def _change_tasks(job: Job, indices: Sequence[int], move: Move, backend: Backend) -> None:

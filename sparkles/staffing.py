@@ -98,6 +98,18 @@ def _is_on(node: Node, member: Member) -> bool:
     return node.instance == member.name
 
 
+def to_shed(members: Sequence[Member], nodes: Sequence[Node]) -> list[Member]:
+    """Return the members to take back by one who finds nothing to do: by the records of `nodes`, read before.
+
+    Those that are not there yet; but for as many as there are nodes whose machines are not there any more. Such a
+    node may hold tasks, which nobody finds before it has been given up: what is made in its place will be there then.
+    """
+    here = [member for member in members if not member.is_coming]
+    lost = sum(not any(_is_on(node, member) for member in here) for node in nodes)
+    coming = sorted((member for member in members if member.is_coming), key=lambda member: member.id is None)
+    return coming[lost:]
+
+
 def boots_left(cluster: Cluster, *, wanted: int) -> int:
     """Return how many nodes may still be asked for, until one of them has done something."""
     return max(0, BOOT_LIMIT * wanted - cluster.boots)

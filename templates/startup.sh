@@ -197,9 +197,23 @@ fi
 export PYTHONPATH="$1/program:$1/libraries"
 exec python -m sparkles.node'
 
+# Where memory is short, the kernel is to end a task and not the worker. To ask docker for that would be the end of the
+# worker where it is not allowed.
+spare_worker() {
+    local pid
+    for _ in {1..20}; do
+        pid=$(docker inspect --format '{{.State.Pid}}' sparkles-worker 2>/dev/null)
+        [ "${pid:-0}" -eq 0 ] || break
+        sleep 0.5
+    done
+    [ "${pid:-0}" -eq 0 ] || { echo -900 >"/proc/$pid/oom_score_adj"; } 2>/dev/null ||
+        say "sparkles: this machine does not let the worker be spared where memory is short"
+}
+
 serve() {
     docker rm -f sparkles-worker >/dev/null 2>&1
-    docker run --rm --name sparkles-worker --network host --pid host --oom-score-adj -900 --log-driver none \
+    spare_worker &
+    docker run --rm --name sparkles-worker --network host --pid host --log-driver none \
         --volume /var/run/docker.sock:/var/run/docker.sock --volume "$root:$root" \
         --volume /sys/fs/cgroup:/sys/fs/cgroup:ro --env-file "$variables" \
         --env SPARKLES_VM --env SPARKLES_PHASES --env SPARKLES_DEVICES --env "SPARKLES_HOME=$root" \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,9 @@ zones: [file-a, file-b]
 bucket: file-bucket/folder/
 database: file-database
 account: file-account
+network: file-network
+subnetwork: file-subnetwork
+workerImage: file-image
 compute: local
 """
 
@@ -158,18 +162,31 @@ ENVIRONMENT = {
     "SPARKLES_BUCKET": "env-bucket/",
     "SPARKLES_DATABASE": "env-database",
     "SPARKLES_ACCOUNT": "env-account",
+    "SPARKLES_NETWORK": "env-network",
+    "SPARKLES_SUBNETWORK": "env-subnetwork",
+    "SPARKLES_WORKER_IMAGE": "env-image",
     "SPARKLES_COMPUTE": "vm",
 }
 
+#: The settings of gcp.
+SETTINGS = [name for name in config.VARIABLES if name != "backend"]
+
 OF_FILE = {
     "project": "file-project", "region": "file-region", "zones": ("file-a", "file-b"), "bucket": "file-bucket/folder",
-    "database": "file-database", "account": "file-account", "compute": "local",
+    "database": "file-database", "account": "file-account", "network": "file-network",
+    "subnetwork": "file-subnetwork", "workerImage": "file-image", "compute": "local",
 }  # fmt: skip
 
 OF_ENVIRONMENT = {
     "project": "env-project", "region": "env-region", "zones": ("env-a", "env-b"), "bucket": "env-bucket",
-    "database": "env-database", "account": "env-account", "compute": "vm",
+    "database": "env-database", "account": "env-account", "network": "env-network",
+    "subnetwork": "env-subnetwork", "workerImage": "env-image", "compute": "vm",
 }  # fmt: skip
+
+
+def as_gcp(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by the names that they have in Gcp."""
+    return {"worker_image" if name == "workerImage" else name: value for name, value in values.items()}
 
 
 def test_what_nothing_sets_is_as_the_backend_takes_it(settings) -> None:
@@ -178,7 +195,7 @@ def test_what_nothing_sets_is_as_the_backend_takes_it(settings) -> None:
     assert found.gcp == Gcp(
         project=None, bucket=None, region=None, zones=(), database="(default)", account=None, compute="vm",
         origins={
-            **dict.fromkeys(("project", "bucket", "region", "zones", "account"), "not set"),
+            **dict.fromkeys(config.VARIABLES.keys() - {"backend", "database", "compute"}, "not set"),
             **dict.fromkeys(("database", "compute"), "default"),
         },
     )  # fmt: skip
@@ -191,7 +208,7 @@ def test_all_of_a_file_is_taken(settings, cwd) -> None:
 
     found = settings()
 
-    assert found.gcp == Gcp(**OF_FILE, origins=dict.fromkeys(OF_FILE, str(path)))
+    assert found.gcp == Gcp(**as_gcp(OF_FILE), origins=dict.fromkeys(SETTINGS, str(path)))
     assert found.file == path
 
 
@@ -200,13 +217,13 @@ def test_the_environment_goes_before_all_of_a_file(settings, cwd) -> None:
 
     found = settings(environment=ENVIRONMENT)
 
-    assert found.gcp == Gcp(**OF_ENVIRONMENT, origins={name: f"SPARKLES_{name.upper()}" for name in OF_ENVIRONMENT})
+    assert found.gcp == Gcp(**as_gcp(OF_ENVIRONMENT), origins={name: config.VARIABLES[name] for name in SETTINGS})
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENT)
 def test_one_variable_changes_one_setting(settings, cwd, variable) -> None:
     (cwd / ".sparkles.yaml").write_text(FILE)
-    name = variable.removeprefix("SPARKLES_").lower()
+    (name,) = (setting for setting, word in config.VARIABLES.items() if word == variable)
 
     found = settings(environment={variable: ENVIRONMENT[variable]})
 

@@ -219,6 +219,13 @@ def test_the_worker_runs_and_the_machine_is_removed_when_it_is_done(vm: Vm) -> N
     assert vm.google.written == {}
 
 
+def test_docker_is_not_asked_for_what_some_machines_refuse(vm: Vm) -> None:
+    vm.start()
+
+    (run,) = vm.calls("docker", "run")
+    assert not [word for word in run if "oom" in word]
+
+
 def test_disks_are_made_and_mounted_for_everybody(vm: Vm) -> None:
     vm.start()
 
@@ -239,7 +246,7 @@ def test_tasks_without_credentials_are_kept_from_who_gives_them(vm: Vm, tmp_path
     vm.start(credentials=False)
     other = Vm(tmp_path / "other").start()
 
-    assert vm.calls("iptables")[0][-9:] == "-d 169.254.169.254 -p tcp ! --dport 53 -j DROP".split()
+    assert vm.calls("iptables")[0][-9:] == ["-d", "169.254.169.254", "-p", "tcp", "!", "--dport", "53", "-j", "DROP"]
     assert other.calls("iptables") == []
 
 

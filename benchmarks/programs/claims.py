@@ -53,6 +53,13 @@ class Nothing:
     def sample(self) -> None:
         """Use nothing."""
 
+    def machine(self, spec: Any, image: Any) -> None:
+        """Need none."""
+
+    def supplies(self, cluster: Any) -> dict[str, Any]:
+        """Need none."""
+        return {}
+
     def raise_nodes(self, cluster: Any, state: Any, *, wanted: int) -> None:
         """Raise none."""
 

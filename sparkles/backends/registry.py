@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sparkles.config import Gcp, Settings
-from sparkles.ports import Backend, Place
+from sparkles.ports import Backend, Keeper, Place
+from sparkles.setup import Step
+from sparkles.validate import Check
 
 
 def open_backend(settings: Settings, *, write: bool, slots: int | None = None) -> Backend:
@@ -40,3 +44,59 @@ def open_node(name: str | None) -> tuple[Backend, Place]:
     from sparkles.backends.gcp.node import process_node
 
     return process_node(name, Gcp(**json.loads(facts)))
+
+
+def project_steps(gcp: Gcp, *, worker_image: bool) -> tuple[Gcp, Sequence[Step]]:
+    """Return the settings with all that they leave open filled in, and the steps that make what they ask for.
+
+    Raises RequestError if they do not say enough.
+    """
+    from sparkles.backends.gcp.setup.repository import address
+    from sparkles.backends.gcp.setup.steps import steps
+    from sparkles.backends.gcp.setup.wanted import wanted
+    from sparkles.backends.local.backend import home_folder
+    from sparkles.paths import Home
+
+    names = wanted(gcp)
+    image = (gcp.worker_image or f"{address(names)}/worker") if worker_image else None
+    filled = replace(
+        gcp, bucket=gcp.bucket or names.bucket, account=names.account, worker_image=image or gcp.worker_image
+    )
+    return filled, steps(names, worker_image=image, folder=Home(home_folder()).wheels)
+
+
+def backend_checks(settings: Settings) -> Sequence[Check]:
+    """Return what is tried of the backend that the settings choose, to know whether jobs could run there."""
+    if settings.backend == "local":
+        from sparkles.backends.local.backend import home_folder
+        from sparkles.backends.local.checks import checks as checks_at_home
+        from sparkles.paths import Home
+
+        return checks_at_home(Home(home_folder()))
+    from sparkles.backends.gcp.setup.checks import checks
+
+    return checks(settings, lambda: open_backend(settings, write=False).images)
+
+
+def keepers(settings: Settings) -> Sequence[Keeper]:
+    """Return who keeps what may outlive its use, for the backend that the settings choose."""
+    from sparkles.backends.local.backend import home_folder
+    from sparkles.backends.local.keeping import DirectoryKeeper, HomeKeeper
+    from sparkles.paths import Home
+
+    home = Home(home_folder())
+    if settings.backend == "local":
+        return [DirectoryKeeper(home), HomeKeeper(home)]
+    from sparkles.backends.gcp.bucket import Bucket
+    from sparkles.backends.gcp.client import storage_client
+    from sparkles.backends.gcp.keeping import BucketKeeper
+
+    gcp = settings.gcp
+    name, _, prefix = (gcp.bucket or "").partition("/")
+    bucket = BucketKeeper(Bucket(storage_client(gcp.project), name), prefix)
+    if gcp.compute != "vm":
+        return [bucket, HomeKeeper(home)]
+    from sparkles.backends.gcp.group_keeper import GroupKeeper
+    from sparkles.backends.gcp.setup.api import Apis
+
+    return [bucket, HomeKeeper(home), GroupKeeper(Apis(gcp.project or ""), gcp)]

@@ -38,13 +38,16 @@ COMMANDS = {
     "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
     "fetch": ("control", "Copy the results of a job to a folder."),
+    "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
+    "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
+    "gc": ("collect", "Find what nobody needs any more, and remove it."),
     "config": ("settings", "Show the settings, and where each comes from."),
     "version": ("about", "Print the version."),
 }
 
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"report", "workflow", "setup", "validate", "gc", "completion"}
+PLANNED = {"report", "workflow", "completion"}
 
 
 class Sparkles(click.Group):

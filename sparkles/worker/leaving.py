@@ -22,13 +22,21 @@ class Leaving:
     """The loop's own."""
 
     def __init__(
-        self, backend: Backend, place: Place, settler: Settler, *, node: Callable[[], Node], write: Write
+        self,
+        backend: Backend,
+        place: Place,
+        settler: Settler,
+        *,
+        node: Callable[[], Node],
+        write: Write,
+        waits_for_lost: Callable[[], bool],
     ) -> None:
         self._backend = backend
         self._place = place
         self._settler = settler
         self._node = node
         self._write = write
+        self._waits_for_lost = waits_for_lost
         self._departure: Departure | None = None
         self._errand: Errand | None = None
         self._shed: Errand | None = None
@@ -91,7 +99,7 @@ class Leaving:
             case Step.GO:
                 return self._write(lifecycle.go) or None
             case Step.LOOK:
-                return bool(self._backend.state.pending(self._node().cluster, limit=1))
+                return bool(self._backend.state.pending(self._node().cluster, limit=1)) or self._leaves_for_lost()
             case Step.COUNT:
                 self._count()
                 return True
@@ -100,6 +108,10 @@ class Leaving:
                 return True
             case _:
                 return self._ask(step)
+
+    def _leaves_for_lost(self) -> bool:
+        """Say whether the node has to go while tasks of another are about to come back."""
+        return self.why is Why.LIMIT and self._waits_for_lost()
 
     def _count(self) -> None:
         key = Key.cluster(self._node().cluster)
@@ -129,7 +141,7 @@ class Leaving:
             if step is Step.STAFF:
                 staff(name, backend)
                 return
-            prove(self._node().name, backend)
+            prove(self._node().name, backend, lingers=not self.is_under_way)
             cluster = backend.state.read([Key.cluster(name)]).get(Key.cluster(name))
             if isinstance(cluster, Cluster):
-                backend.compute.shed(cluster)
+                backend.compute.shed(cluster, backend.state.nodes(name))

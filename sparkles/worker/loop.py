@@ -69,14 +69,23 @@ class Worker:
         #: Why all is to be given back.
         self._terminated: Reason | None = None
         self._tenure = Tenure(backend, place, timing)
-        self._leaving = Leaving(backend, place, self._settler, node=lambda: self._node, write=self._move_node)
+        self._leaving = Leaving(
+            backend,
+            place,
+            self._settler,
+            node=lambda: self._node,
+            write=self._move_node,
+            waits_for_lost=self._waits_for_lost,
+        )
 
     def terminate(self, reason: Reason = Reason.NODE_LIMIT) -> None:
         """Give everything back and go. Safe in any thread and in a signal handler.
 
-        PREEMPTED: the machine is taken away just now, and made anew without being asked for.
+        PREEMPTED: the machine is taken away just now, and made anew without being asked for. That its processes are
+        told to end then, too, says nothing more.
         """
-        self._terminated = reason
+        if self._terminated is not Reason.PREEMPTED:
+            self._terminated = reason
         self._place.call()
 
     def run(self) -> None:
@@ -197,7 +206,7 @@ class Worker:
         if self._undelivered:
             moments.append(now)
         if not self._slots.held and not self._settler.is_busy and not self._leaving.is_under_way:
-            moments.append(self._idle_since + self._tenure.patience(self._linger))
+            moments.append(max(self._idle_since + self._tenure.patience(self._linger), self._tenure.recheck))
         monotonic = time.monotonic()
         timeout = min([moment - now for moment in moments] + [tick - monotonic for tick in self._slots.next_ticks()])
         select.select([self._place.wake], [], [], max(0.0, timeout))
@@ -450,9 +459,12 @@ class Worker:
             return self._leaving.why
         if self._tenure.is_over(self._place.clock()) or self._tenure.is_too_old:
             return Why.LIMIT
-        if self._tenure.is_surplus and self._tenure.take_drain():
+        if self._tenure.is_surplus and not self._waits_for_lost() and self._tenure.take_drain():
             return Why.SURPLUS
         return Why.IDLE if self._may_leave() else None
+
+    def _waits_for_lost(self) -> bool:
+        return self._tenure.waits_for_lost(self._node, self._place.clock())
 
     def _leaves(self, why: Why) -> bool:
         """Take the next steps of a departure; say whether the node is gone."""
@@ -473,6 +485,8 @@ class Worker:
         idle = self._place.clock() - self._idle_since
         if idle < self._linger and self._tenure.may_linger(self._node):
             self._may_find = self._leaving.shed()
+            return False
+        if self._waits_for_lost():
             return False
         if not self._settled_all:
             self._settled_all = self._may_find = True

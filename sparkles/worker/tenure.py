@@ -21,12 +21,16 @@ _UNLIMITED = 3600.0
 #: Seconds before the end of the node's life in which results are brought in.
 _MARGIN = 120.0
 
+#: Beats after which a node that has not been heard of may be lost.
+_QUIET_BEATS = 4
+
 
 class Tenure:
     """The loop's own; what may take long is left to others."""
 
     def __init__(self, backend: Backend, place: Place, timing: Timing) -> None:
         self._backend = backend
+        self._timing = timing
         #: Whether the node has a machine of its own.
         self.has_machine = place.node is not None
         life = None if place.end is None else place.end - place.clock()
@@ -39,6 +43,8 @@ class Tenure:
         #: What is known of a place to linger in; None while there is no reason to ask.
         self._lingers: bool | None = None
         self._has_worked = False
+        #: Until when another node is waited for that may be lost.
+        self.recheck = float("-inf")
 
     def saw(self, cluster: Cluster) -> bool:
         """Take note of the cluster as it is; say whether it says anew that standard machines help out."""
@@ -79,6 +85,20 @@ class Tenure:
         except (SparklesError, OSError):
             return 0.0  # it is claimed, and then it is said what is wrong with it
         return min(_UNLIMITED if timeout is None else timeout, self._half)
+
+    def waits_for_lost(self, node: Node, now: float) -> bool:
+        """Say whether another node may be lost that holds tasks: who goes before they come back leaves them behind.
+
+        One that died a moment ago does not show; its machine is made anew, and by the time that comes up it does.
+        """
+        if not self.has_machine or now < self.recheck:
+            return now < self.recheck
+        self.recheck = now
+        others = [other for other in self._backend.state.nodes(node.cluster) if other.name != node.name]
+        quiet = [other for other in others if (other.silence or 0.0) > _QUIET_BEATS * self._timing.beat]
+        if any(self._backend.state.held(other.name) for other in quiet):
+            self.recheck = now + self._timing.beat
+        return now < self.recheck
 
     def take_drain(self) -> bool:
         """Be the one that goes; False if enough others do."""
@@ -130,11 +150,15 @@ class Tenure:
         return self.has_machine and (is_first or bool(lingered) or boots > 0)
 
 
-def prove(name: str, backend: Backend) -> None:
-    """Write down that a node has work: nodes of its cluster come up, and it does not wait for any."""
+def prove(name: str, backend: Backend, *, lingers: bool = False) -> None:
+    """Write down that nodes of a cluster come up, and that this one waits for no work any more, unless it `lingers`."""
     node = backend.state.read([Key.node(name)]).get(Key.node(name))
     if not isinstance(node, Node):
         return
     key = Key.cluster(node.cluster)
     if isinstance(cluster := backend.state.read([key]).get(key), Cluster):
-        change_cluster(cluster, lambda known: staffing.proved(staffing.stop_lingering(known, node=name)), backend)
+
+        def change(known: Cluster) -> Cluster:
+            return staffing.proved(known if lingers else staffing.stop_lingering(known, node=name))
+
+        change_cluster(cluster, change, backend)

@@ -156,13 +156,13 @@ def test_a_colleague_without_nodes_watches_stops_and_fetches_but_does_not_submit
     watched = colleague("watch", "mine")
     colleague.ok("fetch", "mine", "results")
     colleague.ok("kill", "long", "--yes")
-    submitted = colleague("sub", "-n", "theirs", "true")
+    submitted = colleague("sub", "-n", "theirs", "-i", f"busybox@sha256:{'1' * 64}", "true")
 
     assert watched.returncode == 0
     assert (colleague.folder / "results/1/stdout.txt").read_text() == "hello\n"
     assert user.wait_for("long", killed=1)["state"] == "killed"
     assert submitted.returncode == 3
-    assert "nodes on Compute Engine are not built yet" in submitted.stderr
+    assert "needs a region for its nodes" in submitted.stderr
     assert [row["job"] for row in user.rows("status")] == ["mine", "long"]
 
 

@@ -44,11 +44,11 @@ from sparkles.spec import JobSpec
 #: What each port only reads with: the rest of it writes.
 READS = {
     StateStore: {"read", "is_open", "open_indices", "counts", "columns", "rows", "tasks", "jobs", "nodes", "tick",
-                 "close", "pending", "held", "some"},
+                 "close", "pending", "held", "some", "past_nodes", "clusters"},
     ObjectStore: {"url", "download_line", "missing", "read_blob", "read_manifest", "results", "read_result",
-                  "read_log", "unpromoted", "read_output", "output_sha256"},
+                  "read_log", "unpromoted", "read_output", "output_sha256", "manifests"},
     Environments: {"read"},
-    Compute: {"lapsed", "last_words", "require", "elsewhere", "machine", "staffing"},
+    Compute: {"lapsed", "last_words", "require", "elsewhere", "machine", "staffing", "supplies"},
     Buckets: {"find", "missing"},
 }  # fmt: skip
 
@@ -87,7 +87,7 @@ class FakeCompute:
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         self.raised.append(wanted)
 
-    def shed(self, cluster: Cluster) -> None:
+    def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         self.on_shed()
         self.shed_for.append(cluster.name)
 

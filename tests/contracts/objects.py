@@ -230,6 +230,13 @@ class ObjectStoreContract:
 
         assert objects.read_manifest("j", 1) == "short\n"
 
+    def test_all_manifests_can_be_read(self, objects):
+        for job, generation in (("j", 1), ("j", 2), ("k", 10)):
+            objects.write_manifest(job, generation, f"{job} {generation}: ä\n")
+        append(objects.open_log("j", 1, "claim"), b"a log")
+
+        assert sorted(objects.manifests()) == ["j 1: ä\n", "j 2: ä\n", "k 10: ä\n"]
+
     # Logs
 
     def test_a_log_is_read_while_it_grows(self, objects):

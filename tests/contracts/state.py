@@ -362,6 +362,17 @@ class StateStoreContract:
 
         assert [job.name for job in store.jobs()] == ["c", "a", "b"]
 
+    def test_past_nodes_are_those_that_are_lost_or_gone(self, store):
+        states = [NodeState.STARTING, NodeState.ALIVE, NodeState.LEAVING, NodeState.LOST, NodeState.GONE]
+        put(store, *(a_node(state.value, state=state) for state in states))
+
+        assert {node.name for node in store.past_nodes()} == {"lost", "gone"}
+
+    def test_clusters_are_all_there_are(self, store):
+        put(store, a_cluster("one"), a_cluster("two", machine=a_machine()), a_job(), a_node())
+
+        assert {cluster.name: cluster.machine for cluster in store.clusters()} == {"one": None, "two": a_machine()}
+
     def test_nodes_that_are_gone_are_left_out(self, store):
         put(store, *(a_node(state.value, state=state) for state in NodeState), a_node("far", cluster="d"))
 

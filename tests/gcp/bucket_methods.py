@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from . import preconditions
-from .errors import ApiError, invalid
+from .errors import ApiError, condition_not_met, invalid
 from .objects import Bucket, Holdings, merged
 from .permissions import Permissions
 from .resources import bucket_resource
@@ -97,9 +98,13 @@ class BucketMethods:
         return {**self._policies.get(bucket.name, _NO_POLICY), "resourceId": f"projects/_/buckets/{bucket.name}"}
 
     def set_policy(self, call: Call) -> dict[str, Any]:
-        """Say who may do what. It is kept, and nobody acts by it."""
+        """Say who may do what, if nobody has said so since it was read. It is kept, and nobody acts by it."""
         bucket = self._holdings.bucket(call.values["bucket"])
-        self._policies[bucket.name] = {**_NO_POLICY, **call.body}
+        with self._holdings.lock:
+            etag = self._policies.get(bucket.name, _NO_POLICY)["etag"]
+            if call.body.get("etag") not in (None, etag):
+                raise condition_not_met("etag")
+            self._policies[bucket.name] = {**_NO_POLICY, **call.body, "etag": _next(etag)}
         return self.get_policy(call)
 
     def test_permissions(self, call: Call) -> dict[str, Any]:
@@ -108,6 +113,11 @@ class BucketMethods:
         asked = [text for name, text in call.request.query if name == "permissions"]
         held = [each for each in asked if each not in self._permissions.denied]
         return {"kind": "storage#testIamPermissionsResponse", **({"permissions": held} if held else {})}
+
+
+def _next(etag: str) -> str:
+    """Return an etag that comes after another."""
+    return b64encode(b64decode(etag) + b"+").decode()
 
 
 def _said(call: Call) -> dict[str, Any]:

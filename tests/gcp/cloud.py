@@ -20,6 +20,7 @@ from pathlib import Path
 from .emulator import Emulator, MissingError
 from .gce.processes import ProcessBooter
 from .gce.simulator import ComputeSimulator
+from .setup.apis import SetupApis
 from .storage import StorageSimulator
 
 PROJECT = "sparkles-test"
@@ -105,7 +106,9 @@ def _up(asked: argparse.Namespace) -> int:
         storage.make_bucket(asked.bucket, PROJECT)
         cloud = Cloud(emulator=emulator, storage=storage, compute=compute, bucket=asked.bucket)
         gcloud = gcloud_environment(folder / "gcloud", storage=storage.url, compute=compute.url)
-        for name, value in {**cloud.environment, **gcloud}.items():
+        apis = stack.enter_context(closing(SetupApis(PROJECT)))
+        setup = {"GOOGLEAPIS_EMULATOR_HOST": apis.url}
+        for name, value in {**cloud.environment, **setup, **gcloud}.items():
             print(f"export {name}={value}")
         print("# Ctrl-C ends it and forgets all.", flush=True)
         signal.sigwait(stopped)

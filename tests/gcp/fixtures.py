@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .gce.processes import ProcessBooter
     from .gce.simulator import ComputeSimulator
     from .registry import Registry
+    from .setup.apis import SetupApis
     from .storage import StorageSimulator
 
 # What is heavy is loaded by the tests that use it.
@@ -81,6 +82,19 @@ def storage(storage_simulator: StorageSimulator, monkeypatch: pytest.MonkeyPatch
     wrong = list(storage_simulator.violations)
     storage_simulator.forget()
     assert wrong == [], "requests or answers that do not fit Google's discovery document"
+
+
+@pytest.fixture
+def setup_apis(monkeypatch: pytest.MonkeyPatch) -> Iterator[SetupApis]:
+    """Google's set-up APIs, in whose project there is nothing; what does not fit their documents fails the test."""
+    pytest.importorskip("googleapiclient", reason="needs google-api-python-client: pip install '.[test]'")
+    from .cloud import PROJECT
+    from .setup.apis import SetupApis
+
+    with closing(SetupApis(PROJECT)) as apis:
+        monkeypatch.setenv("GOOGLEAPIS_EMULATOR_HOST", apis.url)
+        yield apis
+        assert apis.violations == [], "requests or answers that do not fit Google's discovery documents"
 
 
 @pytest.fixture

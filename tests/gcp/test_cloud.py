@@ -90,6 +90,8 @@ def test_a_shell_can_use_it_until_ctrl_c(emulator_jar: Path) -> None:
 
     assert up.returncode == 0
     assert "mine" in listed.stdout
+    compute = exported["COMPUTE_EMULATOR_HOST"]
+    assert exported["CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"] == f"{compute}/compute/v1/"
     assert (exported["SPARKLES_BACKEND"], exported["SPARKLES_BUCKET"]) == ("gcp", "mine")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(exported["DATASTORE_EMULATOR_HOST"].rpartition(":")[2]))).close()

@@ -118,7 +118,7 @@ def _on_vms(gcp: Gcp, home: Home, stores: _Stores, *, write: bool, slots: int | 
         state=stores.state(),
         objects=cast("ObjectStore", _Later(stores.objects)),
         buckets=cast("Buckets", _Later(stores.buckets)),
-        compute=vm_compute(gcp, bucket=stores.bucket, delivery=brought, timing=times, own=own),
+        compute=vm_compute(gcp, bucket=cache(stores.bucket), delivery=brought, timing=times, own=own),
         hashes=HashCache(home.hashes, write=write),
         reopen=lambda: replace(backend, state=stores.state(), hashes=HashCache(home.hashes, write=write)),
         worker=lambda: "vm",  # what a VM runs is a part of its cluster
@@ -166,12 +166,12 @@ class _Stores:
             bucket,
             prefix,
             known=KnownBlobs(self._home.known, write=self._write),
+            touch=self._write,
             spool=self._home.spool(self._node.name) if self._node else None,
             staging=self._staging,
             patience=self._patience(),
         )
 
-    @cache
     def bucket(self) -> Bucket:
         from sparkles.backends.gcp.bucket import Bucket
 

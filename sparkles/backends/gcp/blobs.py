@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from sparkles.backends.gcp.bucket import Bucket
+from sparkles.backends.gcp.bucket import Bucket, Stored
 from sparkles.backends.gcp.faults import ChangedError, GoneError
 from sparkles.backends.gcp.reading import Reading
 from sparkles.backends.gcp.sending import Sending
@@ -19,6 +19,10 @@ from sparkles.ports import Moved
 
 #: Up to so many blobs are asked for one by one; of more, names are listed.
 _FEW = 100
+
+#: Seconds after which it is noted that a blob is still used, when somebody finds it there and counts on it. What is
+#: not used for long is garbage (see `sparkles.garbage`), unless a manifest names it.
+_TOUCHED = 2 * 86_400.0
 
 
 class Known(Protocol):
@@ -36,7 +40,9 @@ class Known(Protocol):
 class Blobs:
     """The content-addressed store of a bucket."""
 
-    def __init__(self, bucket: Bucket, layout: Layout, known: Known) -> None:
+    def __init__(self, bucket: Bucket, layout: Layout, known: Known, *, touch: bool = False) -> None:
+        """Use a bucket; `touch` old blobs that are asked for, so that they stay until they are used."""
+        self._touch = touch
         self._bucket = bucket
         self._layout = layout
         self._known = known
@@ -45,34 +51,57 @@ class Blobs:
     def missing(self, digests: Sequence[str]) -> set[str]:
         """Return those of `digests` that are not there."""
         unknown = sorted(set(digests) - self._known.among(self._store, digests))
-        found = self._ask(unknown) if len(unknown) <= _FEW else self._look_through(unknown)
+        found = self._staying(self._ask(unknown) if len(unknown) <= _FEW else self._look_through(unknown))
         self._known.add(self._store, sorted(found))
         return set(unknown) - found
 
-    def _ask(self, digests: Sequence[str]) -> set[str]:
-        found = self._bucket.threads.each(lambda digest: self._bucket.look(self._name(digest)), digests)
-        return {digest for digest, stored in zip(digests, found, strict=True) if stored}
+    def _staying(self, found: Sequence[Stored]) -> set[str]:
+        """Return the digests of blobs that were found and that will stay for a while."""
+        old = [stored for stored in found if self._is_old(stored)]
+        gone = {stored.name for stored in self._bucket.threads.each(self._lost, old) if stored}
+        return {stored.name.rpartition("/")[2] for stored in found if stored.name not in gone}
 
-    def _look_through(self, digests: Sequence[str]) -> set[str]:
+    def _is_old(self, stored: Stored) -> bool:
+        return self._touch and time.time() - stored.used > _TOUCHED
+
+    def _use(self, digest: str) -> None:
+        """Count on a blob that is there, although nobody has asked for it before."""
+        stored = self._bucket.look(self._name(digest))
+        if stored is None or (self._is_old(stored) and self._lost(stored)):
+            raise BackendError(f"the content with sha256 {digest} has just been removed, by 'gc' perhaps; try again")
+
+    def _lost(self, stored: Stored) -> Stored | None:
+        """Note that a blob is still used. Return it if it is gone."""
+        try:
+            self._bucket.touch(stored)
+        except (ChangedError, GoneError):
+            return stored
+        return None
+
+    def _ask(self, digests: Sequence[str]) -> list[Stored]:
+        found = self._bucket.threads.each(lambda digest: self._bucket.look(self._name(digest)), digests)
+        return [stored for stored in found if stored]
+
+    def _look_through(self, digests: Sequence[str]) -> list[Stored]:
         """List what is there: of a small store all at once, of a large one only where something is wanted."""
         found, rest = self._look_at_some(digests)
         shards = [list(some) for _, some in groupby(rest, key=lambda digest: digest[:2])]
-        return found.union(*self._bucket.threads.each(self._look_through_shard, shards))
+        return [*found, *chain.from_iterable(self._bucket.threads.each(self._look_through_shard, shards))]
 
-    def _look_through_shard(self, digests: Sequence[str]) -> set[str]:
-        found: set[str] = set()
+    def _look_through_shard(self, digests: Sequence[str]) -> list[Stored]:
+        found: list[Stored] = []
         while digests:
             some, digests = self._look_at_some(digests)
-            found |= some
+            found += some
         return found
 
-    def _look_at_some(self, digests: Sequence[str]) -> tuple[set[str], Sequence[str]]:
+    def _look_at_some(self, digests: Sequence[str]) -> tuple[list[Stored], Sequence[str]]:
         """List from the first of the sorted `digests` on; return those that are there, and those that come later."""
         first, last = self._name(digests[0]), self._name(digests[-1])
-        names, is_all = self._bucket.some(f"{self._layout.blobs}/", start=first, end=f"{last}.")
-        there = {name.rpartition("/")[2] for name in names}
-        rest = [] if is_all or not names else [digest for digest in digests if self._name(digest) > names[-1]]
-        return there.intersection(digests), rest
+        some, is_all = self._bucket.some(f"{self._layout.blobs}/", start=first, end=f"{last}.")
+        wanted = {self._name(digest) for digest in digests}
+        rest = [] if is_all or not some else [digest for digest in digests if self._name(digest) > some[-1].name]
+        return [stored for stored in some if stored.name in wanted], rest
 
     def put(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
         """Store files; yield as they go."""
@@ -89,8 +118,10 @@ class Blobs:
     def _send(self, source: Path, digest: str, moved: Callable[[int], None]) -> None:
         with source.open("rb") as file:
             reading = Reading(file, named=source, digest=digest, moved=moved)
-            with suppress(ChangedError):  # it is there
+            try:
                 self._bucket.write(self._name(digest), cast("BinaryIO", reading), size=reading.size)
+            except ChangedError:  # it is there
+                self._use(digest)
             reading.done()
 
     def read(self, digest: str) -> bytes:
@@ -112,8 +143,10 @@ class Blobs:
 
     def keep(self, name: str, generation: int, digest: str) -> None:
         """Make an object, whose content has this sha256, a blob."""
-        with suppress(ChangedError):  # it is there
+        try:
             self._bucket.copy(name, self._name(digest), generation=generation)
+        except ChangedError:  # it is there
+            self._use(digest)
         self._known.add(self._store, [digest])
 
     def _name(self, digest: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
+from datetime import datetime, timezone
 from io import BytesIO
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
@@ -32,7 +33,7 @@ _BATCH = 100
 #: Times that a folder is looked through for what is left of it.
 _ROUNDS = 5
 
-_FIELDS = "items(name,generation,size,crc32c,metadata),nextPageToken"
+_FIELDS = "items(name,generation,metageneration,size,crc32c,metadata,timeCreated,customTime),nextPageToken"
 
 
 class Stored(NamedTuple):
@@ -44,6 +45,10 @@ class Stored(NamedTuple):
     #: As Google writes it: base64 of four bytes.
     crc32c: str
     metadata: Mapping[str, str]
+    #: Wall clock, seconds, by Google's: when it was made, or last touched.
+    used: float
+    #: Counts what was said of it.
+    metageneration: int
 
 
 class Bucket:
@@ -140,10 +145,24 @@ class Bucket:
                 if token is None:
                     return
 
+    def touch(self, stored: Stored) -> None:
+        """Note that an object is used now. Raises GoneError or ChangedError if it is not that one any more."""
+        blob = self._bucket.blob(stored.name)
+        blob.custom_time = datetime.now(timezone.utc)
+        with self._reaching(stored.name):
+            blob.patch(if_generation_match=stored.generation, **self._care)
+
     def delete(self, name: str, generation: int) -> None:
         """Delete an object of this generation, if it is still there."""
         with suppress(GoneError), self._reaching(name):
             self._bucket.blob(name).delete(if_generation_match=generation, **self._care)
+
+    def delete_unused(self, stored: Stored) -> None:
+        """Delete an object, if it is still there and nobody has touched it since it was looked at."""
+        with suppress(GoneError, ChangedError), self._reaching(stored.name):
+            self._bucket.blob(stored.name).delete(
+                if_generation_match=stored.generation, if_metageneration_match=stored.metageneration, **self._care
+            )
 
     def below(self, prefix: str, *, start: str = "", end: str = "") -> Iterator[Stored]:
         """Yield the objects below a prefix by name: those from `start` on, and before `end`."""
@@ -156,14 +175,12 @@ class Bucket:
             for page in found.pages:
                 yield [_stored(blob) for blob in page]
 
-    def some(self, prefix: str, *, start: str, end: str = "") -> tuple[list[str], bool]:
-        """Return the next names below a prefix, as many as come at once, and whether that is all."""
+    def some(self, prefix: str, *, start: str, end: str = "") -> tuple[list[Stored], bool]:
+        """Return the next objects below a prefix, as many as come at once, and whether that is all."""
         with self._reaching():
-            found = self._listing(
-                prefix, start_offset=start, end_offset=end or None, fields="items(name),nextPageToken"
-            )
-            names = next(([blob.name for blob in page] for page in found.pages if page.num_items), [])
-            return names, found.next_page_token is None
+            found = self._listing(prefix, start_offset=start, end_offset=end or None, fields=_FIELDS)
+            some = next(([_stored(blob) for blob in page] for page in found.pages if page.num_items), [])
+            return some, found.next_page_token is None
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield the names of the folders right below a prefix."""
@@ -196,4 +213,13 @@ def _batches(found: Iterable[Stored]) -> Iterator[list[Stored]]:
 
 
 def _stored(blob: Any) -> Stored:
-    return Stored(blob.name, int(blob.generation), int(blob.size), blob.crc32c or "", blob.metadata or {})
+    made = blob.time_created
+    return Stored(
+        blob.name,
+        int(blob.generation),
+        int(blob.size),
+        blob.crc32c or "",
+        blob.metadata or {},
+        max(made, blob.custom_time or made).timestamp() if made else 0.0,
+        int(blob.metageneration or 0),
+    )

@@ -114,8 +114,7 @@ class _Search:
             if len(found) > _MOST:
                 url = f"gs://{self._bucket.name}/{name}"
                 raise RequestError(
-                    f"{url}: more than {_MOST:,} objects are below it; name what the tasks need more closely, or let "
-                    "them see the bucket as a folder: resources.mounts"
+                    f"{url}: more than {_MOST:,} objects are below it; name what the tasks need more closely"
                 )
         return tuple(found)
 

@@ -57,8 +57,13 @@ def require_google(endpoint: str) -> None:
     """Raise RequestError unless an endpoint is Google's, or on this machine: it is sent tokens."""
     host = urlsplit(endpoint).hostname or ""
     is_googles = urlsplit(endpoint).scheme == "https" and (host == "googleapis.com" or host.endswith(".googleapis.com"))
-    if not is_googles and host not in _LOOPBACK:
+    if not is_googles and not is_here(endpoint):
         raise RequestError(
             f"{endpoint}: expected https://….googleapis.com: credentials are sent to Google only; "
             "unset API_ENDPOINT_OVERRIDE and GOOGLE_CLOUD_UNIVERSE_DOMAIN"
         )
+
+
+def is_here(endpoint: str) -> bool:
+    """Say whether an endpoint is on this machine."""
+    return urlsplit(endpoint).hostname in _LOOPBACK

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Ends the name of the group of standard machines that helps out a spot one.
 _STANDARD = "-od"
 
-#: Times that members which have yet to be made are taken back: what a group is to have it lists after a moment.
+#: Times that members which have yet to be made are taken back.
 _SHEDS = 3
 
 
@@ -78,6 +78,15 @@ def group_of(node: Node) -> str:
     """Return the name of the group that a node's machine belongs to."""
     standard = node.cluster + _STANDARD
     return standard if (node.instance or "").startswith(f"{standard}-") else node.cluster
+
+
+def cluster_of_group(name: str) -> str:
+    """Return the cluster that a group belongs to, by the group's name.
+
+    >>> cluster_of_group("s-0123456789abcdef-od")
+    's-0123456789abcdef'
+    """
+    return name.removesuffix(_STANDARD)
 
 
 class VmCompute:
@@ -136,8 +145,11 @@ class VmCompute:
         with scaling(cluster, state) as lease:
             if lease is None:
                 return  # whoever has it starts nodes for the same tasks
+            cluster = _current(cluster, state)
+            if not cluster.boots:
+                self._boot_logs.remove(cluster.name)  # they are of nodes that were given up before
             nodes = state.nodes(cluster.name)  # read before the members: who is gone by then has lowered the target
-            lease.asked = self._raise(_current(cluster, state), nodes, wanted=wanted)
+            lease.asked = self._raise(cluster, nodes, wanted=wanted)
 
     def _raise(self, cluster: Cluster, nodes: Sequence[Node], *, wanted: int) -> int:
         """Ask for the nodes that are missing; return how many."""
@@ -178,15 +190,17 @@ class VmCompute:
         )  # fmt: skip
         calls.make(template.group(group.name, template=calls.template_path(group.name), zones=zones))
 
-    def shed(self, cluster: Cluster) -> None:
-        """See Compute."""
+    def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
+        """See Compute. Again and again: what a group is to have it lists after a moment."""
         calls = self._calls(cluster)
-        for each in groups_of(cluster):
-            for _ in range(_SHEDS):
-                coming = [member.path for member in calls.members(each.name) if member.is_coming and member.id is None]
-                if not coming:
-                    break
-                calls.delete_members(each.name, coming)
+        for _ in range(_SHEDS):
+            listed = {each.name: calls.members(each.name) for each in groups_of(cluster)}
+            doomed = staffing.to_shed([member for some in listed.values() for member in some], nodes)
+            if not doomed:
+                return
+            for name, some in listed.items():
+                if paths := [member.path for member in some if member in doomed]:
+                    calls.delete_members(name, paths)
 
     def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:
         """See Compute."""

@@ -13,13 +13,11 @@ from pathlib import Path
 from sparkles import image_name
 from sparkles.backends.gcp.program import ProgramArchive
 from sparkles.backends.gcp.wheels import wheels
+from sparkles.backends.gcp.worker_image import STOCK, WorkerImage
 from sparkles.backends.gcp.worker_lock import Lock, worker_lock
-from sparkles.errors import RequestError
+from sparkles.errors import RequestError, SparklesError
 from sparkles.machine import Machine, Program
 from sparkles.ports import Images
-
-#: What the program runs in, where the settings name nothing else.
-STOCK = "python:3.13-slim"
 
 
 class ProgramDelivery:
@@ -34,10 +32,13 @@ class ProgramDelivery:
 
     def program(self, architecture: str) -> Program:
         """See Delivery."""
-        for name, has_libraries in self._choices():
-            with suppress(RequestError):  # there is no such image, or it is made for other processors
-                return self._in(name, architecture, has_libraries=has_libraries)
-        return self._in(self._image if self._is_tagged else STOCK, architecture, has_libraries=False)
+        if self._is_tagged:
+            return self._in(self._image, architecture)
+        made = WorkerImage(repository=self._image, lock=self._lock)
+        for name in (made.name, self._image):
+            with suppress(RequestError):  # there is none of this version, or it is made for other processors
+                return self._in(name, architecture)
+        return self._in(STOCK, architecture)
 
     def files(self, machine: Machine) -> Mapping[str, Path]:
         """See Delivery."""
@@ -52,16 +53,15 @@ class ProgramDelivery:
     @property
     def _is_tagged(self) -> bool:
         name = image_name.parse(self._image)
-        return bool(name.tag or name.digest or not name.repository)
+        return bool(name.tag or name.digest)
 
-    def _choices(self) -> Iterator[tuple[str, bool]]:
-        """Yield what may be there, the best first: its name, and whether it has the libraries."""
-        if not self._is_tagged:
-            yield f"{self._image}:{self._lock.tag}", True
-            yield self._image, False
-
-    def _in(self, name: str, architecture: str, *, has_libraries: bool) -> Program:
-        pinned = self._images.pin(name, architecture=architecture)
+    def _in(self, name: str, architecture: str) -> Program:
+        try:
+            pinned = self._images.pin(name, architecture=architecture)
+        except SparklesError as error:
+            error.args = (f"the worker: {error}",)
+            raise
+        has_libraries = image_name.parse(name).tag == self._lock.tag
         libraries = None if has_libraries else self._lock.archives[architecture]
         return Program(sha256=self._program.sha256, image=pinned, wheels=libraries)
 

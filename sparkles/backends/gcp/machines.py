@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,9 @@ _HYPER_DISK, _USUAL_DISK = "hyperdisk-balanced", "pd-balanced"
 
 #: Seconds for which Google lets a VM be limited to run.
 _SHORTEST_LIFE, _LONGEST_LIFE = 30.0, 120 * 86400.0
+
+#: Folders in which, and above which, a container has what it needs to run, or its work directory.
+_TAKEN = tuple(map(Path, ("/proc", "/sys", "/dev", "/var/lib/sparkles")))
 
 
 class Delivery(Protocol):
@@ -108,8 +112,25 @@ def _check(asked: MachineSpec, kind: str) -> None:
                 f"spec.resources.disks: a {LOCAL_SSD} has {LOCAL_SSD_GB} GB and no more; for {disk.size_gb} GB name "
                 "several, or another type"
             )
+    if asked.mounts:
+        raise RequestError(
+            "spec.resources.mounts: nodes cannot show buckets as folders yet; give the tasks what they need as "
+            "uploads, such as gs://my-data/model.rds:model.rds"
+        )
+    _check_folders([disk.mount for disk in asked.disks])
     if not _SHORTEST_LIFE <= asked.max_life <= _LONGEST_LIFE:
         raise RequestError("spec.nodes.maxLife: Google lets a machine's life be limited to between 30s and 120d")
+
+
+def _check_folders(folders: Sequence[str]) -> None:
+    """Refuse what a container cannot have at these places, or what would hide the task from itself."""
+    for number, folder in enumerate(folders):
+        where = f"spec.resources.disks[{number}].mount"
+        path = Path(os.path.normpath(folder))
+        if path in [Path(os.path.normpath(other)) for other in folders[:number]]:
+            raise RequestError(f"{where}: another disk is at {folder}, too; each needs a folder of its own")
+        if any(path.is_relative_to(taken) or taken.is_relative_to(path) for taken in _TAKEN):
+            raise RequestError(f"{where}: no disk can be at {folder}; choose a folder such as /scratch")
 
 
 def _typed(disk: Disk, kind: str) -> Disk:

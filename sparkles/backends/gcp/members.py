@@ -64,6 +64,5 @@ def path_of(url: str) -> str:
 
 def staging(members: Sequence[Member], nodes: Sequence[Node]) -> list[Member]:
     """Return the members whose workers are yet to report."""
-    return [
-        member for member in members if not member.is_going and (member.is_coming or staffing.record_of(member, nodes) is None)
-    ]
+    staying = (member for member in members if not member.is_going)
+    return [member for member in staying if member.is_coming or staffing.record_of(member, nodes) is None]

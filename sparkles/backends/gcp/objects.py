@@ -38,6 +38,7 @@ class BucketObjects:
         prefix: str,
         *,
         known: Known,
+        touch: bool = True,
         spool: Path | None = None,
         staging: Staging | None = None,
         patience: float = PATIENCE,
@@ -46,11 +47,11 @@ class BucketObjects:
         """Use what is below `prefix`.
 
         A node has a folder of its own for logs (`spool`), which it brings in every `period` seconds, and keeps blobs
-        in `staging`. Requests are sent again for up to `patience` seconds.
+        in `staging`. Requests are sent again for up to `patience` seconds. Who only looks does not `touch` blobs.
         """
         self._bucket = Bucket(client, bucket, patience=patience)
         self._layout = Layout(Path(prefix))
-        self._blobs = Blobs(self._bucket, self._layout, known)
+        self._blobs = Blobs(self._bucket, self._layout, known, touch=touch)
         self._staging = staging or Staging(None)
         self._results = Results(self._bucket, self._layout)
         self._outputs = Outputs(self._bucket, self._results, self._blobs)
@@ -105,6 +106,14 @@ class BucketObjects:
         """See ObjectStore."""
         found = self._bucket.read(str(self._layout.manifest(job, generation)))
         return found[0].decode() if found else None
+
+    def manifests(self) -> Iterator[str]:
+        """See ObjectStore. Of a job's other objects only the names are looked at."""
+        jobs = f"{self._layout.all_records}/"
+        names = [stored.name for stored in self._bucket.below(jobs) if _is_manifest(stored.name.removeprefix(jobs))]
+        for found in self._bucket.threads.each(self._bucket.read, names):
+            if found:  # its job has just been deleted
+                yield found[0].decode()
 
     def open_log(self, job: str, index: int, claim: str) -> Path:
         """See ObjectStore."""
@@ -182,3 +191,12 @@ class BucketObjects:
         """See ObjectStore."""
         folder = f"{self._layout.records(job)}/"
         self._bucket.remove(lambda: self._bucket.below(folder))
+
+
+def _is_manifest(name: str) -> bool:
+    """Say whether an object is a manifest, given its name below those of all jobs.
+
+    >>> _is_manifest("job/3.yaml"), _is_manifest("job/logs/1/3.yaml")
+    (True, False)
+    """
+    return name.count("/") == 1 and name.endswith(".yaml")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from functools import cached_property
 from pathlib import Path
 
@@ -21,8 +23,9 @@ class ProgramArchive:
     @cached_property
     def path(self) -> Path:
         """Return a file with it, which is there as long as this is."""
-        self._folder = tempfile.TemporaryDirectory(prefix="sparkles-")
-        path = Path(self._folder.name) / "program.zip"
+        folder = tempfile.mkdtemp(prefix="sparkles-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder, "program.zip")
         path.write_bytes(self._made[0])
         return path
 

@@ -21,7 +21,7 @@ from urllib3.util import parse_url
 from sparkles.backends.gcp.web import Web, WebError
 
 #: The name with which Google's registries take a token for a password.
-_USER = "oauth2accesstoken"
+USER = "oauth2accesstoken"
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -108,7 +108,7 @@ def authorization(wanted: Challenge, repository: str, *, web: Web, registry: str
 
 
 def _encoded(token: str) -> str:
-    return base64.b64encode(f"{_USER}:{token}".encode()).decode()
+    return base64.b64encode(f"{USER}:{token}".encode()).decode()
 
 
 def _token(body: bytes) -> str:

@@ -18,7 +18,20 @@ from typing import Any, NamedTuple
 from sparkles.backends.gcp import datastore, records
 from sparkles.backends.gcp.datastore import ConflictError, Datastore, Patience, UnknownOutcomeError
 from sparkles.errors import BackendError
-from sparkles.model import OPEN, Job, Key, Node, NodeState, Record, Records, Task, TaskColumns, TaskState, Writes
+from sparkles.model import (
+    OPEN,
+    Cluster,
+    Job,
+    Key,
+    Node,
+    NodeState,
+    Record,
+    Records,
+    Task,
+    TaskColumns,
+    TaskState,
+    Writes,
+)
 from sparkles.ports import Move
 
 #: Comes after every place in a queue.
@@ -236,6 +249,17 @@ class DatastoreState:
         found = self._readable("node", datastore.prefixed("Node", "lease", start, end))
         nodes = [node for node in found if isinstance(node, Node) and node.state is not NodeState.GONE]
         return sorted(nodes, key=lambda node: (node.created, node.name))
+
+    def past_nodes(self) -> Sequence[Node]:
+        """See StateStore. Nothing finds them but a look at all: it is for those who tidy up."""
+        found = self._readable("node", datastore.everything("Node"))
+        past = (NodeState.LOST, NodeState.GONE)
+        return [node for node in found if isinstance(node, Node) and node.state in past]
+
+    def clusters(self) -> Sequence[Cluster]:
+        """See StateStore."""
+        found = self._readable("cluster", datastore.everything("Cluster"))
+        return [cluster for cluster in found if isinstance(cluster, Cluster)]
 
     def _readable(self, kind: str, query: Any) -> Iterator[Record]:
         """Yield the records that a query finds: those of other versions that cannot be read are not for this one."""

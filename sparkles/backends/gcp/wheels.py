@@ -80,6 +80,8 @@ def _cause(said: str) -> str:
     lines = said.strip().splitlines()
     if any("connection broken" in line for line in lines):
         return "where it looks for them cannot be reached"
+    if any("DO NOT MATCH" in line for line in lines):
+        return "what comes from where it looks for them does not have its checksum"
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return (errors or lines or ["it does not say why"])[-1].rstrip(".")
 

@@ -83,7 +83,7 @@ class LocalCompute:
                 self._spawn(node)
             return
 
-    def shed(self, cluster: Cluster) -> None:
+    def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         """See Compute. Processes are made at once."""
 
     def staffing(self, cluster: Cluster, nodes: Sequence[Node]) -> Staffing:  # noqa: ARG002 - each has its record

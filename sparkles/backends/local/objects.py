@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ from sparkles.backends.result_text import result_text
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
 from sparkles.ports import LOG_PIECE, Hashes, Moved, Output, Result
+
+#: Seconds after which it is noted that a blob is still used, when somebody asks for it (see `sparkles.garbage`).
+_TOUCHED = 2 * 86_400.0
 
 
 class DirectoryObjects:
@@ -47,12 +51,12 @@ class DirectoryObjects:
     def missing(self, digests: Sequence[str]) -> set[str]:
         """See ObjectStore. Asking the disk is as quick as a cache of the answers would be, and never stale."""
         blobs = self._layout.blobs
-        return {digest for digest in digests if not (blobs / digest).exists()}
+        return {digest for digest in digests if not _is_there(blobs / digest)}
 
     def put_blobs(self, files: Sequence[tuple[Path, str]]) -> Iterator[Moved]:
         """See ObjectStore. One after the other: a disk is no quicker with several at once."""
         for source, digest in files:
-            if not self._layout.blob(digest).exists():
+            if not _is_there(self._layout.blob(digest)):
                 yield from self._copy_in(source, digest)
             yield Moved(0, 1)
 
@@ -95,6 +99,12 @@ class DirectoryObjects:
             return self._layout.manifest(job, generation).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
+
+    def manifests(self) -> Iterator[str]:
+        """See ObjectStore."""
+        for path in self._layout.all_records.glob("*/*.yaml"):
+            with suppress(FileNotFoundError):  # its job has just been deleted
+                yield path.read_text(encoding="utf-8")
 
     def open_log(self, job: str, index: int, claim: str) -> Path:
         """See ObjectStore."""
@@ -259,6 +269,16 @@ class DirectoryObjects:
     def _empty(self, doomed: Path | None) -> None:
         if doomed:
             shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _is_there(blob: Path) -> bool:
+    """Say whether there is a blob. What nobody has asked for lately it notes to be used: whoever tidies up asks."""
+    try:
+        if time.time() - blob.stat().st_mtime > _TOUCHED:
+            os.utime(blob)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager

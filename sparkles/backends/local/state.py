@@ -14,6 +14,7 @@ from sparkles.backends.local import records, statements
 from sparkles.backends.local.filesystem import make_folder, make_once, require_local_disk
 from sparkles.errors import BackendError
 from sparkles.model import (
+    Cluster,
     Job,
     Key,
     Node,
@@ -222,6 +223,18 @@ class SqliteState:
             (cluster, cluster),
         )
         return [records.node_from(row) for row in rows]
+
+    def past_nodes(self) -> Sequence[Node]:
+        """See StateStore."""
+        rows = self._connection.execute(
+            f"SELECT {records.QUOTED['node']} FROM node WHERE state IN ('lost', 'gone')"  # noqa: S608 - names of ours
+        )
+        return [records.node_from(row) for row in rows]
+
+    def clusters(self) -> Sequence[Cluster]:
+        """See StateStore."""
+        rows = self._connection.execute(f"SELECT {records.QUOTED['cluster']} FROM cluster")  # noqa: S608
+        return [records.cluster_from(row) for row in rows]
 
     def tick(self) -> object:
         """See StateStore."""

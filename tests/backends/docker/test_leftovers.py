@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import json
+from contextlib import closing
 
 import pytest
 from engine import containers
 
 from sparkles.backends.docker.engine import Engine
-from sparkles.backends.docker.leftovers import remove_recorded
+from sparkles.backends.docker.leftovers import remove_of_machine, remove_recorded
 from sparkles.backends.process import boot_id
 from sparkles.errors import BackendError
 
@@ -43,3 +44,16 @@ def test_only_after_a_restart_a_silent_engine_has_nothing_running(tmp_path) -> N
     with pytest.raises(BackendError, match="no docker engine answers"):
         remove_recorded([tmp_path / "claim"], node="n")
     gc.collect()
+
+
+def test_all_of_a_machine_goes_and_nothing_of_another(api, busybox) -> None:
+    for name, machine in (("one", "m-1"), ("two", "m-1"), ("other", "m-2")):
+        labels = {"sparkles.node": name, "sparkles.machine": machine}
+        api.create_container(busybox, ["sleep", "600"], name=f"sparkles-{name}", labels=labels)
+
+    with closing(Engine()) as engine:
+        remove_of_machine(engine, "m-1")
+        left = containers(api, sparkles_machine="m-1"), containers(api, sparkles_machine="m-2")
+        remove_of_machine(engine, "m-2")
+
+    assert left == ([], ["sparkles-other"])

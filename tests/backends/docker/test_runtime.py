@@ -23,6 +23,7 @@ from docker.errors import APIError
 from engine import busybox_files, containers
 
 from sparkles.backends.docker.engine import Engine
+from sparkles.backends.docker.outfit import Bind, Outfit
 from sparkles.backends.docker.ownership import reclaim
 from sparkles.backends.docker.runtime import DockerRuntime
 from sparkles.errors import BackendError, LaunchError
@@ -221,6 +222,48 @@ class TestDockerRuntime(RuntimeContract):
         command.signal(signal.SIGKILL)
 
         assert command.wait().exit == 128 + signal.SIGKILL
+
+
+def test_a_task_gets_what_its_machine_has(records, engine, tmp_path, busybox, api):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/data").write_text("from the disk\n")
+    bind = Bind(source=str(tmp_path / "disk"), target="/scratch", read_only=True)
+    outfit = Outfit(machine="4711", binds=(bind,), devices=("/dev/full",), folders={"PATH": "/scratch", "LIBS": "/l"})
+    line = (
+        "cat /scratch/data; touch /scratch/x || echo read only; echo x 2>&- >/dev/full || echo full; echo $PATH $LIBS"
+    )
+
+    runtime = DockerRuntime(engine, records, node=tmp_path.name, outfit=outfit)
+    launch = Launch(
+        claim=tmp_path.name, argv=["/bin/sh", "-c", line], env={"LIBS": "/own"}, folder=tmp_path,
+        log=tmp_path / "log", image=busybox, work=tmp_path,
+    )  # fmt: skip
+    ending = runtime.start(launch).wait()
+
+    printed = launch.log.read_text()
+    assert ending.exit == 0
+    assert printed.startswith("from the disk\n")
+    assert printed.splitlines()[-1] == "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/scratch /own:/l"
+    assert {"read only", "full"} < set(printed.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("own", "limit"), [pytest.param(None, 7_000_000, id="the node's"), pytest.param(6_500_000, 6_500_000, id="its own")]
+)
+def test_a_task_has_a_limit_of_memory_of_its_own_or_the_node_s(records, engine, tmp_path, busybox, api, own, limit):
+    runtime = DockerRuntime(engine, records, node=tmp_path.name, outfit=Outfit(machine="4711", memory=7_000_000))
+    launch = Launch(
+        claim=tmp_path.name, argv=["sleep", "600"], env={}, folder=tmp_path, log=tmp_path / "log", image=busybox,
+        work=tmp_path, memory=own,
+    )  # fmt: skip
+
+    running = runtime.start(launch)
+    made = api.inspect_container(f"sparkles-{tmp_path.name}")
+    running.signal(signal.SIGKILL)
+    running.wait()
+
+    assert made["HostConfig"]["Memory"] // 4096 == limit // 4096
+    assert made["Config"]["Labels"]["sparkles.machine"] == "4711"
 
 
 def raising(error):

@@ -99,3 +99,21 @@ def strike(storage: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calla
         return lambda: left[0] <= 0 and storage.faults.armed == 0
 
     return strike
+
+
+@pytest.fixture(scope="session")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Fetch the libraries of the worker program for a kind of processor, as a user does."""
+    from sparkles.backends.gcp.wheels import wheels
+    from sparkles.backends.gcp.worker_lock import worker_lock
+    from sparkles.errors import BackendError
+
+    folder = tmp_path_factory.mktemp("wheels")
+
+    def fetched(architecture: str) -> Path:
+        try:
+            return wheels(worker_lock(), architecture, folder=folder)
+        except BackendError as error:
+            pytest.skip(f"needs a network: {error}")
+
+    return fetched

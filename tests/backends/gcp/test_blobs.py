@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,70 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     )
 
     assert int(done.stdout) < 80_000
+
+
+# What is used
+
+
+def grow_old(storage, bucket: str, *, days: float) -> None:
+    """Let all objects be as old as if so many days had passed."""
+    with storage.holdings.lock:
+        objects = storage.holdings.bucket(bucket).objects
+        for name, stored in objects.items():
+            objects[name] = replace(stored, created=stored.created - days * 86_400)
+
+
+def touched(storage) -> int:
+    return storage.count("storage.objects.patch", status=200)
+
+
+@pytest.mark.parametrize("count", [3, 150], ids=["asked for one by one", "listed"])
+def test_old_blobs_that_somebody_counts_on_are_noted_to_be_used_once(
+    open_objects, storage, bucket, files, count
+) -> None:
+    made = files(count)
+    total(open_objects("someone else").put_blobs(made))
+    grow_old(storage, bucket, days=3)
+
+    assert open_objects("client").missing(digests(made)) == set()
+    assert touched(storage) == count
+
+    assert open_objects("another client").missing(digests(made)) == set()
+    assert touched(storage) == count
+
+
+def test_young_blobs_are_not_written_to(open_objects, storage, bucket, files) -> None:
+    made = files(3)
+    total(open_objects("someone else").put_blobs(made))
+    grow_old(storage, bucket, days=1)
+
+    assert open_objects("client").missing(digests(made)) == set()
+    assert touched(storage) == 0
+
+
+def test_who_only_looks_writes_nothing(open_objects, storage, bucket, files) -> None:
+    made = files(3)
+    total(open_objects("someone else").put_blobs(made))
+    grow_old(storage, bucket, days=30)
+
+    assert open_objects("client", touch=False).missing(digests(made)) == set()
+    assert touched(storage) == 0
+
+
+def test_an_old_blob_that_is_removed_before_it_was_noted_is_missing(open_objects, storage, bucket, files) -> None:
+    made = files(3)
+    total(open_objects("someone else").put_blobs(made))
+    grow_old(storage, bucket, days=30)
+    storage.faults.fail("storage.objects.patch", 404)
+
+    assert len(open_objects("client").missing(digests(made))) == 1
+
+
+def test_an_old_blob_that_turns_out_to_be_there_is_noted_to_be_used(open_objects, storage, bucket, files) -> None:
+    made = files(3)
+    total(open_objects("someone else").put_blobs(made))
+    grow_old(storage, bucket, days=30)
+
+    total(open_objects("client").put_blobs(made))
+
+    assert touched(storage) == 3

@@ -128,7 +128,9 @@ class TestCloudBuckets(BucketsContract):
         for number in range(3):
             put(f"dir/{number}", b"")
 
-        with pytest.raises(RequestError, match=rf"gs://{bucket}/dir: more than 2 objects .* resources\.mounts"):
+        with pytest.raises(
+            RequestError, match=rf"gs://{bucket}/dir: more than 2 objects .* name what the tasks need more closely"
+        ):
             buckets.find([f"gs://{bucket}/dir"])
 
     @pytest.mark.parametrize("fault", ["fail", "reset"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import eventually
+from contracts.compute import ComputeContract
 from contracts.nouns import a_cluster, a_machine, a_node, put
 
 from sparkles.errors import BackendError, RequestError
@@ -61,6 +62,7 @@ def open_compute(bucket: str, **options: Any) -> Any:
     return VmCompute(
         groups=lambda region: Groups(clients, project="sparkles-test", region=region),
         machine=lambda spec, image: PLAIN,
+        supplies=lambda machine: {},
         metadata=metadata,
         boot_logs=BootLogs(lambda: Bucket(storage_client("sparkles-test"), bucket), Layout(Path("p"))),
         timing=Timing(),
@@ -83,6 +85,16 @@ def report(store: Any, compute: Any, cluster: Cluster, **fields: Any) -> Any:
     vm = compute.instances[0].vm
     put(store, a_node(f"{vm.id}-1", cluster=cluster.name, instance=vm.name, instance_id=vm.id, zone=vm.zone, **fields))
     return next(each for each in store.nodes(cluster.name) if each.instance_id == vm.id)
+
+
+class TestVmCompute(ComputeContract):
+    @pytest.fixture
+    def nodes(self, vms: Any) -> Any:
+        return vms
+
+    @pytest.fixture
+    def cluster(self, state: Any) -> Cluster:
+        return cluster(state)
 
 
 def test_nodes_are_staging_until_they_report(vms, state, compute) -> None:
@@ -133,7 +145,7 @@ def test_what_has_yet_to_be_made_is_taken_back(vms, state, compute) -> None:
     compute.stockout()
     vms.raise_nodes(here, state, wanted=3)
 
-    vms.shed(here)
+    vms.shed(here, [])
 
     assert compute.groups[here.name].target == 0
 

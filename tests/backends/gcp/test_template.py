@@ -65,7 +65,8 @@ def test_a_plain_machine_is_google_s_container_system_with_one_disk_and_an_addre
         "diskSizeGb": "40",
         "diskType": "pd-balanced",
     }
-    assert disk["boot"] and disk["autoDelete"]
+    assert disk["boot"]
+    assert disk["autoDelete"]
     assert interface["network"] == "global/networks/default"
     assert interface["accessConfigs"]
     assert "guestAccelerators" not in made

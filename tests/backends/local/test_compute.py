@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from contracts.compute import ComputeContract
 from contracts.nouns import a_cluster, a_node, put
 
 from sparkles.backends.local import compute as computes
@@ -21,7 +22,7 @@ from sparkles.backends.local.compute import LocalCompute, NodePlace
 from sparkles.backends.local.state import SqliteState
 from sparkles.backends.process import boot_id, identity
 from sparkles.lifecycle import RESERVATION
-from sparkles.model import Node, NodeState
+from sparkles.model import Cluster, Node, NodeState
 from sparkles.paths import Home
 from sparkles.timing import Timing
 
@@ -59,6 +60,25 @@ def held(folder: Path) -> Iterator[None]:
     with (folder / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+class _Unstarted(LocalCompute):
+    """Compute whose processes are never started: their records are all that counts here."""
+
+    def _spawn(self, node: Node) -> None:
+        pass
+
+
+class TestLocalCompute(ComputeContract):
+    @pytest.fixture
+    def nodes(self, home: Home) -> LocalCompute:
+        return _Unstarted(home, Timing())
+
+    @pytest.fixture
+    def cluster(self, state: SqliteState) -> Cluster:
+        made = a_cluster()
+        put(state, made)
+        return made
 
 
 def now(**fields: object) -> Node:

@@ -1,7 +1,8 @@
 """`docker` in a VM that is a tree of processes: what is to run in a container runs on this machine's Python instead.
 
 A program of its own, like `first_process`. `docker run` of a worker image runs the same command line with the same
-variables; pulls succeed unless a test says otherwise; what would need a real container it refuses, and never pretends.
+variables. Pulls succeed unless a test says otherwise; from a registry of this machine they are real, for the tasks.
+What would need a real container it refuses, and never pretends.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ _WITH_VALUE = frozenset(
     --userns --cgroup-parent --platform""".split()  # noqa: SIM905 - read as one types them
 )
 
+#: What the names of images in a registry of this machine begin with: tasks run in these, in its own engine.
+_LOCAL = ("127.0.0.1:", "localhost:")
+
+_ENGINE = shutil.which("docker", path=os.environ["PATH"].partition(":")[2]) or "docker"
 _FOLDER = Path(os.environ["VM_FOLDER"])
 _CONTAINERS = _FOLDER / "containers"
 
@@ -43,20 +48,28 @@ class Refusal(Exception):  # noqa: N818 - of a stand-in
 def _run(words: list[str]) -> int:
     options, image, command = _parsed(words)
     _pull([image])
-    env = _environment(options)
-    entry = [value for name, value in options if name == "--entrypoint"]
-    _check_volumes([value for name, value in options if name in ("-v", "--volume")])
-    folder = next((value for name, value in options if name in ("-w", "--workdir")), str(_FOLDER))
-    name = next((value for name, value in options if name == "--name"), f"c{os.getpid()}")
-    kept = _CONTAINERS / name
-    if _lives(kept):
-        raise Refusal(f'Error response from daemon: Conflict. The container name "/{name}" is already in use', 125)
-    kept.mkdir(parents=True, exist_ok=True)
-    detached = any(option in ("-d", "--detach") for option, _ in options)
+    _check_volumes(_values(options, "-v", "--volume"))
+    kept = _room(options)
+    detached = any(name in ("-d", "--detach") for name, _ in options)
     if detached and os.fork():
-        print(name)
+        print(kept.name)
         return 0
-    return _contain([*entry, *command], env=env, folder=folder, kept=kept, detached=detached)
+    argv = [*_values(options, "--entrypoint"), *command]
+    folder = next(iter(_values(options, "-w", "--workdir")), str(_FOLDER))
+    return _contain(argv, env=_environment(options), folder=folder, kept=kept, detached=detached)
+
+
+def _room(options: list[tuple[str, str]]) -> Path:
+    """Return the folder of a new container."""
+    name = next(iter(_values(options, "--name")), f"c{os.getpid()}")
+    if _lives(_CONTAINERS / name):
+        raise Refusal(f'Error response from daemon: Conflict. The container name "/{name}" is already in use', 125)
+    (_CONTAINERS / name).mkdir(parents=True, exist_ok=True)
+    return _CONTAINERS / name
+
+
+def _values(options: list[tuple[str, str]], *names: str) -> list[str]:
+    return [value for name, value in options if name in names]
 
 
 def _contain(argv: list[str], *, env: dict[str, str], folder: str, kept: Path, detached: bool) -> int:
@@ -96,16 +109,19 @@ def _environment(options: list[tuple[str, str]]) -> dict[str, str]:
     env |= {name: value for name, value in os.environ.items() if name.startswith("GCE_METADATA_")}
     for name, value in options:
         if name == "--env-file":
-            lines = [line for line in Path(value).read_text().splitlines() if line and not line.startswith("#")]
-            env.update(_variable(line) for line in lines)
+            for line in Path(value).read_text().splitlines():
+                env.update({} if line.startswith("#") or not line else _variable(line))
         if name in ("-e", "--env"):
-            env.update([_variable(value)])
+            env.update(_variable(value))
     return env
 
 
-def _variable(said: str) -> tuple[str, str]:
+def _variable(said: str) -> dict[str, str]:
+    """Return a variable with its value; without one it is that of the caller, if the caller has it."""
     name, sign, value = said.partition("=")
-    return name, value if sign else os.environ.get(name, "")
+    if not sign and name not in os.environ:
+        return {}
+    return {name: value if sign else os.environ[name]}
 
 
 def _check_volumes(volumes: list[str]) -> None:
@@ -120,6 +136,8 @@ def _pull(words: list[str]) -> int:
     missing = _FOLDER.parent / "missing-images"
     if missing.exists() and image in missing.read_text().splitlines():
         raise Refusal(f"Error response from daemon: manifest for {image} not found: manifest unknown: manifest unknown")
+    if image.startswith(_LOCAL):
+        return subprocess.run([_ENGINE, "pull", *words], check=False).returncode
     return 0
 
 

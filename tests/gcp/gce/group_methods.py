@@ -13,6 +13,7 @@ from .catalogue import REGIONS, zones
 from .links import last, link
 from .listing import aggregated, listed, page
 from .operations import Operations, exists, gone
+from .rights import Rights
 from .world import Group, World
 
 _METHOD = "compute.regionInstanceGroupManagers"
@@ -21,8 +22,8 @@ _METHOD = "compute.regionInstanceGroupManagers"
 class GroupMethods:
     """Answers them."""
 
-    def __init__(self, world: World, operations: Operations) -> None:
-        self._world, self._operations = world, operations
+    def __init__(self, world: World, rights: Rights, operations: Operations) -> None:
+        self._world, self._rights, self._operations = world, rights, operations
 
     @property
     def answers(self) -> Mapping[str, Answer]:
@@ -50,6 +51,9 @@ class GroupMethods:
         if (region, name) in self._world.groups:
             raise exists(path)
         template = self._template(said, region)
+        account = self._account(region, last(template))
+        if account and not self._rights.has(call, "iam.serviceAccounts.actAs"):
+            return self._operations.add("insert", path, error=_no_access(account, self._world.project))
         self._world.groups[region, name] = Group(
             name=name, region=region, id=self._world.new_id(), said=said, template=template,
             target=said["targetSize"], created=time.time(),
@@ -153,6 +157,12 @@ class GroupMethods:
     def _of(self, region: str) -> list[Group]:
         return [group for group in self._world.groups.values() if group.region == region]
 
+    def _account(self, region: str, template: str) -> str | None:
+        """Return the service account of a template's machines."""
+        accounts = self._world.templates[region, template].said["properties"].get("serviceAccounts") or [{}]
+        found: str | None = accounts[0].get("email")
+        return found
+
     def _template(self, said: Mapping[str, Any], region: str) -> str:
         versions = said.get("versions") or [{}]
         named = said.get("instanceTemplate") or versions[0].get("instanceTemplate", "")
@@ -160,3 +170,12 @@ class GroupMethods:
         if (region, last(named)) not in self._world.templates or f"regions/{region}/" not in named:
             raise gone(path if f"regions/{region}/" in named else named)
         return link(path)
+
+
+def _no_access(account: str, project: str) -> tuple[str, str]:
+    message = (
+        f"The user does not have access to service account '{account}'.  User: "
+        f"'tester@{project}.iam.gserviceaccount.com'.  Ask a project owner to grant you the iam.serviceAccountUser "
+        "role on the service account"
+    )
+    return "SERVICE_ACCOUNT_ACCESS_DENIED", message

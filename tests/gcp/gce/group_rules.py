@@ -12,6 +12,12 @@ from .links import last, link
 #: Members of a group of a region, at most.
 _MOST = 2000
 
+#: What changes what a group does, and does nothing here: whoever sends it is told.
+_NOT_SIMULATED = (
+    "allInstancesConfig", "autoHealingPolicies", "instanceFlexibilityPolicy", "resourcePolicies", "standbyPolicy",
+    "statefulPolicy", "targetStoppedSize", "targetSuspendedSize",
+)  # fmt: skip
+
 #: Characters of the names of members, before what is added to them.
 _LONGEST = 58
 
@@ -33,12 +39,11 @@ def filled(body: Mapping[str, Any], region: str) -> dict[str, Any]:
 
 def check(said: Mapping[str, Any], region: str) -> None:
     """Raise ApiError if a group would be refused."""
+    _check_simulated(said)
     check_size(said.get("targetSize", 0))
     if len(said["baseInstanceName"]) > _LONGEST:
         raise _wrong("baseInstanceName", said["baseInstanceName"], f"Must be at most {_LONGEST} characters long.")
     policy = said["distributionPolicy"]
-    if policy["targetShape"] == "ANY_SINGLE_ZONE":
-        raise ApiError(501, "notImplemented", "the target shape ANY_SINGLE_ZONE is not simulated")
     redistribution = said["updatePolicy"].get("instanceRedistributionType", "PROACTIVE")
     if policy["targetShape"] != "EVEN" and redistribution != "NONE":
         wanted = f"Must be NONE for the target shape {policy['targetShape']}."
@@ -46,6 +51,18 @@ def check(said: Mapping[str, Any], region: str) -> None:
     for each in policy["zones"]:
         if last(each["zone"]) not in zones(region):
             raise _wrong("distributionPolicy.zones", each["zone"], f"Must be a zone of the region {region}.")
+
+
+def _check_simulated(said: Mapping[str, Any]) -> None:
+    unknown = [name for name in _NOT_SIMULATED if said.get(name)]
+    if said["distributionPolicy"]["targetShape"] == "ANY_SINGLE_ZONE":
+        unknown.append("the target shape ANY_SINGLE_ZONE")
+    if said.get("targetSizePolicy", {}).get("mode", "INDIVIDUAL") != "INDIVIDUAL":
+        unknown.append("another targetSizePolicy")
+    if len(said.get("versions", ())) > 1 or said["updatePolicy"].get("type", "OPPORTUNISTIC") != "OPPORTUNISTIC":
+        unknown.append("an update of what there is")
+    if unknown:
+        raise ApiError(501, "notImplemented", f"{', '.join(unknown)}: not simulated")
 
 
 def check_size(size: int) -> None:

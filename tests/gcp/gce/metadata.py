@@ -49,9 +49,11 @@ def _found(guest: Guest, path: str, query: Mapping[str, str]) -> Reply:
     name = path.rstrip("/").rpartition("/")[2]
     if isinstance(found, Mapping) and not path.endswith("/"):
         return Reply(status=301, headers={**_FLAVOR, "Location": f"{_ROOT}{path}/{_again(query)}"})
+    if query.get("recursive", "").lower() == "true" and query.get("alt") == "text":
+        return _refusal(501, "recursive=true as text is not simulated")
     if name == "token":
         return _json(json.loads(found), etag)
-    if query.get("recursive", "").lower() == "true" and query.get("alt") != "text":
+    if query.get("recursive", "").lower() == "true":
         return _json(guests.recursive(found, name), etag)
     if query.get("alt") == "json":
         return _json([*_names(found)] if isinstance(found, Mapping) else guests.recursive(found, name), etag)

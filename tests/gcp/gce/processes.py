@@ -14,8 +14,11 @@ import shutil
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+
+import docker
+from docker.errors import DockerException, NotFound
 
 from ..server import Server
 from .booting import BootError, Metadata, Vm
@@ -24,6 +27,9 @@ _HERE = Path(__file__).parent
 
 #: Folders of a VM that are below its own folder here: its scripts find them there.
 _FOLDERS = ("/var/lib/sparkles", "/mnt/disks")
+
+#: The label of containers that names their node, whose name begins with the id of its VM.
+_NODE = "sparkles.node"
 
 #: Programs that only write down that they were called.
 RECORDED = ("mount", "umount", "mkfs.ext4", "mkfs.xfs", "iptables", "cos-extensions", "sysctl", "modprobe", "gcsfuse")
@@ -114,6 +120,7 @@ class ProcessMachine:
     def __init__(self, process: subprocess.Popen[bytes], server: Server, folder: Path, vm: Vm) -> None:
         self._process, self._server, self._folder, self._vm = process, server, folder, vm
         self._orders = threading.Lock()
+        self._is_cleared = False
         (folder / "pid").write_text(str(process.pid))
 
     @property
@@ -131,6 +138,10 @@ class ProcessMachine:
         self._process.wait()
         self._server.close()
         self._close_orders()
+        with self._orders:
+            if not self._is_cleared:
+                remove_containers(self._vm)
+                self._is_cleared = True
 
     def stop(self, *, grace: float) -> None:
         """See Machine."""
@@ -138,12 +149,12 @@ class ProcessMachine:
             assert self._process.stdin is not None, "it was started with a pipe"
             self._process.stdin.write(f"{grace}\n".encode())
             self._process.stdin.flush()
-        self._process.wait()
+        self.wait()
 
     def kill(self) -> None:
         """See Machine."""
         self._close_orders()
-        self._process.wait()
+        self.wait()
 
     def serial(self) -> str:
         """See Machine."""
@@ -159,3 +170,12 @@ def _moved(script: str, folder: Path) -> str:
     for path in _FOLDERS:
         script = script.replace(path, f"{folder}{path}")
     return script
+
+
+def remove_containers(vm: Vm) -> None:
+    """Remove what a VM's worker left in this machine's engine: on a real VM the engine goes with it."""
+    with suppress(DockerException), closing(docker.APIClient(timeout=30)) as engine:
+        for found in engine.containers(all=True, filters={"label": _NODE}):
+            if found["Labels"][_NODE].startswith(f"{vm.id}-"):
+                with suppress(NotFound):
+                    engine.remove_container(found["Id"], force=True, v=True)

@@ -7,8 +7,7 @@ node needs no more than it is given. Everybody else is the operator, who may do 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from ..errors import ApiError
 from ..service import Call
@@ -69,21 +68,15 @@ class Rights:
 
     def check(self, call: Call) -> None:
         """Raise if whoever asks may not do this."""
-        token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
-        account = self._accounts.get(token)
-        for permission in self._needed(call):
-            allowed = permission not in self.denied if account is None else permission in self.of[account]
-            if not allowed:
+        for permission in NEEDED.get(call.method.id, (call.method.id,)):
+            if not self.has(call, permission):
                 raise _refusal(permission, _resource(call))
 
-    def _needed(self, call: Call) -> Iterable[str]:
-        yield from NEEDED.get(call.method.id, (call.method.id,))
-        if call.method.id == "compute.regionInstanceTemplates.insert" and _accounts_in(call.body):
-            yield "iam.serviceAccounts.actAs"
-
-
-def _accounts_in(body: Any) -> bool:
-    return bool(((body or {}).get("properties") or {}).get("serviceAccounts"))
+    def has(self, call: Call, permission: str) -> bool:
+        """Say whether whoever asks has a permission."""
+        token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
+        account = self._accounts.get(token)
+        return permission not in self.denied if account is None else permission in self.of[account]
 
 
 def _refusal(permission: str, resource: str) -> ApiError:

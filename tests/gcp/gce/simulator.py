@@ -48,7 +48,7 @@ class ComputeSimulator:
         self._booter = booter
         self._operations = operations = Operations(self.world)
         self._reconciler = Reconciler(self.world, self.capacity, self.lives, operations)
-        groups = GroupMethods(self.world, operations)
+        groups = GroupMethods(self.world, self.rights, operations)
         document = Document.load("compute.v1")
         self._service = Service(
             document,
@@ -111,7 +111,7 @@ class ComputeSimulator:
         return {each.vm.name: each for each in self.instances}[name]
 
     def wait_until(self, true: Callable[[], Any], *, within: float = 30.0) -> Any:
-        """Return the first true value of `true()`, asked again at each change of anything here."""
+        """Return the first true value of `true()`, asked again at each change of anything. It may send requests."""
         return self.world.wait_until(true, within=within)
 
     def wait_for_quiet(self, *, within: float = 30.0) -> None:
@@ -209,10 +209,11 @@ class ComputeSimulator:
         self._booter.close()
 
     def _is_quiet(self) -> bool:
-        stable = all(group.is_stable for group in self.world.groups.values())
-        members = [member for group in self.world.groups.values() for member in group.members.values()]
-        going = any(each.is_going for each in self.world.instances.values())
-        return stable and not going and all(self.world.instance(member) is not None for member in members)
+        with self.world.lock:
+            stable = all(group.is_stable for group in self.world.groups.values())
+            members = [member for group in self.world.groups.values() for member in group.members.values()]
+            going = any(each.is_going for each in self.world.instances.values())
+            return stable and not going and all(self.world.instance(member) is not None for member in members)
 
     def _be_usual(self) -> None:
         self._reconciler.behaviour = Behaviour()

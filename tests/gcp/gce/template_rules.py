@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import invalid
+from ..errors import ApiError, invalid
 
 _LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 _LABEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ATTRIBUTE = re.compile(r"[a-zA-Z0-9-_]{1,128}")
+
+#: What changes when a machine ends, and does nothing here: whoever sends it is told.
+_NOT_SIMULATED = ("gracefulShutdown", "onInstanceStopAction", "preemptionNoticeDuration", "skipGuestOsShutdown",
+                  "terminationTime")  # fmt: skip
 
 #: Bytes of one value of metadata, and of all.
 _VALUE, _VALUES = 256 << 10, 512 << 10
@@ -24,6 +28,10 @@ def check(template: Mapping[str, Any]) -> None:
     if "properties" not in template:
         raise invalid("Invalid value for field 'resource.properties': ''. Instance template must have properties.")
     properties = template["properties"]
+    unknown = [name for name in _NOT_SIMULATED if properties.get("scheduling", {}).get(name)]
+    model = properties.get("scheduling", {}).get("provisioningModel", "STANDARD")
+    if unknown or model not in ("STANDARD", "SPOT"):
+        raise ApiError(501, "notImplemented", f"{', '.join(unknown) or model}: not simulated")
     wrong = next((each for rule in _RULES for each in rule(properties)), None)
     if wrong is not None:
         raise invalid(wrong)

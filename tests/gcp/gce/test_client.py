@@ -191,6 +191,23 @@ def test_a_shape_other_than_even_needs_redistribution_to_be_off(project: Project
         project.make_group(update_policy={"type_": "OPPORTUNISTIC"})
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param({"target_size_policy": {"mode": "BULK"}}, id="bulk"),
+        pytest.param({"distribution_policy": {"target_shape": "ANY_SINGLE_ZONE"}}, id="single-zone"),
+        pytest.param({"standby_policy": {"mode": "MANUAL"}}, id="standby"),
+    ],
+)
+def test_what_a_group_can_be_at_google_and_not_here_is_501(project: Project, said: dict[str, object]) -> None:
+    from google.api_core.exceptions import MethodNotImplemented
+
+    project.make_template()
+
+    with pytest.raises(MethodNotImplemented, match="not simulated"):
+        project.make_group(**said)
+
+
 def test_a_patch_with_an_old_fingerprint_is_refused(project: Project) -> None:
     from google.api_core.exceptions import PreconditionFailed
 

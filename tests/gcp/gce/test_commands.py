@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.importorskip("googleapiclient", reason="needs google-api-python-client: pip install '.[test]'")
 
 from conftest import eventually
-from gcp.gce.conftest import PROJECT, REGION
-
-if TYPE_CHECKING:
-    from gcp.gce.conftest import Project
-    from gcp.gce.processes import ProcessBooter
-    from gcp.gce.simulator import ComputeSimulator
+from gcp.gce.booting import BootError, Metadata, Vm
+from gcp.gce.conftest import PROJECT, REGION, Project
+from gcp.gce.processes import ProcessBooter, ProcessMachine
+from gcp.gce.simulator import ComputeSimulator
 
 Grouping = Callable[..., list[str]]
 
@@ -90,6 +88,17 @@ def test_what_a_group_does_at_the_end_of_a_life(project, group: Grouping, comput
     compute.wait_until(lambda: before not in ids(compute).values())
     compute.wait_for_quiet()
     assert project.group().target_size == len(ids(compute)) == (2 if recreates else 1)
+
+
+def test_a_life_ends_by_itself(group: Grouping, compute: ComputeSimulator) -> None:
+    (name,) = group(1, seconds=3600)
+    before = ids(compute)[name]
+
+    with compute.world.lock:
+        compute.instance(name).started -= 3600
+        compute.world.tell()
+
+    compute.wait_until(lambda: ids(compute).get(name, before) != before)
 
 
 def test_a_stockout_is_told_and_ends(project: Project, group: Grouping, compute: ComputeSimulator) -> None:
@@ -168,6 +177,13 @@ def test_a_machine_that_no_zone_has(project, compute, properties: dict[str, obje
     assert "does not exist" in project.errors()[0].error.message
 
 
+def test_a_wait_may_ask_the_service(project: Project, group: Grouping, compute: ComputeSimulator) -> None:
+    group(1)
+    project.resize(2)
+
+    assert compute.wait_until(lambda: project.group().status.is_stable)
+
+
 def test_any_error_can_keep_machines_from_coming(project: Project, compute: ComputeSimulator) -> None:
     compute.refuse_machines("PERMISSIONS_ERROR", "Required 'compute.disks.create' permission", times=1)
     project.make_template()
@@ -198,6 +214,28 @@ def test_a_startup_script_that_always_fails(group: Grouping, compute: ComputeSim
 
     eventually(lambda: compute.serial(name) == "no luck\n")
     assert compute.instance(name).status == "RUNNING"
+
+
+def test_a_machine_that_cannot_be_switched_on_is_tried_again(tmp_path: Path) -> None:
+    class Weak(ProcessBooter):
+        """Has no power at first."""
+
+        tries = 0
+
+        def boot(self, vm: Vm, metadata: Metadata) -> ProcessMachine:
+            self.tries += 1
+            if self.tries == 1:
+                raise BootError("no power")
+            return super().boot(vm, metadata)
+
+    with closing(ComputeSimulator(Weak(tmp_path / "vms"), project=PROJECT)) as compute:
+        project = Project(compute.url)
+        project.make_template()
+        project.make_group()
+
+        compute.wait_for_quiet()
+
+        assert [(each.error.code, each.error.message) for each in project.errors()] == [("INTERNAL_ERROR", "no power")]
 
 
 def test_an_image_that_cannot_be_fetched(group: Grouping, compute, process_booter: ProcessBooter) -> None:

@@ -145,6 +145,7 @@ def test_a_member_is_deleted_before_it_is_there(project, group: Grouping, comput
     compute.behaviour.unmade_can_be_deleted = can
     compute.stockout()
     project.resize(2)
+    compute.wait_until(lambda: len(compute.groups["s-1"].members) == 2)
     (unmade,) = [member for member in project.members() if member.current_action == "CREATING"]
 
     ended = project.ended(project.delete_members(unmade.instance))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, eventually, lives
@@ -32,11 +33,11 @@ def booter(tmp_path: Path) -> Iterator[ProcessBooter]:
 
 @pytest.fixture
 def boot(booter: ProcessBooter) -> Boot:
-    def boot(script: str, **others: str) -> ProcessMachine:
+    def boot(script: str, *, number: str = "1", **others: str) -> ProcessMachine:
         scripts = {"startup-script": f"#!/bin/bash\n{script}\n", **{k.replace("_", "-"): v for k, v in others.items()}}
         items = [{"key": key, "value": value} for key, value in scripts.items()]
         properties = {"machineType": "e2-small", "metadata": {"items": items}}
-        vm = Vm(name="vm", id="1", project="p", project_number="2", zone="z", properties=properties)
+        vm = Vm(name="vm", id=number, project="p", project_number="2", zone="z", properties=properties)
         return booter.boot(vm, partial(metadata.answer, Guest(vm)))
 
     return boot
@@ -137,16 +138,32 @@ def test_what_would_change_this_machine_is_only_written_down(boot: Boot, booter:
     assert booter.recorded("vm") == [f"mount -o remount,exec {kept}/var/lib/sparkles", "mkfs.ext4 /dev/sdb"]
 
 
+def test_its_containers_end_with_it(boot: Boot, api: Any, busybox: str) -> None:
+    ours, other = (
+        api.create_container(busybox, ["sleep", "1000"], labels={"sparkles.node": f"{vm}-abcd"})["Id"]
+        for vm in ("731", "7310")
+    )
+    for container in (ours, other):
+        api.start(container)
+    machine = boot("sleep 1000", number="731")
+
+    machine.kill()
+
+    left = [found["Id"] for found in api.containers(all=True, filters={"label": "sparkles.node"})]
+    api.remove_container(other, force=True)
+    assert (ours in left, other in left) == (False, True)
+
+
 class TestDocker:
     """`docker` in such a VM."""
 
     def test_a_command_in_an_image_runs_on_this_python(self, boot: Boot) -> None:
         machine = boot(
-            "NAMED=inherited LEFT=behind docker run --rm --network host -e A='b  c' -e NAMED python:3.13-slim "
-            'python -c \'import os; print(*map(os.environ.get, ("A", "NAMED", "LEFT")), sep="|")\''
+            "NAMED=inherited LEFT=behind docker run --rm --network host -e A='b  c' -e NAMED -e NONE python:3.13-slim "
+            'python -c \'import os; print(*map(os.environ.get, ("A", "NAMED", "LEFT", "NONE")), sep="|")\''
         )
 
-        assert printed(machine, "\n") == "b  c|inherited|None\n"
+        assert printed(machine, "\n") == "b  c|inherited|None|None\n"
 
     def test_its_exit_code_is_that_of_the_command(self, boot: Boot) -> None:
         machine = boot("docker run --rm image sh -c 'exit 7'; echo code $?")
@@ -176,6 +193,11 @@ class TestDocker:
         machine = boot("docker pull other && docker pull gone@sha256:1; echo code $?")
 
         assert "manifest unknown" in printed(machine, "code 1")
+
+    def test_an_image_in_a_registry_of_this_machine_is_really_pulled(self, boot: Boot, api: Any) -> None:
+        machine = boot("docker pull 127.0.0.1:1/none:latest; echo code $?")
+
+        assert "connection refused" in printed(machine, "code 1")
 
     def test_a_password_is_read_and_forgotten(self, boot: Boot) -> None:
         machine = boot("echo secret | docker login -u oauth2accesstoken --password-stdin https://eu-docker.pkg.dev")

@@ -55,14 +55,15 @@ def test_what_is_denied_is_refused_in_google_s_words(project: Project, compute: 
         project.make_group()
 
 
-def test_a_template_with_an_account_needs_the_right_to_act_as_it(project: Project, compute: ComputeSimulator) -> None:
-    from google.api_core.exceptions import Forbidden
-
+def test_machines_with_an_account_need_the_right_to_act_as_it(project: Project, compute: ComputeSimulator) -> None:
     compute.rights.denied.add("iam.serviceAccounts.actAs")
-    project.make_template("without")
+    project.make_template(**_WITH_ACCOUNT)
 
-    with pytest.raises(Forbidden, match=r"iam\.serviceAccounts\.actAs"):
-        project.make_template("with", **_WITH_ACCOUNT)
+    (error,) = project.ended(project.make_group()).error.errors
+
+    assert error.code == "SERVICE_ACCOUNT_ACCESS_DENIED"
+    assert f"does not have access to service account '{_ACCOUNT}'" in error.message
+    assert compute.groups == {}
 
 
 def test_a_vm_takes_itself_out_of_its_group(vm: Vm, compute: ComputeSimulator) -> None:

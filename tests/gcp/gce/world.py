@@ -5,6 +5,7 @@ Mutable records, so that a thread that waits for a change sees it. Nothing here 
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import deque
@@ -115,10 +116,12 @@ class World:
         self.lock = threading.RLock()
         #: Notified of every change. Its lock is `lock`.
         self.changed = threading.Condition(self.lock)
+        self._changes = 0
         self.templates: dict[tuple[str, str], Template] = {}
         self.groups: dict[tuple[str, str], Group] = {}
         self.instances: dict[tuple[str, str], Instance] = {}
-        self._last_id = 10**18
+        #: Ids are of nothing else on this machine: containers are told apart by them.
+        self._last_id = 10**18 + secrets.randbelow(10**12) * 10**6
 
     def new_id(self) -> str:
         """Return an id that nothing has had yet."""
@@ -141,17 +144,24 @@ class World:
     def tell(self) -> None:
         """Wake whoever waits for a change."""
         with self.lock:
+            self._changes += 1
             self.changed.notify_all()
 
     def wait_until(self, true: Callable[[], Any], *, within: float = 30.0) -> Any:
-        """Return the first true value of `true()`, asked at each change; fail if there is none in time."""
+        """Return the first true value of `true()`, asked at each change; fail if there is none in time.
+
+        It is asked without the lock, so it may send requests.
+        """
         deadline = time.monotonic() + within
-        with self.lock:
-            while not (value := true()):
-                left = deadline - time.monotonic()
-                assert left > 0, f"did not become true within {within} s: {self.shown()}"
-                self.changed.wait(left)
-            return value
+        while True:
+            seen = self._changes
+            if value := true():
+                return value
+            with self.lock:
+                while self._changes == seen:
+                    left = deadline - time.monotonic()
+                    assert left > 0, f"did not become true within {within} s: {self.shown()}"
+                    self.changed.wait(left)
 
     def shown(self) -> str:
         """Return the groups and instances in a line, for messages."""

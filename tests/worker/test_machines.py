@@ -1,0 +1,150 @@
+"""A worker on a machine of its own: its record, its departure, and what it asks of the cloud meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from contracts.fakes import FakeCompute, FakePlace, a_backend, a_manifest, applied, rows
+from contracts.nouns import a_machine, a_node, put
+
+from sparkles.errors import BackendError
+from sparkles.model import Cluster, Key, Node, NodeState, Reason, Task, TaskState
+from sparkles.ports import Backend
+from sparkles.prepare import find_job
+from sparkles.timing import Timing
+from sparkles.worker.loop import Worker
+
+
+@pytest.fixture
+def compute() -> FakeCompute:
+    return FakeCompute()
+
+
+@pytest.fixture
+def backend(tmp_path: Path, compute: FakeCompute) -> Iterator[Backend]:
+    backend = a_backend(tmp_path / "home", compute=compute)
+    with closing(backend.state):
+        applied(a_manifest(tmp_path, parameters=rows("ab")), backend)
+        put(backend.state, replace(cluster(backend), machine=a_machine(), keep=0, boots=1))
+        yield backend
+
+
+@pytest.fixture
+def place(tmp_path: Path, backend: Backend) -> Iterator[FakePlace]:
+    place = FakePlace("1-a", tmp_path / "work")
+    place.node = a_node("1-a", cluster=cluster(backend).name, instance="i", instance_id="1", spot=True)
+    yield place
+    place.leave()
+
+
+def a_worker(backend: Backend, place: FakePlace) -> Worker:
+    return Worker(backend, place, Timing(ahead=0.0, grace=0.0))
+
+
+def cluster(backend: Backend) -> Cluster:
+    job = find_job(backend, "j")
+    assert job
+    found = backend.state.read([Key.cluster(job.cluster)])[Key.cluster(job.cluster)]
+    assert isinstance(found, Cluster)
+    return found
+
+
+def node(backend: Backend) -> Node:
+    found = backend.state.read([Key.node("1-a")])[Key.node("1-a")]
+    assert isinstance(found, Node)
+    return found
+
+
+def states(backend: Backend) -> set[TaskState]:
+    return {task.state for task in backend.state.tasks("j")}
+
+
+def test_it_writes_its_record_works_and_has_its_machine_removed_before_it_is_gone(backend, place, compute) -> None:
+    seen = []
+    place.on_depart = lambda: seen.append(place.boot)
+
+    a_worker(backend, place).run()
+
+    assert states(backend) == {TaskState.SUCCEEDED}
+    assert (node(backend).state, node(backend).instance_id) == (NodeState.GONE, "1")
+    assert place.departed == [False]
+    assert compute.shed_for == [cluster(backend).name]
+    assert cluster(backend).boots == 0
+
+
+def test_a_departure_that_fails_is_tried_again(backend, place) -> None:
+    failures = iter([BackendError("not now")])
+
+    def fail() -> None:
+        for error in failures:
+            raise error
+
+    place.on_depart = fail
+
+    a_worker(backend, place).run()
+
+    assert place.departed == [False]
+    assert node(backend).state is NodeState.GONE
+
+
+def test_what_is_queued_while_it_sheds_is_found(backend, place, compute, tmp_path) -> None:
+    def queue() -> None:
+        if len(compute.shed_for) == 0:
+            with closing(backend.reopen().state) as state:
+                task = next(iter(state.tasks("j")))
+                put(state, replace(task, index=3, state=TaskState.PENDING, claim=None, result_generation=None))
+
+    compute.on_shed = queue
+
+    a_worker(backend, place).run()
+
+    assert len(compute.shed_for) == 2
+    assert place.departed == [False]
+    third = backend.state.read([Key.task("j", 3)])[Key.task("j", 3)]
+    assert isinstance(third, Task)
+    assert third.state is not TaskState.PENDING
+
+
+def test_one_that_is_told_to_go_has_its_machine_made_anew_for_what_is_left(backend, place) -> None:
+    worker = a_worker(backend, place)
+    worker.terminate()
+
+    worker.run()
+
+    assert place.departed == [True]
+    assert states(backend) == {TaskState.PENDING}
+
+
+def test_one_that_is_taken_away_asks_for_nothing_and_is_counted(backend, place, compute) -> None:
+    worker = a_worker(backend, place)
+    worker.terminate(Reason.PREEMPTED)
+    worker.terminate()  # whoever takes the machine away has its processes end, too
+
+    worker.run()
+
+    assert place.departed == []
+    assert cluster(backend).preemptions == 1
+    assert node(backend).state is NodeState.GONE
+
+
+def test_at_the_end_of_its_life_it_claims_nothing_and_is_replaced(backend, place) -> None:
+    place.end = place.clock() + 0.0
+
+    a_worker(backend, place).run()
+
+    assert place.departed == [True]
+    assert states(backend) == {TaskState.PENDING}
+
+
+def test_one_too_many_goes_although_there_is_work(backend, place) -> None:
+    put(backend.state, replace(cluster(backend), drain=1))
+
+    a_worker(backend, place).run()
+
+    assert place.departed == [False]
+    assert cluster(backend).drain == 0
+    assert states(backend) == {TaskState.PENDING}
