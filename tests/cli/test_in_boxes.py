@@ -16,6 +16,7 @@ from typing import Any
 
 import engine
 import pytest
+import yaml
 from conftest import User
 from stores import InCloud
 
@@ -114,6 +115,8 @@ def test_the_node_of_a_job_without_a_name_has_itself_removed(user: User, machine
     machines.wait_until(lambda: not machines.instances, within=60)
 
     assert all(group.target == 0 for group in machines.groups.values())
+    user.ok("gc", "--yes")
+    assert not machines.groups
 
 
 def test_jobs_of_one_name_run_on_the_node_that_waits_for_them(user: User, boxes: Any) -> None:
@@ -138,10 +141,17 @@ def test_jobs_of_one_name_run_on_the_node_that_waits_for_them(user: User, boxes:
     assert asked == boxes.booted[-1].name
 
 
-def test_the_same_job_on_another_kind_of_machine_needs_another_node(user: User, boxes: Any) -> None:
+def test_another_kind_of_machine_is_another_node_and_tasks_can_be_kept_from_its_credentials(
+    user: User, boxes: Any
+) -> None:
     before = len(boxes.booted)
+    manifest = yaml.safe_load(user.ok("sub", "-n", "shared", "--dry-run", "-o", "yaml", *ASK))
+    manifest["spec"] |= {"resources": {"machineType": "n1-standard-2"}, "nodes": {"credentials": "none"}}
+    user.write("job.yaml", yaml.safe_dump(manifest))
 
-    sub(user, "-n", "shared", "--yes", "-m", "n1-standard-2", *ASK)
+    done = user("apply", "job.yaml", "--yes", "--rerun", "all", "--wait", timeout=120)
 
     assert len(boxes.booted) == before + 1
-    assert user.log("shared.1") == boxes.booted[-1].name
+    assert done.stdout.count("0 tasks completed successfully, 1 tasks failed") == 1, done.stdout + done.stderr
+    assert user.log("shared.1") == ""
+    assert boxes.booted[-1].run("sh", "-c", f"curl -s -H {ASK[-2]} {ASK[-1]}") == boxes.booted[-1].name
