@@ -189,8 +189,9 @@ fi
 if [ -f wheels.zip ] && [ ! -d libraries ]; then
     rm -rf wheels libraries.part
     python -m zipfile -e wheels.zip wheels
-    python -m pip install --quiet --disable-pip-version-check --no-index --find-links wheels --no-deps \
-        --require-hashes --no-compile --target libraries.part -r program/sparkles/templates/worker.lock
+    python -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+        --no-index --find-links wheels --no-deps --require-hashes --no-compile \
+        --target libraries.part -r program/sparkles/templates/worker.lock
     rm -rf wheels
     mv libraries.part libraries
 fi
