@@ -17,8 +17,9 @@ PATIENCE=900
 RESTARTS=3
 #: Seconds after which a worker that ended is not taken for one that cannot start.
 STEADY=600
-#: The exit code of a worker whose machine is being taken away: its group makes it anew.
-TAKEN_AWAY=75
+#: The exit code of a worker whose machine its group makes anew, by itself or because it was asked to. To ask for its
+#: removal now could remove what comes in its place, which has the same name.
+COMES_ANEW=75
 #: Seconds that Google has to remove a machine whose worker has asked for it, before the machine asks itself.
 GRACE=60
 #: Bytes of the log that are kept in the bucket.
@@ -228,7 +229,7 @@ serve_until_done() {
         serve
         code=$?
         [ "$code" -ne 0 ] || return 0
-        [ "$code" -ne "$TAKEN_AWAY" ] || sleep infinity
+        [ "$code" -ne "$COMES_ANEW" ] || sleep infinity
         [ $((SECONDS - started)) -lt "$STEADY" ] || left=$RESTARTS
         [ "$left" -gt 0 ] || refuse "the worker ended again and again, with exit code $code: $(last_line)" || return
         left=$((left - 1))

@@ -276,7 +276,7 @@ def test_a_worker_that_crashes_is_started_again_three_times(vm: Vm) -> None:
     assert kept.splitlines()[0] == b"the worker ended again and again, with exit code 1: the worker says so"
 
 
-def test_a_worker_whose_machine_is_taken_away_leaves_it_to_its_group(vm: Vm) -> None:
+def test_a_machine_that_is_made_anew_is_left_to_its_group(vm: Vm) -> None:
     vm.start(exits=75)
 
     assert vm.google.removed == []

@@ -88,6 +88,11 @@ class Worker:
             self._terminated = reason
         self._place.call()
 
+    @property
+    def comes_anew(self) -> bool:
+        """Whether the node has left a machine that is made anew for others."""
+        return self._leaving.comes_anew
+
     def run(self) -> None:
         """Work until the node may leave. Raises FencedError if others have given it up."""
         self._adopt()

@@ -76,8 +76,9 @@ def test_it_writes_its_record_works_and_has_its_machine_removed_before_it_is_gon
     assert cluster(backend).boots == 0
 
 
-def test_a_departure_that_fails_is_tried_again(backend, place) -> None:
-    failures = iter([BackendError("not now")])
+@pytest.mark.parametrize("error", [BackendError("not now"), ValueError("nobody thought of this")])
+def test_a_departure_that_fails_is_tried_again_whatever_went_wrong(backend, place, error) -> None:
+    failures = iter([error])
 
     def fail() -> None:
         for error in failures:
@@ -116,7 +117,22 @@ def test_one_that_is_told_to_go_has_its_machine_made_anew_for_what_is_left(backe
     worker.run()
 
     assert place.departed == [True]
+    assert worker.comes_anew
     assert states(backend) == {TaskState.PENDING}
+
+
+def test_one_that_is_told_to_go_and_leaves_nothing_has_its_machine_removed_for_good(backend, place) -> None:
+    a_worker(backend, place).run()
+    place.departed.clear()
+    place.node = a_node("1-b", cluster=cluster(backend).name, instance="i", instance_id="1")
+    place.name = "1-b"
+    worker = a_worker(backend, place)
+    worker.terminate()
+
+    worker.run()
+
+    assert place.departed == [False]
+    assert not worker.comes_anew
 
 
 def test_one_that_is_taken_away_asks_for_nothing_and_is_counted(backend, place, compute) -> None:
@@ -128,6 +144,7 @@ def test_one_that_is_taken_away_asks_for_nothing_and_is_counted(backend, place, 
 
     assert place.departed == []
     assert cluster(backend).preemptions == 1
+    assert worker.comes_anew
     assert node(backend).state is NodeState.GONE
 
 
