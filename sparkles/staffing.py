@@ -98,6 +98,12 @@ def _is_on(node: Node, member: Member) -> bool:
     return node.instance == member.name
 
 
+def is_succeeded(node: Node, nodes: Collection[Node]) -> bool:
+    """Say whether another worker has started on the machine of a node that was given up: the machine is of use."""
+    others = [other for other in nodes if other.name != node.name and other.state is not NodeState.LOST]
+    return node.instance_id is not None and any(other.instance_id == node.instance_id for other in others)
+
+
 def to_shed(members: Sequence[Member], nodes: Sequence[Node]) -> list[Member]:
     """Return the members to take back by one who finds nothing to do: by the records of `nodes`, read before.
 
