@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contracts.fakes import FakeCompute, FakePlace, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_machine, a_node, put
 
-from sparkles.errors import BackendError
+from sparkles import lifecycle
+from sparkles.errors import BackendError, UnreachableError
+from sparkles.lifecycle import FencedError
 from sparkles.model import Cluster, Key, Node, NodeState, Reason, Task, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
@@ -90,6 +93,34 @@ def test_a_departure_that_fails_is_tried_again_whatever_went_wrong(backend, plac
 
     assert place.departed == [False]
     assert node(backend).state is NodeState.GONE
+
+
+def test_one_that_starts_while_the_store_is_out_of_reach_waits_for_it(backend, place, monkeypatch) -> None:
+    change, failures = backend.state.change, iter([UnreachableError("no answer")])
+
+    def out_of_reach(*args: Any) -> Any:
+        for error in failures:
+            place.ahead += lifecycle.RESERVATION + 60.0
+            raise error
+        return change(*args)
+
+    monkeypatch.setattr(backend.state, "change", out_of_reach)
+
+    a_worker(backend, place).run()
+
+    assert states(backend) == {TaskState.SUCCEEDED}
+
+
+@pytest.mark.parametrize("error", [UnreachableError("no answer"), BackendError("no rights")])
+def test_one_that_never_gets_to_the_store_ends(backend, place, monkeypatch, error) -> None:
+    def fail(*_: Any) -> Any:
+        place.ahead += 600.0 if isinstance(error, UnreachableError) else 60.0
+        raise error
+
+    monkeypatch.setattr(backend.state, "change", fail)
+
+    with pytest.raises(FencedError):
+        a_worker(backend, place).run()
 
 
 def test_what_is_queued_while_it_sheds_is_found(backend, place, compute, tmp_path) -> None:
