@@ -153,15 +153,18 @@ def take_scaler(cluster: Cluster, *, token: str) -> Cluster | None:
     return replace(cluster, scaler=token) if is_free else None
 
 
-def free_scaler(cluster: Cluster, *, token: str, asked: int) -> Cluster | None:
-    """Give that back, after asking for so many nodes; None if another has taken it over.
+def renew_scaler(cluster: Cluster, *, token: str, anew: str) -> Cluster | None:
+    """Let who asks for nodes do so for as long again, with another token; None if somebody has taken that over."""
+    return replace(cluster, scaler=anew) if cluster.scaler == token else None
+
+
+def free_scaler(cluster: Cluster, *, token: str, asked: int) -> Cluster:
+    """Give that back, unless another has taken it over, after asking for so many nodes: they count in any case.
 
     Who asks for nodes wants none to go.
     """
-    if cluster.scaler != token:
-        return None
-    drain = 0 if asked else cluster.drain
-    return replace(cluster, scaler=None, drain=drain, boots=cluster.boots + asked)
+    freed = replace(cluster, scaler=None) if cluster.scaler == token else cluster
+    return replace(freed, drain=0, boots=freed.boots + asked) if asked else freed
 
 
 # What is counted

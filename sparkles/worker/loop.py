@@ -116,7 +116,7 @@ class Worker:
         self._slots.join()
 
     def _adopt(self) -> None:
-        """Take the node's record, as long as it is kept for this process. A machine's own record is not: it can wait."""
+        """Take the node's record, as long as it is kept for this process. That of a machine is kept for no other."""
         began = self._place.clock()
         while error := self._hindrance():
             self._say(error)
