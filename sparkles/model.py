@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sparkles.machine import Machine
+if TYPE_CHECKING:  # at home there is none
+    from sparkles.machine import Machine
 
 
 class JobState(str, Enum):

@@ -1,6 +1,7 @@
 """Node: the process of a node. Gives the worker its backend, and tells it when its machine is taken away.
 
-On a machine of its own it is started by the startup script, which goes by the exit code: 0 is a node that is gone.
+On a machine of its own it is started by the startup script, which goes by the exit code: 0 is a node that is gone, and
+whose machine has to go, too.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from typing import Any
 
 from sparkles.backends.local.runtime import lead_session
@@ -20,8 +20,8 @@ from sparkles.worker.loop import Worker
 #: A process that was given up by others says so with this exit code.
 _FENCED = 3
 
-#: And one whose machine is taken away with this one: whoever does that makes another.
-_TAKEN_AWAY = 75
+#: And one whose machine is made anew with this one. To have it removed then might remove what comes in its place.
+_COMES_ANEW = 75
 
 
 def main(name: str | None = None) -> None:
@@ -29,13 +29,11 @@ def main(name: str | None = None) -> None:
     lead_session()
     backend, place = open_node(name)
     worker = Worker(backend, place, backend.timing)
-    taken_away = threading.Event()
 
     def terminate(*_: Any) -> None:
         worker.terminate()
 
     def take_away() -> None:
-        taken_away.set()
         worker.terminate(Reason.PREEMPTED)
 
     signal.signal(signal.SIGTERM, terminate)
@@ -48,7 +46,7 @@ def main(name: str | None = None) -> None:
         os._exit(_FENCED)  # a slot may be busy: nothing of it counts any more
     backend.state.close()
     place.leave()
-    sys.exit(_TAKEN_AWAY if taken_away.is_set() else 0)
+    sys.exit(_COMES_ANEW if worker.comes_anew else 0)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from sparkles.machine import Machine
 from sparkles.model import (
     Cluster,
     Job,
@@ -21,8 +20,11 @@ from sparkles.model import (
     TaskState,
     Writes,
 )
-from sparkles.spec import JobSpec
 from sparkles.timing import Timing
+
+if TYPE_CHECKING:  # who only looks does without it
+    from sparkles.machine import Machine
+    from sparkles.spec import JobSpec
 
 #: Decides, from the records as read, what to write. Pure: it may be called again after a conflict.
 Move = Callable[[Records], Writes]

@@ -38,7 +38,8 @@ def sweep(clusters: set[str], backend: Backend) -> list[Node]:
     for node in lapsed:
         started = backend.compute.fence(node)
         jobs = _give_back(node, started, backend)
-        backend.compute.forget(node, needed=bool(backend.state.pending(node.cluster, limit=1)))
+        if not staffing.is_succeeded(node, backend.state.nodes(node.cluster)):
+            backend.compute.forget(node, needed=bool(backend.state.pending(node.cluster, limit=1)))
         backend.state.change([node.key, Key.cluster(node.cluster)], _gone)
         for job in jobs:
             tidy(job, backend)

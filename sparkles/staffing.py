@@ -98,6 +98,12 @@ def _is_on(node: Node, member: Member) -> bool:
     return node.instance == member.name
 
 
+def is_succeeded(node: Node, nodes: Collection[Node]) -> bool:
+    """Say whether another worker has started on the machine of a node that was given up: the machine is of use."""
+    others = [other for other in nodes if other.name != node.name and other.state is not NodeState.LOST]
+    return node.instance_id is not None and any(other.instance_id == node.instance_id for other in others)
+
+
 def to_shed(members: Sequence[Member], nodes: Sequence[Node]) -> list[Member]:
     """Return the members to take back by one who finds nothing to do: by the records of `nodes`, read before.
 
@@ -147,15 +153,18 @@ def take_scaler(cluster: Cluster, *, token: str) -> Cluster | None:
     return replace(cluster, scaler=token) if is_free else None
 
 
-def free_scaler(cluster: Cluster, *, token: str, asked: int) -> Cluster | None:
-    """Give that back, after asking for so many nodes; None if another has taken it over.
+def renew_scaler(cluster: Cluster, *, token: str, anew: str) -> Cluster | None:
+    """Let who asks for nodes do so for as long again, with another token; None if somebody has taken that over."""
+    return replace(cluster, scaler=anew) if cluster.scaler == token else None
+
+
+def free_scaler(cluster: Cluster, *, token: str, asked: int) -> Cluster:
+    """Give that back, unless another has taken it over, after asking for so many nodes: they count in any case.
 
     Who asks for nodes wants none to go.
     """
-    if cluster.scaler != token:
-        return None
-    drain = 0 if asked else cluster.drain
-    return replace(cluster, scaler=None, drain=drain, boots=cluster.boots + asked)
+    freed = replace(cluster, scaler=None) if cluster.scaler == token else cluster
+    return replace(freed, drain=0, boots=freed.boots + asked) if asked else freed
 
 
 # What is counted

@@ -17,10 +17,13 @@ PATIENCE=900
 RESTARTS=3
 #: Seconds after which a worker that ended is not taken for one that cannot start.
 STEADY=600
-#: The exit code of a worker whose machine is being taken away: its group makes it anew.
-TAKEN_AWAY=75
+#: The exit code of a worker whose machine its group makes anew, by itself or because it was asked to. To ask for its
+#: removal now could remove what comes in its place, which has the same name.
+COMES_ANEW=75
 #: Seconds that Google has to remove a machine whose worker has asked for it, before the machine asks itself.
 GRACE=60
+#: Seconds without a byte after which a request is given up, and made again by whoever insists on it.
+SILENCE=${SPARKLES_SILENCE:-60}
 #: Bytes of the log that are kept in the bucket.
 KEPT=1000000
 
@@ -42,9 +45,12 @@ refuse() {
     return 1
 }
 
+# Asks somebody who may stop to answer: options of curl.
+ask() { curl --connect-timeout 20 --speed-limit 1 --speed-time "$SILENCE" "$@"; }
+
 # Prints what the metadata server says; nothing if it says nothing.
 about() {
-    curl --silent --fail --retry 5 --retry-connrefused --header 'Metadata-Flavor: Google' "$metadata/instance/$1"
+    ask --silent --fail --retry 5 --retry-connrefused --header 'Metadata-Flavor: Google' "$metadata/instance/$1"
 }
 
 attribute() { about "attributes/sparkles-$1"; }
@@ -54,7 +60,7 @@ token() { about service-accounts/default/token | sed -n 's/.*"access_token" *: *
 
 # Calls Google: options of curl. The token is no word of the command line, which others on the machine may see.
 google() {
-    curl --silent --show-error --fail --header @- "$@" <<<"Authorization: Bearer $(token)"
+    ask --silent --show-error --fail --header @- "$@" <<<"Authorization: Bearer $(token)"
 }
 
 # Notes how long a part of the start took.
@@ -114,9 +120,12 @@ prepare_gpu() {
 }
 
 # Tasks without credentials do not reach who gives them. The same address knows the names of hosts, which they may ask.
-# The worker is not kept from it: it is in the network of the machine itself.
+# The worker is not kept from it: it is in the network of the machine itself. Docker makes the chain when it starts.
 prepare_credentials() {
-    [ "$(attribute credentials)" = none ] || return 0
+    local given
+    given=$(attribute credentials)
+    [ "$given" != node ] || return 0
+    [ "$given" = none ] || refuse "the machine could not find out whether tasks may have its credentials" || return
     iptables -w -I DOCKER-USER -d 169.254.169.254 -p tcp ! --dport 53 -j DROP ||
         refuse "the credentials of the machine could not be kept from the tasks"
 }
@@ -164,6 +173,8 @@ fetch() {
 
 fetch_worker() {
     mkdir -p "$root/worker"
+    # If the machine has been here before and went off suddenly, what was unpacked may be there by halves.
+    rm -rf "$root/worker/program" "$root/worker/libraries"
     fetch "$(attribute program)" "$root/worker/program.zip" || return
     local wheels
     wheels=$(attribute wheels)
@@ -172,7 +183,7 @@ fetch_worker() {
 }
 
 prepare() {
-    prepare_root && prepare_disks && prepare_credentials && prepare_gpu && pull_images && fetch_worker
+    prepare_root && prepare_disks && prepare_gpu && pull_images && prepare_credentials && fetch_worker
 }
 
 # --- the worker
@@ -219,6 +230,7 @@ serve() {
         --volume /sys/fs/cgroup:/sys/fs/cgroup:ro --env-file "$variables" \
         --env SPARKLES_VM --env SPARKLES_PHASES --env SPARKLES_DEVICES --env "SPARKLES_HOME=$root" \
         "$(attribute worker-image)" sh -c "$SERVE" sparkles "$root/worker" 2>&1 | tee -a "$log"
+    return "${PIPESTATUS[0]}" # and not that of the log, which a task may have left no room for
 }
 
 # Runs the worker until it is done. One that ends otherwise is started again, unless it does so all the time.
@@ -229,7 +241,7 @@ serve_until_done() {
         serve
         code=$?
         [ "$code" -ne 0 ] || return 0
-        [ "$code" -ne "$TAKEN_AWAY" ] || sleep infinity
+        [ "$code" -ne "$COMES_ANEW" ] || sleep infinity
         [ $((SECONDS - started)) -lt "$STEADY" ] || left=$RESTARTS
         [ "$left" -gt 0 ] || refuse "the worker ended again and again, with exit code $code: $(last_line)" || return
         left=$((left - 1))

@@ -27,13 +27,14 @@ PURE = [
 
 
 def loaded(*words, user):
-    """Return the top-level names of all modules that a command loads."""
+    """Return the top-level names of all modules that a command loads, and ours in full."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "sparkles", *words], cwd=user.folder, env=user.environment(),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
-    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    names = {line.rpartition("|")[2].strip() for line in lines}
+    return {name if name.startswith("sparkles.") else name.partition(".")[0] for name in names}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,12 @@ def test_at_home_gcloud_s_files_are_not_even_thought_of(user, environment):
 
     assert "configparser" not in loaded("status", user=user)
     assert "configparser" in loaded("config", user=user)
+
+
+def test_who_looks_at_home_loads_nothing_about_machines(user):
+    parts = {f"sparkles.{name}" for name in ("machine", "spec", "staffing", "startup", "setup", "validate")}
+
+    assert loaded("status", user=user) & parts == set()
 
 
 @pytest.mark.parametrize("command", [["echo", "hello world"], ["sleep", "1"]], ids=" ".join)

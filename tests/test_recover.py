@@ -221,6 +221,17 @@ def test_two_who_sweep_the_same_node_take_each_task_once(backend, compute, tmp_p
     assert backend.state.nodes("c") == []
 
 
+def test_a_machine_on_which_a_worker_has_started_again_is_not_given_up_with_the_earlier_one(backend, compute) -> None:
+    put(backend.state, a_node("7-a", instance="i", instance_id="7"), a_node("7-b", instance="i", instance_id="7"))
+    put(backend.state, a_node("8-a", instance="j", instance_id="8"))
+    lost(compute, node="7-a")
+    lost(compute, node="8-a")
+
+    recover.sweep({"c"}, backend)
+
+    assert compute.forgotten == ["8-a"]
+
+
 def test_a_node_that_died_while_it_came_up_is_gone(backend, compute) -> None:
     put(backend.state, a_node(state=NodeState.STARTING))
     lost(compute)

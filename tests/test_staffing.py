@@ -92,8 +92,14 @@ def test_who_is_silent_for_too_long_is_replaced(silence, is_taken) -> None:
     taken = staffing.take_scaler(cluster, token="b")
 
     assert (taken is not None and taken.scaler == "b") is is_taken
-    if taken:
-        assert staffing.free_scaler(taken, token="a", asked=3) is None
+
+
+def test_who_was_replaced_asks_for_no_more_and_what_it_asked_for_counts() -> None:
+    cluster = replace(a_cluster(), scaler="b", boots=1)
+
+    assert staffing.renew_scaler(cluster, token="a", anew="c") is None
+    assert staffing.free_scaler(cluster, token="a", asked=3) == replace(cluster, boots=4)
+    assert staffing.renew_scaler(cluster, token="b", anew="c") == replace(cluster, scaler="c")
 
 
 def test_who_asked_for_nodes_counts_them_and_wants_none_to_go() -> None:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,6 +37,7 @@ printf '%s\\0' "${0##*/}" "$@" >>"$CALLS"
 printf '\\n\\0' >>"$CALLS"
 case "${0##*/} $1" in
 "docker pull") [ ! -e "$CALLS.no-image" ] || { echo "manifest unknown"; exit 1; } ;;
+"docker rm") [ ! -e "$CALLS.full" ] || ln -sf /dev/full "$SPARKLES_ROOT/start.log" ;;
 "docker run") printf '%s' "$SPARKLES_VM" >"$CALLS.node"; echo "the worker says so"; exit "$(cat "$CALLS.exit")" ;;
 "sleep 900" | "sleep infinity") exec /bin/sleep "$1" ;;
 "docker login") cat >"$CALLS.password" ;;
@@ -71,18 +72,26 @@ class Google:
     #: (path, Authorization) of each request that had a token.
     tokens: list[tuple[str, str]] = field(default_factory=list)
     is_over: threading.Event = field(default_factory=threading.Event)
+    #: Attributes that it does not find.
+    hidden: Collection[str] = ()
+    #: The times that the group does not answer when it is asked to remove something.
+    silences: int = 0
 
     def get(self, path: str) -> bytes | None:
         place = path.removeprefix("/computeMetadata/v1/instance/")
         if place.startswith("attributes/"):
-            value = self.attributes.get(place.removeprefix("attributes/"))
+            name = place.removeprefix("attributes/")
+            value = None if name in self.hidden else self.attributes.get(name)
             return None if value is None else value.encode()
         known = {"name": b"s-1-abcd", "zone": b"projects/7/zones/us-central1-a",
                  "service-accounts/default/token": b'{"access_token": "secret", "expires_in": 99}'}  # fmt: skip
         return self.blob if "/o/" in path else known.get(place)
 
     def post(self, path: str, query: str, body: bytes) -> bytes:
-        if path.endswith("/deleteInstances"):
+        if path.endswith("/deleteInstances") and self.silences:
+            self.silences -= 1
+            self.is_over.wait()
+        elif path.endswith("/deleteInstances"):
             self.removed.append((path, json.loads(body)))
             self.is_over.set()
         else:
@@ -148,7 +157,8 @@ class Vm:
 
     def _run(self, programs: Path, host: str) -> None:
         env = {"PATH": f"{programs}:{os.environ['PATH']}", "GCE_METADATA_HOST": host,
-               "SPARKLES_ROOT": str(self.folder / "root"), "CALLS": str(self.folder / "calls")}  # fmt: skip
+               "SPARKLES_ROOT": str(self.folder / "root"), "CALLS": str(self.folder / "calls"),
+               "SPARKLES_SILENCE": "2"}  # fmt: skip
         with (self.folder / "serial").open("wb") as serial:
             script = subprocess.Popen(["bash", "startup.sh"], cwd=self.folder, env=env, stdin=subprocess.DEVNULL,
                                       stdout=serial, stderr=serial, start_new_session=True)  # fmt: skip
@@ -250,6 +260,41 @@ def test_tasks_without_credentials_are_kept_from_who_gives_them(vm: Vm, tmp_path
     assert other.calls("iptables") == []
 
 
+def test_nothing_runs_on_a_machine_that_cannot_tell_whether_tasks_may_have_its_credentials(vm: Vm) -> None:
+    vm.google.hidden = ["sparkles-credentials"]
+
+    vm.start(credentials=False)
+
+    assert b"could not find out" in next(iter(vm.google.written.values())).splitlines()[0]
+    assert vm.calls("docker", "run") == []
+
+
+def test_a_disk_that_a_task_has_filled_does_not_start_a_worker_again_that_is_done(vm: Vm) -> None:
+    vm.folder.mkdir()
+    (vm.folder / "calls.full").touch()
+
+    vm.start()
+
+    assert len(vm.calls("docker", "run")) == 1
+
+
+def test_who_does_not_answer_is_asked_again(vm: Vm) -> None:
+    vm.google.silences = 1
+
+    vm.start()
+
+    assert len(vm.google.removed) == 1
+
+
+def test_what_an_earlier_life_of_the_machine_had_unpacked_is_not_trusted(vm: Vm) -> None:
+    (vm.folder / "root/worker/program").mkdir(parents=True)
+    (vm.folder / "root/worker/libraries").mkdir()
+
+    vm.start()
+
+    assert [path.name for path in (vm.folder / "root/worker").iterdir()] == ["program.zip"]
+
+
 def test_an_image_that_is_not_there_is_the_first_line_of_what_is_kept(vm: Vm) -> None:
     vm.start(has_image=False)
 
@@ -276,7 +321,7 @@ def test_a_worker_that_crashes_is_started_again_three_times(vm: Vm) -> None:
     assert kept.splitlines()[0] == b"the worker ended again and again, with exit code 1: the worker says so"
 
 
-def test_a_worker_whose_machine_is_taken_away_leaves_it_to_its_group(vm: Vm) -> None:
+def test_a_machine_that_is_made_anew_is_left_to_its_group(vm: Vm) -> None:
     vm.start(exits=75)
 
     assert vm.google.removed == []

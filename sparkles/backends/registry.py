@@ -6,11 +6,14 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sparkles.config import Gcp, Settings
 from sparkles.ports import Backend, Keeper, Place
-from sparkles.setup import Step
-from sparkles.validate import Check
+
+if TYPE_CHECKING:  # most commands do without it
+    from sparkles.setup import Step
+    from sparkles.validate import Check
 
 
 def open_backend(settings: Settings, *, write: bool, slots: int | None = None) -> Backend:

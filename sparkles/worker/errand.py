@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import traceback
 from collections.abc import Callable
 
 from sparkles.errors import SparklesError
@@ -49,5 +50,8 @@ class Errand:
             self._do()
         except (SparklesError, OSError) as error:
             say(f"cannot {self._what}: {error}")
+            return False
+        except Exception:  # noqa: BLE001 - a node that waited for a thread that has died would stay, and cost, for days
+            say(f"cannot {self._what}:\n{traceback.format_exc()}")
             return False
         return True

@@ -42,6 +42,8 @@ class Leaving:
         self._shed: Errand | None = None
         #: Whether anything that was shed has been missed by whoever queued what was found afterwards.
         self._has_shed = False
+        #: Whether the machine is being made anew, so that nobody must ask for its removal any more.
+        self.comes_anew = False
 
     @property
     def is_under_way(self) -> bool:
@@ -102,6 +104,7 @@ class Leaving:
                 return bool(self._backend.state.pending(self._node().cluster, limit=1)) or self._leaves_for_lost()
             case Step.COUNT:
                 self._count()
+                self.comes_anew = True
                 return True
             case Step.STAFF if self._node().state is NodeState.ALIVE:
                 self._settler.man(self._node().cluster)
@@ -126,6 +129,7 @@ class Leaving:
         if not self._errand.is_done:
             return None
         self._errand = None
+        self.comes_anew = step is Step.REPLACE
         return True
 
     def _send(self, step: Step) -> Errand:

@@ -40,6 +40,10 @@ _BATCH = 250
 #: Seconds after which a commit that failed is tried again.
 _RETRY = 1.0
 
+#: Seconds for which the worker of a machine waits at its start for a store that is out of reach. Its script gives up on
+#: one that ends soon too often, and all machines of a fleet would go at once, with nobody left to ask for others.
+_OUTAGE = 540.0
+
 #: Seconds in which the ends of tasks are gathered for one commit, as long as all slots have something to run.
 _GATHER = 0.05
 
@@ -88,6 +92,11 @@ class Worker:
             self._terminated = reason
         self._place.call()
 
+    @property
+    def comes_anew(self) -> bool:
+        """Whether the node has left a machine that is made anew for others."""
+        return self._leaving.comes_anew
+
     def run(self) -> None:
         """Work until the node may leave. Raises FencedError if others have given it up."""
         self._adopt()
@@ -107,21 +116,22 @@ class Worker:
         self._slots.join()
 
     def _adopt(self) -> None:
-        """Take the node's record, as long as it is kept for this process."""
-        deadline = time.monotonic() + lifecycle.RESERVATION
-        while not self._has_begun():
-            if time.monotonic() > deadline:
+        """Take the node's record, as long as it is kept for this process. That of a machine is kept for no other."""
+        began = self._place.clock()
+        while error := self._hindrance():
+            self._say(error)
+            waits = self._tenure.has_machine and isinstance(error, UnreachableError)
+            if self._place.clock() - began > (_OUTAGE if waits else lifecycle.RESERVATION):
                 raise FencedError
             time.sleep(_RETRY)
 
-    def _has_begun(self) -> bool:
-        """Try to begin; say whether that is done."""
+    def _hindrance(self) -> SparklesError | None:
+        """Try to begin; return what stands against it."""
         try:
             self._begin()
         except SparklesError as error:
-            self._say(error)
-            return False
-        return True
+            return error
+        return None
 
     def _begin(self) -> None:
         sent = self._place.clock()

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contracts.fakes import FakeCompute, FakePlace, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_machine, a_node, put
 
-from sparkles.errors import BackendError
+from sparkles import lifecycle
+from sparkles.errors import BackendError, UnreachableError
+from sparkles.lifecycle import FencedError
 from sparkles.model import Cluster, Key, Node, NodeState, Reason, Task, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
@@ -76,8 +79,9 @@ def test_it_writes_its_record_works_and_has_its_machine_removed_before_it_is_gon
     assert cluster(backend).boots == 0
 
 
-def test_a_departure_that_fails_is_tried_again(backend, place) -> None:
-    failures = iter([BackendError("not now")])
+@pytest.mark.parametrize("error", [BackendError("not now"), ValueError("nobody thought of this")])
+def test_a_departure_that_fails_is_tried_again_whatever_went_wrong(backend, place, error) -> None:
+    failures = iter([error])
 
     def fail() -> None:
         for error in failures:
@@ -89,6 +93,34 @@ def test_a_departure_that_fails_is_tried_again(backend, place) -> None:
 
     assert place.departed == [False]
     assert node(backend).state is NodeState.GONE
+
+
+def test_one_that_starts_while_the_store_is_out_of_reach_waits_for_it(backend, place, monkeypatch) -> None:
+    change, failures = backend.state.change, iter([UnreachableError("no answer")])
+
+    def out_of_reach(*args: Any) -> Any:
+        for error in failures:
+            place.ahead += lifecycle.RESERVATION + 60.0
+            raise error
+        return change(*args)
+
+    monkeypatch.setattr(backend.state, "change", out_of_reach)
+
+    a_worker(backend, place).run()
+
+    assert states(backend) == {TaskState.SUCCEEDED}
+
+
+@pytest.mark.parametrize("error", [UnreachableError("no answer"), BackendError("no rights")])
+def test_one_that_never_gets_to_the_store_ends(backend, place, monkeypatch, error) -> None:
+    def fail(*_: Any) -> Any:
+        place.ahead += 600.0 if isinstance(error, UnreachableError) else 60.0
+        raise error
+
+    monkeypatch.setattr(backend.state, "change", fail)
+
+    with pytest.raises(FencedError):
+        a_worker(backend, place).run()
 
 
 def test_what_is_queued_while_it_sheds_is_found(backend, place, compute, tmp_path) -> None:
@@ -116,7 +148,22 @@ def test_one_that_is_told_to_go_has_its_machine_made_anew_for_what_is_left(backe
     worker.run()
 
     assert place.departed == [True]
+    assert worker.comes_anew
     assert states(backend) == {TaskState.PENDING}
+
+
+def test_one_that_is_told_to_go_and_leaves_nothing_has_its_machine_removed_for_good(backend, place) -> None:
+    a_worker(backend, place).run()
+    place.departed.clear()
+    place.node = a_node("1-b", cluster=cluster(backend).name, instance="i", instance_id="1")
+    place.name = "1-b"
+    worker = a_worker(backend, place)
+    worker.terminate()
+
+    worker.run()
+
+    assert place.departed == [False]
+    assert not worker.comes_anew
 
 
 def test_one_that_is_taken_away_asks_for_nothing_and_is_counted(backend, place, compute) -> None:
@@ -128,6 +175,7 @@ def test_one_that_is_taken_away_asks_for_nothing_and_is_counted(backend, place, 
 
     assert place.departed == []
     assert cluster(backend).preemptions == 1
+    assert worker.comes_anew
     assert node(backend).state is NodeState.GONE
 
 

@@ -15,7 +15,7 @@ from sparkles.backends.gcp import members, reasons, template
 from sparkles.backends.gcp.boot_logs import BootLogs
 from sparkles.backends.gcp.labels import our_labels
 from sparkles.backends.gcp.members import Member
-from sparkles.backends.gcp.scaler import scaling
+from sparkles.backends.gcp.scaler import Lease, scaling
 from sparkles.errors import BackendError
 from sparkles.machine import Machine
 from sparkles.model import Cluster, Node, NodeState
@@ -48,13 +48,6 @@ class _Seen:
     name: str
     target: int
     members: Sequence[Member]
-
-    @staticmethod
-    def of(name: str, calls: Groups) -> _Seen:
-        """Look at a group."""
-        found = calls.find(name)
-        target = found.target if found else 0
-        return _Seen(name=name, target=target, members=calls.members(name) if found else [])
 
     def present(self, nodes: Sequence[Node]) -> int:
         """Return how many nodes it has, or will have."""
@@ -113,8 +106,6 @@ class VmCompute:
         self._timing = timing
         #: The node that this runs on, if it does.
         self._own = own
-        #: Groups that were seen.
-        self._seen: set[str] = set()
 
     def require(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         """See Compute. The groups are made, without VMs: what stands against them comes up now."""
@@ -139,8 +130,8 @@ class VmCompute:
         """See Compute."""
         if cluster.machine is None or _alive(state.nodes(cluster.name)) >= wanted > 0:
             return
-        self._make_groups(cluster)
         if wanted == 0:
+            self._make_groups(cluster)
             return
         with scaling(cluster, state) as lease:
             if lease is None:
@@ -149,33 +140,34 @@ class VmCompute:
             if not cluster.boots:
                 self._boot_logs.remove(cluster.name)  # they are of nodes that were given up before
             nodes = state.nodes(cluster.name)  # read before the members: who is gone by then has lowered the target
-            lease.asked = self._raise(cluster, nodes, wanted=wanted)
+            self._raise(cluster, nodes, lease, wanted=wanted)
 
-    def _raise(self, cluster: Cluster, nodes: Sequence[Node], *, wanted: int) -> int:
-        """Ask for the nodes that are missing; return how many."""
+    def _raise(self, cluster: Cluster, nodes: Sequence[Node], lease: Lease, *, wanted: int) -> None:
+        """Ask for the nodes that are missing."""
         calls = self._calls(cluster)
-        seen = {each.name: _Seen.of(each.name, calls) for each in groups_of(cluster)}
-        first, *others = seen.values()
+        first, *others = [self._seen(cluster, each, calls) for each in groups_of(cluster)]
         left = staffing.boots_left(cluster, wanted=wanted)
         standard = staffing.standard_wanted(cluster, wanted=wanted, spot=first.made(nodes)) if others else 0
         spot = 0 if standard and staffing.helps_out(cluster) else wanted - standard
-        asked = 0
         for group, share in ((first, spot), *((other, standard) for other in others)):
-            missing = min(share - group.present(nodes), left - asked)
-            if missing > 0:
+            missing = min(share - group.present(nodes), left - lease.asked)
+            if missing > 0 and lease.renew():
                 calls.resize(group.name, group.target + missing)
-                asked += missing
-        return asked
+                lease.asked += missing
+
+    def _seen(self, cluster: Cluster, group: GroupOf, calls: Groups) -> _Seen:
+        """Look at a group. Somebody may have cleared it away since it was made for this very cluster."""
+        if found := calls.find(group.name):
+            return _Seen(name=group.name, target=found.target, members=calls.members(group.name))
+        self._make(cluster, group, calls)
+        return _Seen(name=group.name, target=0, members=[])
 
     def _make_groups(self, cluster: Cluster) -> None:
         """Make the groups of a cluster that are not there. A node may not, and finds them there."""
         calls = self._calls(cluster)
         for each in groups_of(cluster):
-            if each.name in self._seen:
-                continue
             if calls.find(each.name) is None:
                 self._make(cluster, each, calls)
-            self._seen.add(each.name)
 
     def _make(self, cluster: Cluster, group: GroupOf, calls: Groups) -> None:
         if self._own:
@@ -235,7 +227,6 @@ class VmCompute:
                 group = calls.find(each.name)
                 if group and group.target == 0 and all(member.is_going for member in calls.members(each.name)):
                     calls.remove(each.name)
-                    self._seen.discard(each.name)
             self._boot_logs.remove(cluster.name)
 
     def wake(self, nodes: Sequence[Node]) -> None:

@@ -19,9 +19,48 @@ _PAUSE = 0.5
 class Lease:
     """The lease, while it is held."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: Cluster, state: StateStore) -> None:
+        self._cluster = cluster
+        self._state = state
+        self._token = _new_token()
         #: Nodes that were asked for under it.
         self.asked = 0
+
+    def take(self, *, patience: float) -> bool:
+        """Wait for the lease; say whether it was to be had."""
+        deadline = time.monotonic() + patience
+        while not self._change(lambda cluster: staffing.take_scaler(cluster, token=self._token)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PAUSE)
+        return True
+
+    def renew(self) -> bool:
+        """Hold the lease for as long again; False if another has it: this machine may have slept for hours.
+
+        To be asked before each request for nodes. One that comes late, with a size that was right once, would make
+        the group smaller than it has become, and Google would choose which nodes go.
+        """
+        before, anew = self._token, _new_token()
+        if self._change(lambda cluster: staffing.renew_scaler(cluster, token=before, anew=anew)):
+            self._token = anew
+            return True
+        return False
+
+    def free(self) -> None:
+        """Give it back, and have what was asked for noted."""
+        self._change(lambda cluster: staffing.free_scaler(cluster, token=self._token, asked=self.asked))
+
+    def _change(self, change: Callable[[Cluster], Cluster | None]) -> bool:
+        """Change the cluster; say whether that was to be done."""
+        key = self._cluster.key
+
+        def move(records: Records) -> Writes:
+            current = records.get(key)
+            changed = change(current) if isinstance(current, Cluster) else None
+            return Writes(put=[changed] if changed else [])
+
+        return key in self._state.change([key], move)
 
 
 @contextmanager
@@ -30,38 +69,15 @@ def scaling(cluster: Cluster, state: StateStore, *, patience: float = SCALER_LEA
 
     At its end the cluster's record says how many nodes were asked for; none is told to go any more if there were any.
     """
-    token = os.urandom(8).hex()
-    if not _taken(cluster, state, token, patience=patience):
+    lease = Lease(cluster, state)
+    if not lease.take(patience=patience):
         yield None
         return
-    lease = Lease()
     try:
         yield lease
     finally:
-        state.change([cluster.key], _freed(cluster, token, lease))
+        lease.free()
 
 
-def _taken(cluster: Cluster, state: StateStore, token: str, *, patience: float) -> bool:
-    deadline = time.monotonic() + patience
-
-    def move(records: Records) -> Writes:
-        current = records.get(cluster.key)
-        taken = staffing.take_scaler(current, token=token) if isinstance(current, Cluster) else None
-        return Writes(put=[taken] if taken else [])
-
-    while cluster.key not in state.change([cluster.key], move):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_PAUSE)
-    return True
-
-
-def _freed(cluster: Cluster, token: str, lease: Lease) -> Callable[[Records], Writes]:
-    def move(records: Records) -> Writes:
-        current = records.get(cluster.key)
-        if not isinstance(current, Cluster):
-            return Writes()
-        freed = staffing.free_scaler(current, token=token, asked=lease.asked)
-        return Writes(put=[freed] if freed else [])
-
-    return move
+def _new_token() -> str:
+    return os.urandom(8).hex()

@@ -24,11 +24,12 @@ from sparkles.errors import BackendError
 from sparkles.model import Cluster, Node, NodeState, Records, Writes
 from sparkles.paths import Home
 from sparkles.ports import Staffing, StateStore
-from sparkles.spec import JobSpec
 from sparkles.timing import Timing
 
 if TYPE_CHECKING:
     from subprocess import Popen
+
+    from sparkles.spec import JobSpec
 
 #: Seconds that a killed worker may take to let go of its lock.
 _DEATH = 10.0

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from sparkles.machine import machine_from
 from sparkles.model import (
     Applying,
     Cluster,
@@ -169,6 +168,8 @@ def cluster_from(row: Sequence[Any]) -> Cluster:
     values = dict(zip(COLUMNS["cluster"], row, strict=True))
     more = json.loads(values.pop("more") or "{}")
     if "machine" in more:
+        from sparkles.machine import machine_from
+
         more["machine"] = machine_from(more["machine"])
     return Cluster(**{**values, **more, "lingerers": tuple(more.get("lingerers", ()))})
 

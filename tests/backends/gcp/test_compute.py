@@ -195,6 +195,39 @@ def test_boots_that_lead_to_nothing_come_to_an_end(vms, state, compute) -> None:
     assert compute.groups[here.name].target == 0
 
 
+def test_who_slept_while_it_asked_for_nodes_does_not_shrink_what_others_have_made_of_the_group(
+    vms, state, compute, bucket, monkeypatch
+) -> None:
+    from sparkles.backends.gcp.groups import Groups
+
+    here, members, asleep = cluster(state), Groups.members, [True]
+    vms.require(here, [])
+
+    def sleep(groups: Any, name: str) -> Any:
+        found = members(groups, name)
+        if asleep and asleep.pop():
+            put(state, replace(read(state, here), scaler=None))  # its lease is over by then
+            open_compute(bucket).raise_nodes(here, state, wanted=3)
+        return found
+
+    monkeypatch.setattr(Groups, "members", sleep)
+
+    vms.raise_nodes(here, state, wanted=1)
+
+    assert compute.groups[here.name].target == 3
+    assert read(state, here).boots == 3
+
+
+def test_a_group_that_another_client_has_cleared_away_is_made_anew(vms, state, compute, bucket) -> None:
+    here = cluster(state)
+    vms.require(here, [])
+    open_compute(bucket).clean_up(here, state)
+
+    vms.raise_nodes(here, state, wanted=1)
+
+    assert compute.groups[here.name].target == 1
+
+
 def test_standard_machines_take_over_when_too_many_spot_ones_were_taken_away(vms, state, compute) -> None:
     here = cluster(state, machine=replace(PLAIN, spot=True, on_demand_after=1))
     compute.stockout(spot=True)
