@@ -111,7 +111,7 @@ def _keep(settings: Settings, gcp: Gcp, *, yes: bool) -> None:
 
 
 def _lines(settings: Settings, gcp: Gcp) -> list[str]:
-    """Return the lines of a file that settings lack: those that hold now are not what was made."""
+    """Return the lines that a file lacks: what it holds, or what holds without it, is not what was made."""
     from sparkles import manifest as manifests
 
     document = {
@@ -123,5 +123,5 @@ def _lines(settings: Settings, gcp: Gcp) -> list[str]:
 
 
 def _held(settings: Settings, name: str, value: object) -> object:
-    """Return what a setting is for whoever comes later: gcloud's own may change any time."""
-    return None if settings.values[name].origin.startswith("gcloud") else value
+    """Return what a setting is for whoever comes later: what gcloud or this shell is set to may change any time."""
+    return value if settings.values[name].origin in ("default", str(settings.file)) else None

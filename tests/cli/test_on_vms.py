@@ -203,6 +203,16 @@ def test_a_machine_type_that_does_not_exist_changes_nothing(owner: User, machine
     assert owner.rows("status") == []
 
 
+def test_a_zone_that_does_not_exist_changes_nothing(owner: User, machines: Any) -> None:
+    owner.env["SPARKLES_ZONES"] = f"{REGION}-z"
+
+    done = owner("sub", "-n", "fit", "echo", "1")
+
+    assert done.returncode == 2
+    assert f"there is no zone '{REGION}-z'; 'gcloud compute zones list' shows them" in done.stderr
+    assert owner.rows("status") == []
+
+
 def test_a_missing_right_changes_nothing(owner: User, machines: Any) -> None:
     machines.rights.denied.add("compute.instanceTemplates.create")
 

@@ -224,6 +224,17 @@ def test_a_configuration_is_never_overwritten(newcomer, words):
     assert f"bucket: {words[-1]}" in done.stderr
 
 
+@pytest.mark.parametrize("variable", ["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT", "SPARKLES_PROJECT"])
+def test_what_only_this_shell_is_set_to_is_written_too(newcomer, words, variable):
+    newcomer.env[variable] = "sparkles-test"
+
+    newcomer.ok(*words, "--yes")
+
+    assert yaml.safe_load((newcomer.folder / ".sparkles.yaml").read_text())["project"] == "sparkles-test"
+    newcomer.env[variable] = ""
+    assert "project in" in newcomer.ok("config").splitlines()[1]
+
+
 def test_where_is_needed(newcomer):
     done = newcomer("setup", "--project", "p")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from sparkles.backends.gcp.compute_clients import ComputeClients
 from sparkles.backends.gcp.compute_faults import AbsentError, asking
@@ -16,19 +17,19 @@ def zones_for(machine: Machine, clients: ComputeClients, *, project: str) -> Seq
     zones = machine.zones or _all_zones(region, clients, project)
     having = [zone for zone in zones if _has_type(zone, machine.type, clients, project)]
     if not having:
-        known = clients.types.list({"project": project, "zone": zones[0]})
+        known = _names(lambda: clients.types.list({"project": project, "zone": zones[0]}), zones[0], project)
         raise RequestError(
             f"spec.resources.machineType: no zone of {_words(zones)} has machines of the type {machine.type!r}"
-            f"{nearest(machine.type, [each.name for each in known])}"
+            f"{nearest(machine.type, known)}"
         )
     if machine.gpu is None:
         return having
     with_gpu = [zone for zone in having if _has_gpu(zone, machine.gpu, clients, project)]
     if not with_gpu:
-        known_gpus = clients.accelerators.list({"project": project, "zone": having[0]})
+        known = _names(lambda: clients.accelerators.list({"project": project, "zone": having[0]}), having[0], project)
         raise RequestError(
             f"spec.resources.gpus.type: no zone of {_words(having)} has the GPU {machine.gpu!r}"
-            f"{nearest(machine.gpu, [each.name for each in known_gpus])}; 'gcloud compute accelerator-types list' "
+            f"{nearest(machine.gpu, known)}; 'gcloud compute accelerator-types list' "
             "shows which zones have which"
         )
     return with_gpu
@@ -44,6 +45,17 @@ def _all_zones(region: str, clients: ComputeClients, project: str) -> Sequence[s
             "it is set"
         ) from None
     return sorted(url.rpartition("/")[2] for url in found.zones)
+
+
+def _names(ask: Callable[[], Iterable[Any]], zone: str, project: str) -> list[str]:
+    """Return the names of what a zone has. That the zone itself does not exist is found out here."""
+    try:
+        with asking(f"zone {zone}", project):
+            return [each.name for each in ask()]
+    except AbsentError:
+        raise RequestError(
+            f"there is no zone {zone!r}; 'gcloud compute zones list' shows them, and 'sparkles config' where it is set"
+        ) from None
 
 
 def _has_type(zone: str, name: str, clients: ComputeClients, project: str) -> bool:
