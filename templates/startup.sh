@@ -42,9 +42,11 @@ refuse() {
     return 1
 }
 
-# Prints what the metadata server says; nothing if it says nothing.
+# Prints what the metadata server says; nothing if there is no such thing. While the server does not answer it is waited
+# for: what is not known must not be taken for what is not so.
 about() {
-    curl --silent --fail --retry 5 --retry-connrefused --header 'Metadata-Flavor: Google' "$metadata/instance/$1"
+    curl --silent --fail --max-time 10 --retry 1000 --retry-delay 1 --retry-connrefused \
+        --header 'Metadata-Flavor: Google' "$metadata/instance/$1"
 }
 
 attribute() { about "attributes/sparkles-$1"; }
@@ -52,9 +54,11 @@ attribute() { about "attributes/sparkles-$1"; }
 # Prints a token of the machine's service account. It is given to Google's own hosts only.
 token() { about service-accounts/default/token | sed -n 's/.*"access_token" *: *"\([^"]*\)".*/\1/p'; }
 
-# Calls Google: options of curl. The token is no word of the command line, which others on the machine may see.
+# Calls Google: options of curl. The token is no word of the command line, which others on the machine may see. A
+# connection that has gone dead ends: all calls are made again.
 google() {
-    curl --silent --show-error --fail --header @- "$@" <<<"Authorization: Bearer $(token)"
+    curl --silent --show-error --fail --connect-timeout 10 --max-time 300 --header @- "$@" \
+        <<<"Authorization: Bearer $(token)"
 }
 
 # Notes how long a part of the start took.
