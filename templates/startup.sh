@@ -214,7 +214,16 @@ spare_worker() {
         say "sparkles: this machine does not let the worker be spared where memory is short"
 }
 
+# An engine that ends takes the worker along, and is back after a moment. Whatever it is, the next step shows it.
+await_engine() {
+    for _ in {1..60}; do
+        docker info >/dev/null 2>&1 && return
+        sleep 1
+    done
+}
+
 serve() {
+    await_engine
     docker rm -f sparkles-worker >/dev/null 2>&1
     spare_worker &
     docker run --rm --name sparkles-worker --network host --pid host --log-driver none \

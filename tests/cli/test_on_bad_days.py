@@ -7,7 +7,9 @@ see by reading the records. After each: every task has one result, the one that 
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -258,3 +260,19 @@ def test_a_machine_waits_for_what_it_is_to_be_told(submit: Submit, machines: Any
 
     assert {task.attempts for task in job.end()} == {1}
     assert job.boots == 1
+
+
+def test_an_engine_that_starts_again_does_not_cost_the_machine(
+    submit: Submit, machines: Any, process_booter: Any
+) -> None:
+    job = submit("sweep", tasks=4, slots=2, seconds=2, max=1)
+    job.wait_for(TaskState.CLAIMED, 2)
+    (machine,) = machines.instances
+
+    with process_booter.without_engine():
+        os.kill(process_booter.worker(machine.vm), signal.SIGKILL)  # the engine takes it along
+        time.sleep(6)  # longer than all restarts of a worker that cannot start
+
+    tasks = job.end()
+    assert job.boots == 1
+    assert max(task.losses for task in tasks) == 1
