@@ -48,9 +48,11 @@ refuse() {
 # Asks somebody who may stop to answer: options of curl.
 ask() { curl --connect-timeout 20 --speed-limit 1 --speed-time "$SILENCE" "$@"; }
 
-# Prints what the metadata server says; nothing if it says nothing.
+# Prints what the metadata server says; nothing if there is no such thing. While the server does not answer it is waited
+# for: what is not known must not be taken for what is not so.
 about() {
-    ask --silent --fail --retry 5 --retry-connrefused --header 'Metadata-Flavor: Google' "$metadata/instance/$1"
+    curl --silent --fail --max-time 10 --retry 1000 --retry-delay 1 --retry-connrefused \
+        --header 'Metadata-Flavor: Google' "$metadata/instance/$1"
 }
 
 attribute() { about "attributes/sparkles-$1"; }
@@ -58,7 +60,8 @@ attribute() { about "attributes/sparkles-$1"; }
 # Prints a token of the machine's service account. It is given to Google's own hosts only.
 token() { about service-accounts/default/token | sed -n 's/.*"access_token" *: *"\([^"]*\)".*/\1/p'; }
 
-# Calls Google: options of curl. The token is no word of the command line, which others on the machine may see.
+# Calls Google: options of curl. The token is no word of the command line, which others on the machine may see. A
+# connection that has gone dead ends: all calls are made again.
 google() {
     ask --silent --show-error --fail --header @- "$@" <<<"Authorization: Bearer $(token)"
 }
@@ -222,7 +225,16 @@ spare_worker() {
         say "sparkles: this machine does not let the worker be spared where memory is short"
 }
 
+# An engine that ends takes the worker along, and is back after a moment. Whatever it is, the next step shows it.
+await_engine() {
+    for _ in {1..60}; do
+        docker info >/dev/null 2>&1 && return
+        sleep 1
+    done
+}
+
 serve() {
+    await_engine
     docker rm -f sparkles-worker >/dev/null 2>&1
     spare_worker &
     docker run --rm --name sparkles-worker --network host --pid host --log-driver none \

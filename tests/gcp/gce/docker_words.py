@@ -206,6 +206,11 @@ def _lives(kept: Path) -> bool:
     return pid.exists() and not (kept / "exit").exists() and Path("/proc", pid.read_text()).exists()
 
 
+def _require_engine() -> None:
+    if (_FOLDER.parent / "no-engine").exists():
+        raise Refusal("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is it running?", 125)
+
+
 def _nothing(words: list[str]) -> int:
     return 0
 
@@ -236,6 +241,7 @@ def main(words: list[str]) -> int:
         print(f"docker: {' '.join(words[:1])} is not simulated", file=sys.stderr)
         return 1
     try:
+        _require_engine()
         return _WORDS[words[0]](words[1:])
     except Refusal as refusal:
         print(refusal, file=sys.stderr)

@@ -26,11 +26,19 @@ class Guest:
         self.vm = vm
         #: Its only access token: whoever shows it is this VM's service account.
         self.token = f"ya29.{secrets.token_urlsafe(48)}"
+        #: Requests that are still to be refused: the server is not there yet.
+        self.deaf_requests = 0
         self._preempted = False
         self._maintenance = "NONE"
         self._address = address
         self._closed = False
         self._changed = threading.Condition()
+
+    def is_deaf(self) -> bool:
+        """Say whether a request is to be refused now."""
+        with self._changed:
+            self.deaf_requests = max(-1, self.deaf_requests - 1)
+            return self.deaf_requests >= 0
 
     def preempt(self) -> None:
         """Say that the VM is being taken away."""

@@ -31,6 +31,8 @@ class Lives:
         self._world, self._booter = world, booter
         #: Seconds that a VM takes until it is on.
         self.boot_seconds = 0.0
+        #: Requests that the metadata server of a VM refuses at first.
+        self.deaf_requests = 0
         #: What VMs run in place of their own startup script. None for their own.
         self.script: str | None = None
         #: Seconds between the button and the power. None for Google's.
@@ -49,6 +51,7 @@ class Lives:
         self._addresses += 1
         number = _NETWORK + self._addresses
         guest = Guest(vm, address=".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0)))
+        guest.deaf_requests = self.deaf_requests
         if vm.account is not None:
             self.accounts[guest.token] = vm.account
         instance = Instance(vm=vm, guest=guest)

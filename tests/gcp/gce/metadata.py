@@ -31,6 +31,8 @@ def answer(guest: Guest, request: Request) -> Reply:
         return _refusal(403, "Your client does not have permission: X-Forwarded-For is not allowed.")
     if request.verb not in ("GET", "HEAD"):
         return _refusal(405, f"{request.verb} is not simulated")
+    if guest.is_deaf():
+        return _refusal(503, "The metadata server is not ready.")
     path, query = unquote(request.path), dict(request.query)
     if path != _ROOT and not path.startswith(f"{_ROOT}/"):
         return _refusal(404, "The requested URL was not found on this server.")

@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -22,6 +23,7 @@ from docker.errors import DockerException, NotFound
 
 from ..server import Server
 from .booting import BootError, Metadata, Vm
+from .first_process import descendants
 
 _HERE = Path(__file__).parent
 
@@ -66,6 +68,21 @@ class ProcessBooter:
     def lose_images(self, *names: str) -> None:
         """Let pulls of these images fail from now on, and of no others."""
         (self.folder / "missing-images").write_text("\n".join(names))
+
+    @contextmanager
+    def without_engine(self) -> Iterator[None]:
+        """Let the engine of each VM be off meanwhile."""
+        mark = self.folder / "no-engine"
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
+
+    def worker(self, vm: Vm) -> int:
+        """Return the process in the container of a VM's worker."""
+        container = self.folder / f"{vm.name}-{vm.id}" / "containers" / "sparkles-worker"
+        return descendants(int((container / "pid").read_text()))[0]
 
     def recorded(self, name: str) -> list[str]:
         """Return what a VM did with programs that only write it down, in order."""

@@ -218,6 +218,7 @@ class ComputeSimulator:
     def _be_usual(self) -> None:
         self._reconciler.behaviour = Behaviour()
         self.lives.boot_seconds, self.lives.script, self.lives.grace = 0.0, None, None
+        self.lives.deaf_requests = 0
 
     def _guard(self, call: Call) -> None:
         project = call.values["project"]
