@@ -112,13 +112,13 @@ def test_a_running_container_can_be_killed(user: User, busybox: str, api) -> Non
         "-c",
         "trap 'echo bye; exit' TERM; echo up; sleep 600 & wait",
     )
-    eventually(lambda: containers(api, sparkles_task="long.1"))
+    (container,) = eventually(lambda: containers(api, sparkles_task="long.1"))
     eventually(lambda: user("logs", "long.1").stdout == "up\n")
 
     user.ok("kill", "long", "--yes")
 
     user.wait_for("long", killed=1)
-    eventually(lambda: not containers(api, sparkles_task="long.1"))
+    eventually(lambda: container not in containers(api, sparkles_task="long.1"))
 
 
 def test_a_time_out_ends_a_container(user: User, busybox: str, api) -> None:

@@ -55,6 +55,12 @@ def test_every_layer_is_named(user) -> None:
         "bucket": {"value": "my-bucket", "origin": "SPARKLES_BUCKET"},
         "database": {"value": "(default)", "origin": "default"},
         "account": {"value": None, "origin": "not set; account: NAME in .sparkles.yaml, or SPARKLES_ACCOUNT"},
+        "network": {"value": None, "origin": "not set; network: NAME in .sparkles.yaml, or SPARKLES_NETWORK"},
+        "subnetwork": {"value": None, "origin": "not set; subnetwork: NAME in .sparkles.yaml, or SPARKLES_SUBNETWORK"},
+        "workerImage": {
+            "value": None,
+            "origin": "not set; workerImage: NAME in .sparkles.yaml, or SPARKLES_WORKER_IMAGE",
+        },
         "compute": {"value": "vm", "origin": "default"},
         "defaults.image": {"value": None, "origin": "not set; defaults: {image: NAME} in .sparkles.yaml"},
         "defaults.machineType": {"value": None, "origin": "not set; defaults: {machineType: NAME} in .sparkles.yaml"},
