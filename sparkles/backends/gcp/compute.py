@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sparkles import staffing
 from sparkles.backends.gcp import members, reasons, template
 from sparkles.backends.gcp.boot_logs import BootLogs
+from sparkles.backends.gcp.group_names import group_of, standard_group
 from sparkles.backends.gcp.labels import our_labels
 from sparkles.backends.gcp.members import Member
 from sparkles.backends.gcp.scaler import Lease, scaling
@@ -25,9 +26,6 @@ from sparkles.timing import Timing
 
 if TYPE_CHECKING:
     from sparkles.backends.gcp.groups import Groups
-
-#: Ends the name of the group of standard machines that helps out a spot one.
-_STANDARD = "-od"
 
 #: Times that members which have yet to be made are taken back.
 _SHEDS = 3
@@ -63,23 +61,8 @@ def groups_of(cluster: Cluster) -> Sequence[GroupOf]:
     machine = _machine(cluster)
     first = GroupOf(name=cluster.name, spot=machine.spot)
     if machine.spot and machine.on_demand_after is not None:
-        return [first, GroupOf(name=cluster.name + _STANDARD, spot=False)]
+        return [first, GroupOf(name=standard_group(cluster.name), spot=False)]
     return [first]
-
-
-def group_of(node: Node) -> str:
-    """Return the name of the group that a node's machine belongs to."""
-    standard = node.cluster + _STANDARD
-    return standard if (node.instance or "").startswith(f"{standard}-") else node.cluster
-
-
-def cluster_of_group(name: str) -> str:
-    """Return the cluster that a group belongs to, by the group's name.
-
-    >>> cluster_of_group("s-0123456789abcdef-od")
-    's-0123456789abcdef'
-    """
-    return name.removesuffix(_STANDARD)
 
 
 class VmCompute:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sparkles.backends.gcp.compute import cluster_of_group
+from sparkles.backends.gcp.group_names import cluster_of_group
 from sparkles.backends.gcp.setup.api import AbsentError, Apis
 from sparkles.config import Gcp
 from sparkles.ports import Kept

@@ -19,6 +19,7 @@ from sparkles.backends.docker.outfit import Outfit
 from sparkles.backends.docker.runtime import DockerRuntime
 from sparkles.backends.gcp.backend import Node as NodeParts
 from sparkles.backends.gcp.backend import gcp_backend
+from sparkles.backends.gcp.group_names import is_standard
 from sparkles.backends.gcp.guest import Guest
 from sparkles.backends.gcp.outfit import outfit_of
 from sparkles.backends.gcp.vm_place import VmPlace
@@ -39,9 +40,6 @@ _TOLD, _PHASES, _DEVICES = "SPARKLES_VM", "SPARKLES_PHASES", "SPARKLES_DEVICES"
 
 #: The phase that was over when the script began: its seconds are those since the machine was switched on.
 _BOOT = "boot"
-
-#: Ends the name of the group of standard machines beside a spot one.
-_STANDARD = "-od"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +101,7 @@ def record_of(told: Told, guest: Guest) -> Node:
         instance=guest.about("name"),
         instance_id=instance_id,
         zone=guest.about("zone").rpartition("/")[2],
-        spot=told.machine.spot and not told.group.endswith(_STANDARD),
+        spot=told.machine.spot and not is_standard(told.group),
         phases=told.phases,
     )
 
