@@ -67,7 +67,8 @@ def ask(loss: str, *, about: str = "") -> None:
         raise RequestError(f"{about}{loss}; nothing was changed; to go ahead add --yes")
     try:
         agreed = click.confirm(f"{loss}. Go ahead?", err=True)
-    except click.Abort:  # Ctrl-C and Ctrl-D
+    except click.Abort:  # Ctrl-C and Ctrl-D, which leave the cursor behind the question
+        click.echo(err=True)
         agreed = False
     if not agreed:
         raise RequestError("nothing was changed")

@@ -11,7 +11,8 @@ import signal
 import struct
 import subprocess
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from conftest import User, _hears_ctrl_c, until
@@ -42,6 +43,10 @@ class Terminal:
         """Read until a text has been written."""
         while text not in self.text:
             assert self._read(), f"{text!r} was not written, but:\n{self.text}"
+
+    def type(self, keys: str) -> None:
+        """Press keys, as somebody who sits there."""
+        os.write(self._own, keys.encode())
 
     def end(self) -> int:
         """Read all that is written; return the exit code."""
@@ -199,3 +204,59 @@ def test_where_only_stderr_is_a_terminal_nothing_is_drawn_on_it(user):
     assert "Job finished. 1 tasks" in output
     assert "\x1b" not in output
     assert written == b"backend: local (default)\r\n"
+
+
+@pytest.fixture
+def ask_of_setup(user: User, start: Callable[..., Terminal], setup_apis: Any) -> Callable[[], Terminal]:
+    """Set up a new bucket, up to the question whether to go ahead."""
+    for name in ("SPARKLES_BUCKET", "SPARKLES_PROJECT", "SPARKLES_COMPUTE", "SPARKLES_BACKEND"):
+        user.env[name] = ""
+    user.env["GOOGLEAPIS_EMULATOR_HOST"] = setup_apis.url
+    bucket = f"{user.stores.cloud.bucket}-asked"
+
+    def ask_of_setup() -> Terminal:
+        terminal = start("setup", "--project", "sparkles-test", "--region", "us-central1", "--bucket", bucket)
+        terminal.wait_for("Go ahead? [y/N]: ")
+        return terminal
+
+    return ask_of_setup
+
+
+@pytest.mark.in_cloud
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"], ids=["no", "nothing", "Ctrl-D"])
+def test_setup_makes_nothing_without_a_yes(ask_of_setup, setup_apis, answer):
+    terminal = ask_of_setup()
+
+    terminal.type(answer)
+    code = terminal.end()
+
+    assert code == 2
+    assert seen(terminal.text)[-1] == "error: nothing was changed"
+    assert setup_apis.project.accounts == {}
+
+
+@pytest.mark.in_cloud
+def test_ctrl_c_at_a_question_is_a_no(ask_of_setup, setup_apis):
+    terminal = ask_of_setup()
+
+    os.kill(terminal.process.pid, signal.SIGINT)
+    code = terminal.end()
+
+    assert code == 2
+    assert seen(terminal.text)[-1] == "error: nothing was changed"
+    assert setup_apis.project.accounts == {}
+
+
+@pytest.mark.in_cloud
+@pytest.mark.parametrize(("answer", "is_written"), [("y\n", True), ("n\n", False)])
+def test_setup_asks_before_it_makes_and_before_it_writes(ask_of_setup, user, setup_apis, answer, is_written):
+    terminal = ask_of_setup()
+
+    terminal.type("y\n")
+    terminal.wait_for("Write it? [y/N]: ")
+    terminal.type(answer)
+    code = terminal.end()
+
+    assert code == 0
+    assert len(setup_apis.project.accounts) == 1
+    assert (user.folder / ".sparkles.yaml").exists() is is_written
