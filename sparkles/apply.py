@@ -88,7 +88,11 @@ def execute(
         raise
     look(holders - {job.cluster}, backend)
     before_nodes()
-    start_nodes(job, backend, anew=True)
+    try:
+        start_nodes(job, backend, anew=True)
+    except BackendError as error:  # its tasks are queued: they wait for nodes
+        watch = f"sparkles watch {job.name}"
+        raise BackendError(f"job {job.name} is submitted, but has no nodes yet: {error}; then run '{watch}'") from None
     return job
 
 

@@ -12,6 +12,10 @@ from sparkles.errors import BackendError, ProblemsError, RequestError
 FILE_NAME = ".sparkles.yaml"
 BACKENDS = ("local", "gcp")
 
+#: What the worker of a node runs in, where the settings name nothing else. `setup` names it for tasks, too: nodes then
+#: fetch one image and no more.
+STOCK_IMAGE = "python:3.13-slim"
+
 #: Setting → the environment variable that sets it.
 VARIABLES = {
     **{

@@ -83,6 +83,22 @@ def test_a_new_job_is_there_with_its_tasks_manifest_and_nodes(backend, compute, 
     assert compute.raised == [2]
 
 
+def test_that_a_job_is_submitted_is_said_even_if_its_nodes_cannot_be_started(tmp_path):
+    class NoCompute(FakeCompute):
+        def raise_nodes(self, cluster, state, *, wanted):
+            raise BackendError("you lack a right; ask for it")
+
+    backend = a_backend(tmp_path / "home", compute=NoCompute())
+
+    with pytest.raises(BackendError) as raised:
+        applied(a_manifest(tmp_path), backend)
+
+    assert str(raised.value) == (
+        "job j is submitted, but has no nodes yet: you lack a right; ask for it; then run 'sparkles watch j'"
+    )
+    assert backend.state.counts("j") == {TaskState.PENDING: 1}
+
+
 def test_blobs_are_stored_before_any_task_is_there(backend, tmp_path, monkeypatch) -> None:
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "b.txt").write_text("b")

@@ -114,11 +114,13 @@ def _lines(settings: Settings, gcp: Gcp) -> list[str]:
     """Return the lines that a file lacks: what it holds, or what holds without it, is not what was made."""
     from sparkles import manifest as manifests
 
-    document = {
+    document: dict[str, object] = {
         name: value
         for name, field in _WRITTEN.items()
         if (value := getattr(gcp, field)) != _held(settings, name, getattr(settings.gcp, field))
     }
+    if document and settings.file is None and "image" not in settings.defaults:
+        document["defaults"] = {"image": config.STOCK_IMAGE}  # each task on a VM needs one
     return manifests.dump(document).splitlines() if document else []
 
 

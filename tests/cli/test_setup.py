@@ -46,6 +46,7 @@ def test_it_makes_all_and_says_so(newcomer, words, setup_apis):
     assert said["iamConfiguration"]["uniformBucketLevelAccess"]["enabled"] is True
     assert yaml.safe_load((newcomer.folder / ".sparkles.yaml").read_text()) == {
         "project": "sparkles-test", "region": "us-central1", "bucket": bucket, "account": ACCOUNT,
+        "defaults": {"image": "python:3.13-slim"},
     }  # fmt: skip
 
 

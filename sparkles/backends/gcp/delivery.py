@@ -14,8 +14,9 @@ from typing import Protocol
 from sparkles import image_name
 from sparkles.backends.gcp.program import ProgramArchive
 from sparkles.backends.gcp.wheels import wheels
-from sparkles.backends.gcp.worker_image import STOCK, WorkerImage
+from sparkles.backends.gcp.worker_image import WorkerImage
 from sparkles.backends.gcp.worker_lock import Lock, worker_lock
+from sparkles.config import STOCK_IMAGE
 from sparkles.errors import RequestError, SparklesError
 from sparkles.machine import Machine, Program
 
@@ -33,7 +34,7 @@ class ProgramDelivery:
 
     def __init__(self, images: Pinning, image: str | None, *, folder: Path, lock: Lock | None = None) -> None:
         self._images = images
-        self._image = image or STOCK
+        self._image = image or STOCK_IMAGE
         self._folder = folder
         self._lock = lock or worker_lock()
         self._program = ProgramArchive()
@@ -46,7 +47,7 @@ class ProgramDelivery:
         for name in (made.name, self._image):
             with suppress(RequestError):  # there is none of this version, or it is made for other processors
                 return self._in(name, architecture)
-        return self._in(STOCK, architecture)
+        return self._in(STOCK_IMAGE, architecture)
 
     def files(self, machine: Machine) -> Mapping[str, Path]:
         """See Delivery."""

@@ -13,12 +13,10 @@ from sparkles.backends.docker.engine import Engine
 from sparkles.backends.gcp.registry_auth import USER, google_token, is_googles
 from sparkles.backends.gcp.wheels import wheels
 from sparkles.backends.gcp.worker_lock import NAME, Lock, worker_lock
+from sparkles.config import STOCK_IMAGE
 from sparkles.errors import BackendError, RequestError
 from sparkles.ports import Images
 from sparkles.resources import template_text
-
-#: What the program runs in, where the settings name nothing else; and what an image of our own is made from.
-STOCK = "python:3.13-slim"
 
 #: The kind of processor that it is made for. Machines with others use the stock image.
 ARCHITECTURE = "amd64"
@@ -45,7 +43,7 @@ class WorkerImage:
             return bool(images.pin(self.name, architecture=ARCHITECTURE))
         return False
 
-    def make(self, engine: Engine, say: Callable[[str], None], *, folder: Path, base: str = STOCK) -> None:
+    def make(self, engine: Engine, say: Callable[[str], None], *, folder: Path, base: str = STOCK_IMAGE) -> None:
         """Build it and push it. Wheels that were fetched before are in `folder`, or will be."""
         say(f"building {self.name} from {base}")
         build(engine, self._files(folder), tag=self.name, platform=f"linux/{ARCHITECTURE}", arguments={"PYTHON": base})
