@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from conftest import User
 
 ACCOUNT = "sparkles-node@sparkles-test.iam.gserviceaccount.com"
@@ -17,6 +18,9 @@ def lab(user: User, setup_apis: Any, compute: Any) -> User:
     user.env |= {"GOOGLEAPIS_EMULATOR_HOST": setup_apis.url, "COMPUTE_EMULATOR_HOST": compute.url}
     user.env |= {"SPARKLES_REGION": "us-central1", "SPARKLES_ACCOUNT": ACCOUNT, "SPARKLES_COMPUTE": "vm"}
     user.ok("setup", "--yes")
+    settings = yaml.safe_load((user.folder / ".sparkles.yaml").read_text())
+    del settings["defaults"]  # an image of a registry that is not asked in tests
+    user.write(".sparkles.yaml", yaml.safe_dump(settings))
     return user
 
 
