@@ -95,7 +95,7 @@ def test_a_job_grows_and_is_killed(owner: User, machines: Any) -> None:
     eventually(lambda: owner.job("long")["claimed"] == 2, within=60)
     owner.ok("kill", "long", timeout=100)
 
-    assert owner.wait_for("long", state="killed")["killed"] == 4
+    assert owner.wait_for("long", killed=4)["state"] == "killed"
     machines.wait_until(lambda: len(machines.instances) == 1, within=60)
 
 

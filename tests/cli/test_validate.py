@@ -19,7 +19,7 @@ def lab(user: User, setup_apis: Any, compute: Any) -> User:
     user.env |= {"SPARKLES_REGION": "us-central1", "SPARKLES_ACCOUNT": ACCOUNT, "SPARKLES_COMPUTE": "vm"}
     user.ok("setup", "--yes")
     settings = yaml.safe_load((user.folder / ".sparkles.yaml").read_text())
-    del settings["defaults"]  # an image of a registry that is not asked in tests
+    del settings["defaults"], settings["account"]  # no registry is asked in tests, and the account is set above
     user.write(".sparkles.yaml", yaml.safe_dump(settings))
     return user
 
