@@ -31,10 +31,11 @@ from sparkles.startup import attributes, devices
 GCP = Gcp(project="p", bucket="b/lab one", region="us-central1")
 SCRIPT = template_text("startup.sh")
 
-#: Does nothing but note what it was asked for; of docker, the worker says how it ends.
+#: Does nothing but note what it was asked for, in one write, since others may do so at the same time; of docker, the
+#: worker says how it ends.
 _SHIM = """#!/bin/sh
-printf '%s\\0' "${0##*/}" "$@" >>"$CALLS"
-printf '\\n\\0' >>"$CALLS"
+printf '%s\\0' "${0##*/}" "$@" "
+" >>"$CALLS"
 case "${0##*/} $1" in
 "docker pull") [ ! -e "$CALLS.no-image" ] || { echo "manifest unknown"; exit 1; } ;;
 "docker rm") [ ! -e "$CALLS.full" ] || ln -sf /dev/full "$SPARKLES_ROOT/start.log" ;;
