@@ -938,19 +938,20 @@ def test_what_is_claimed_ahead_and_killed_goes_back_at_once(
 ) -> None:
     """One slot runs a long task; those behind it must not stay claimed until that has ended."""
 
-    def is_killed(index: int) -> bool:
+    def are(state: TaskState) -> bool:
         # A connection of its own: this runs in the slot's thread.
-        with closing(SqliteState(tmp_path / "home" / "state.db")) as state:
-            return state.read([Key.task("j", index)])[Key.task("j", index)].state is K
+        with closing(SqliteState(tmp_path / "home" / "state.db")) as store:
+            return all(store.read([key])[key].state is state for key in (Key.task("j", 3), Key.task("j", 4)))
 
     def script(running: ScriptedRunning) -> None:
         if running.launch.env["SPARKLES_TASK_INDEX"] != "2":
             return
+        eventually(lambda: are(TaskState.CLAIMED))  # this thread may be quicker than the node's next claim
         for index in (3, 4):
             meanwhile(Key.task("j", index), lambda task: replace(task, stop=Stop.KILLED))
         meanwhile(Key.cluster("local-1-w"), lifecycle.bump)
         place.call()
-        eventually(lambda: is_killed(3) and is_killed(4))
+        eventually(lambda: are(TaskState.KILLED))
 
     runtime.scripts["run"] = script
     submit("run", parameters={"seq": 4})
