@@ -264,14 +264,6 @@ def _boot(line: str, facts: Mapping[str, str]) -> str:
     return f"{what}; {cure.format(**facts)}" if cure else what
 
 
-def given_up(*, boots: int) -> str:
-    """Return what it means that nodes are not asked for any more."""
-    return (
-        f"{counted(boots, 'node')} started and none has begun a task, so no more are started; mend what is wrong, and "
-        "run sub or apply again"
-    )
-
-
 def taken_away(*, preemptions: int, machine: Machine) -> str | None:
     """Return what to do if spot nodes are taken away all the time; None as long as that is as usual."""
     if not machine.spot or preemptions < _OFTEN or machine.on_demand_after is not None:
