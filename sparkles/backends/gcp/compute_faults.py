@@ -7,21 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from google.api_core import exceptions
-from google.auth.exceptions import GoogleAuthError, TransportError
-from requests.exceptions import RequestException
+from google.auth.exceptions import GoogleAuthError
 
+from sparkles.backends.gcp.unreachable import UNREACHABLE
 from sparkles.backends.gcp.wording import short, sign_in
 from sparkles.errors import BackendError, SparklesError, UnreachableError
-
-#: Nobody answers, or not now.
-_UNREACHABLE = (
-    exceptions.RetryError,
-    exceptions.ServerError,
-    exceptions.TooManyRequests,
-    ConnectionError,
-    RequestException,
-    TransportError,
-)
 
 
 class AbsentError(BackendError):
@@ -49,13 +39,13 @@ def asking(what: str, project: str) -> Iterator[None]:
         raise AbsentError(f"{what}: {_words(error)}") from error
     except exceptions.Conflict as error:
         raise ThereError(f"{what}: {_words(error)}") from error
-    except (exceptions.GoogleAPICallError, GoogleAuthError, *_UNREACHABLE) as error:
+    except (exceptions.GoogleAPICallError, GoogleAuthError, *UNREACHABLE) as error:
         raise _for_people(error, what, project) from error
 
 
 def _for_people(error: Exception, what: str, project: str) -> SparklesError:
     words = _words(error)
-    if isinstance(error, _UNREACHABLE):
+    if isinstance(error, UNREACHABLE):
         return UnreachableError(f"Compute Engine cannot be reached: {words}")
     if isinstance(error, (exceptions.Unauthorized, GoogleAuthError)):
         return sign_in("Compute Engine", words)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import urllib3.exceptions
 from google.api_core import exceptions
-from google.auth.exceptions import GoogleAuthError, TransportError
+from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
-from requests.exceptions import RequestException
 
+from sparkles.backends.gcp.unreachable import UNREACHABLE
 from sparkles.backends.gcp.wording import innermost, short, sign_in, unwrapped
 from sparkles.errors import BackendError, RequestError, SparklesError, UnreachableError
 
@@ -19,15 +19,7 @@ from sparkles.errors import BackendError, RequestError, SparklesError, Unreachab
 OURS, OTHERS = "roles/storage.objectAdmin", "roles/storage.objectViewer"
 
 #: Nobody answers, or not now.
-_UNREACHABLE = (
-    exceptions.RetryError,
-    exceptions.ServerError,
-    exceptions.TooManyRequests,
-    ConnectionError,
-    RequestException,
-    TransportError,
-    urllib3.exceptions.HTTPError,
-)
+_UNREACHABLE = (*UNREACHABLE, urllib3.exceptions.HTTPError)
 
 
 class ChangedError(Exception):
