@@ -129,7 +129,7 @@ def _working(facts: Facts) -> int:
 
 
 def _unstaffed(facts: Facts) -> Iterator[Finding]:
-    if any(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in facts.nodes):
+    if lifecycle.standing(facts.nodes):
         return
     if facts.submitted or facts.staging or facts.troubles:
         return

@@ -74,6 +74,9 @@ NODE_MOVES: Mapping[str, Mapping[NodeState, NodeState]] = {
     },
 }
 
+#: The states of nodes that are there to work, or will be.
+PRESENT = frozenset({NodeState.STARTING, NodeState.ALIVE})
+
 
 class MoveError(AssertionError):
     """A move that the tables do not have: a defect of sparkles, never of a request."""
@@ -357,10 +360,14 @@ def lose(node: Node) -> Node:
     return _move_node(node, "lose")
 
 
+def standing(nodes: Sequence[Node]) -> int:
+    """Return how many nodes there are or will be, by their records: those that leave or are lost do not count."""
+    return sum(node.state in PRESENT for node in nodes)
+
+
 def missing_nodes(nodes: Sequence[Node], *, wanted: int) -> int:
-    """Return how many nodes must be started: those that leave or are lost do not count."""
-    present = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in nodes)
-    return max(0, wanted - present)
+    """Return how many nodes must be started where each has a record from the beginning."""
+    return max(0, wanted - standing(nodes))
 
 
 def is_stale(node: Node, *, now: float) -> bool:

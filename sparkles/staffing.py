@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
+from sparkles.lifecycle import PRESENT
 from sparkles.model import Cluster, Node, NodeState
 
 #: Seconds after which the right to ask for nodes may be taken over from one who has not given it back.
@@ -19,9 +20,6 @@ SCALER_LEASE = 60.0
 
 #: Nodes that are asked for, for each that is wanted, before one of them has claimed a task.
 BOOT_LIMIT = 3
-
-#: The states of nodes that are there to work, or will be.
-PRESENT = frozenset({NodeState.STARTING, NodeState.ALIVE})
 
 
 class Member(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 from sparkles import changes, lifecycle, staffing
 from sparkles.changes import Change, without_results
 from sparkles.indices import to_runs
-from sparkles.model import NodeState, TaskState
+from sparkles.model import TaskState
 from sparkles.plan.draft import Draft
 from sparkles.plan.nouns import Desired, Observed, Plan, Rerun, Staff
 from sparkles.staffing import Load
@@ -103,8 +103,9 @@ def _staff(draft: Draft, desired: Desired, observed: Observed, *, most: int) -> 
     limit = most if desired.most_nodes is None else min(most, desired.most_nodes)
     wanted = staffing.wanted([Load(open_tasks=tasks, most=limit)], slots=desired.slots)
     start = lifecycle.missing_nodes(observed.nodes, wanted=wanted)
-    start -= min(start, observed.coming()) if start else 0
-    running = sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in observed.nodes)
+    if start:  # most plans need not ask for those on their way
+        start = max(0, start - observed.coming())
+    running = lifecycle.standing(observed.nodes)
     return Staff(start=start, running=running, tasks=tasks, most=most) if start else None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkles import staffing
+from sparkles import lifecycle, staffing
 from sparkles.backends.gcp import members, reasons, template
 from sparkles.backends.gcp.boot_logs import BootLogs
 from sparkles.backends.gcp.group_names import group_of, standard_group
@@ -111,7 +111,7 @@ class VmCompute:
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute."""
-        if cluster.machine is None or _alive(state.nodes(cluster.name)) >= wanted > 0:
+        if cluster.machine is None or lifecycle.standing(state.nodes(cluster.name)) >= wanted > 0:
             return
         if wanted == 0:
             self._make_groups(cluster)
@@ -257,10 +257,6 @@ def _machine(cluster: Cluster) -> Machine:
 def _current(cluster: Cluster, state: StateStore) -> Cluster:
     found = state.read([cluster.key]).get(cluster.key)
     return found if isinstance(found, Cluster) else cluster
-
-
-def _alive(nodes: Sequence[Node]) -> int:
-    return sum(node.state in (NodeState.STARTING, NodeState.ALIVE) for node in nodes)
 
 
 def _region(node: Node) -> str:
