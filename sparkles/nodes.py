@@ -44,20 +44,23 @@ def start_nodes(job: Job, backend: Backend, *, anew: bool = False) -> None:
     if cluster is None:
         return
     if cluster.machine is None:
-        loads = [_load(job, cluster, backend)]
-    else:
-        if anew:
-            nodes = backend.state.nodes(cluster.name)
-            cluster = change_cluster(cluster, lambda current: staffing.begin_anew(current, nodes=nodes), backend)
-        loads = [_load(each, cluster, backend) for each in jobs_of(cluster, backend)]
+        _start_nodes([job], cluster, backend)
+        return
+    if anew:
+        nodes = backend.state.nodes(cluster.name)
+        cluster = change_cluster(cluster, lambda current: staffing.begin_anew(current, nodes=nodes), backend)
+    _start_nodes(jobs_of(cluster, backend), cluster, backend)
+
+
+def _start_nodes(jobs: Sequence[Job], cluster: Cluster, backend: Backend) -> None:
+    loads = [_load(job, cluster, backend) for job in jobs]
     if not (wanted := staffing.wanted(loads, slots=cluster.slots)):
         return
     backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
     nodes = backend.state.nodes(cluster.name)
     if cluster.machine:
-        alive = sum(node.state in staffing.PRESENT for node in nodes)
-        most = staffing.most_nodes(loads)
-        change_cluster(cluster, lambda current: staffing.drain(current, present=alive, most=most), backend)
+        standing, most = lifecycle.standing(nodes), staffing.most_nodes(loads)
+        change_cluster(cluster, lambda current: staffing.drain(current, present=standing, most=most), backend)
     backend.compute.wake(nodes)
 
 
@@ -69,8 +72,8 @@ def jobs_of(cluster: Cluster, backend: Backend) -> Sequence[Job]:
 def staff(name: str, backend: Backend) -> None:
     """See to it that a cluster of machines has the nodes that its jobs want. One at home is staffed for each job."""
     cluster = find_cluster(name, backend)
-    if cluster and cluster.machine and (jobs := jobs_of(cluster, backend)):
-        start_nodes(jobs[0], backend)
+    if cluster and cluster.machine:
+        _start_nodes(jobs_of(cluster, backend), cluster, backend)
 
 
 def wanted_nodes(cluster: Cluster, backend: Backend) -> int:

@@ -18,7 +18,7 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.machine import Machine
 from sparkles.manifest import Manifest
 from sparkles.model import Cluster, Job, JobState, Key, Node, Task
-from sparkles.nodes import staffing_of
+from sparkles.nodes import find_cluster, staffing_of
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
 from sparkles.plan.matching import LABEL_SIZE
 from sparkles.ports import Backend
@@ -125,8 +125,8 @@ def prepare_stored(job: Job, backend: Backend, *, rerun: Rerun = Rerun.NONE, ret
     document = results.manifest(job, backend)
     manifest = Manifest(document=document, source=f"job {job.name}", base=Path("/"))
     waits = () if "indices" in document["status"] else needs.unmet(document, backend, changing=())
-    cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
-    if not isinstance(cluster, Cluster):
+    cluster = find_cluster(job.cluster, backend)
+    if cluster is None:
         raise BackendError(f"job {job.name}: its cluster {job.cluster} is not on record; apply its manifest again")
     pinned = replace(pin(manifest, backend, waits=waits), image=document["status"].get("image"))
     _, observed = observe(job.name, backend, cluster=cluster.name)

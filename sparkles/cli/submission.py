@@ -18,7 +18,7 @@ from sparkles.cli.context import hint
 from sparkles.cli.output import print_document, print_rows
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError, SparklesError
-from sparkles.model import Cluster, Job, Key, TaskState
+from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
 from sparkles.quantities import human_bytes
@@ -153,7 +153,8 @@ def carry_out(
     if prepared.libraries:
         size = human_bytes(prepared.source(prepared.libraries).stat().st_size)
         hint(f"hint: the libraries of the worker program ({size}) are uploaded, too, once for all jobs")
-    earlier = nodes.clusters_of(prepared.job, backend) if prepared.job else set()
+    # At home nothing is kept to start nodes, and nobody need ask who holds what.
+    earlier = nodes.clusters_of(prepared.job, backend) if prepared.job and cluster.machine else set()
     spared: set[int] = set()
     with upload:
         job = apply.execute(
@@ -207,8 +208,8 @@ def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
 
 def _say_where_it_runs(name: str, backend: Backend) -> None:
     job = find_job(backend, name)
-    cluster = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster)) if job else None
-    if isinstance(cluster, Cluster) and (why := backend.compute.elsewhere(cluster)):
+    cluster = nodes.find_cluster(job.cluster, backend) if job else None
+    if cluster and (why := backend.compute.elsewhere(cluster)):
         hint(f"hint: job {name}: {why}")
 
 

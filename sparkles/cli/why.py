@@ -12,8 +12,8 @@ from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.output import print_document
 from sparkles.cli.printable import printable
 from sparkles.diagnose import Facts
-from sparkles.model import Cluster, Job, Key
-from sparkles.nodes import staffing_of
+from sparkles.model import Job
+from sparkles.nodes import find_cluster, staffing_of
 from sparkles.ports import Backend
 
 
@@ -50,8 +50,7 @@ def why_cmd(chosen: Chosen, target: str, form: str | None) -> None:
 
 def look(job: Job, backend: Backend) -> Facts:
     """Return all that is known of a job. Nodes are read before it is asked which of them are yet to report."""
-    record = backend.state.read([Key.cluster(job.cluster)]).get(Key.cluster(job.cluster))
-    cluster = record if isinstance(record, Cluster) else None
+    cluster = find_cluster(job.cluster, backend)
     nodes = backend.state.nodes(job.cluster)
     coming = staffing_of(job.cluster, nodes, backend)
     return Facts(

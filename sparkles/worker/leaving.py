@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import closing
 
 from sparkles import lifecycle, staffing
-from sparkles.model import Cluster, Key, Node, NodeState
-from sparkles.nodes import change_cluster, staff
+from sparkles.model import Node, NodeState
+from sparkles.nodes import change_cluster, find_cluster, staff
 from sparkles.ports import Backend, Place
 from sparkles.worker.departure import Departure, Outcome, Step, Why
 from sparkles.worker.errand import Errand
@@ -117,9 +117,8 @@ class Leaving:
         return self.why is Why.LIMIT and self._waits_for_lost()
 
     def _count(self) -> None:
-        key = Key.cluster(self._node().cluster)
-        cluster = self._backend.state.read([key]).get(key)
-        if isinstance(cluster, Cluster) and self._node().spot:
+        cluster = find_cluster(self._node().cluster, self._backend)
+        if cluster and self._node().spot:
             change_cluster(cluster, staffing.preempted, self._backend)
 
     def _ask(self, step: Step) -> Outcome:
@@ -146,6 +145,5 @@ class Leaving:
                 staff(name, backend)
                 return
             prove(self._node().name, backend, lingers=not self.is_under_way)
-            cluster = backend.state.read([Key.cluster(name)]).get(Key.cluster(name))
-            if isinstance(cluster, Cluster):
+            if cluster := find_cluster(name, backend):
                 backend.compute.shed(cluster, backend.state.nodes(name))

@@ -5,12 +5,12 @@ A node without one stays as long as it lingers, and none of this is asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from sparkles import staffing
 from sparkles.errors import SparklesError
 from sparkles.model import Cluster, Key, Node, Task
-from sparkles.nodes import change_cluster
+from sparkles.nodes import change_cluster, find_cluster
 from sparkles.ports import Backend, Place
 from sparkles.timing import Timing
 from sparkles.worker.definitions import Definitions
@@ -102,16 +102,8 @@ class Tenure:
 
     def take_drain(self) -> bool:
         """Be the one that goes; False if enough others do."""
-        taken = False
-
-        def take(cluster: Cluster) -> Cluster | None:
-            nonlocal taken
-            after = staffing.take_drain(cluster)
-            taken = after is not None
-            return after
-
         assert self._cluster
-        self._cluster = change_cluster(self._cluster, take, self._backend)
+        taken = self._take(self._cluster, staffing.take_drain)
         if not taken:
             self._cluster = staffing.drain(self._cluster, present=0, most=0)
         return taken
@@ -126,16 +118,20 @@ class Tenure:
 
     def _take_place(self, cluster: Cluster, node: Node) -> bool:
         nodes = self._backend.state.nodes(cluster.name)
-        has_place = False
+        return self._take(cluster, lambda known: staffing.linger(known, node=node.name, nodes=nodes))
 
-        def take(cluster: Cluster) -> Cluster | None:
-            nonlocal has_place
-            after = staffing.linger(cluster, node=node.name, nodes=nodes)
-            has_place = after is not None
+    def _take(self, cluster: Cluster, take: Callable[[Cluster], Cluster | None]) -> bool:
+        """Take something that the cluster has to give; say whether there was any."""
+        has_it = False
+
+        def change(known: Cluster) -> Cluster | None:
+            nonlocal has_it
+            after = take(known)
+            has_it = after is not None
             return after
 
-        self._cluster = change_cluster(cluster, take, self._backend)
-        return has_place
+        self._cluster = change_cluster(cluster, change, self._backend)
+        return has_it
 
     def patience(self, linger: float) -> float:
         """Return for how long an idle node waits, given how long it may if it has a place."""
@@ -153,10 +149,7 @@ class Tenure:
 def prove(name: str, backend: Backend, *, lingers: bool = False) -> None:
     """Write down that nodes of a cluster come up, and that this one waits for no work any more, unless it `lingers`."""
     node = backend.state.read([Key.node(name)]).get(Key.node(name))
-    if not isinstance(node, Node):
-        return
-    key = Key.cluster(node.cluster)
-    if isinstance(cluster := backend.state.read([key]).get(key), Cluster):
+    if isinstance(node, Node) and (cluster := find_cluster(node.cluster, backend)):
 
         def change(known: Cluster) -> Cluster:
             return staffing.proved(known if lingers else staffing.stop_lingering(known, node=name))
