@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .gce.processes import ProcessBooter
     from .gce.simulator import ComputeSimulator
     from .registry import Registry
+    from .service import Simulated
     from .setup.apis import SetupApis
     from .storage import StorageSimulator
 
@@ -73,15 +74,22 @@ def boxes() -> Iterator[BoxBooter]:
         yield booter
 
 
+@contextmanager
+def _alone(simulator: Simulated, *, empty: Callable[[], None]) -> Iterator[None]:
+    """Have a simulator to oneself, emptied before and after; what did not fit Google's document fails the test."""
+    empty()
+    yield
+    wrong = list(simulator.violations)
+    empty()
+    assert wrong == [], "requests or answers that do not fit Google's discovery document"
+
+
 @pytest.fixture
 def storage(storage_simulator: StorageSimulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[StorageSimulator]:
     """The simulator, of which nobody else knows; requests that do not fit Google's document fail the test."""
-    storage_simulator.forget()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage_simulator.url)
-    yield storage_simulator
-    wrong = list(storage_simulator.violations)
-    storage_simulator.forget()
-    assert wrong == [], "requests or answers that do not fit Google's discovery document"
+    with _alone(storage_simulator, empty=storage_simulator.forget):
+        yield storage_simulator
 
 
 @pytest.fixture
@@ -129,12 +137,9 @@ def compute_simulator(process_booter: ProcessBooter) -> Iterator[ComputeSimulato
 @pytest.fixture
 def compute(compute_simulator: ComputeSimulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[ComputeSimulator]:
     """The simulator, empty; requests and answers that do not fit Google's document fail the test."""
-    compute_simulator.reset()
     monkeypatch.setenv("COMPUTE_EMULATOR_HOST", compute_simulator.url)
-    yield compute_simulator
-    wrong = list(compute_simulator.violations)
-    compute_simulator.reset()
-    assert wrong == [], "requests or answers that do not fit Google's discovery document"
+    with _alone(compute_simulator, empty=compute_simulator.reset):
+        yield compute_simulator
 
 
 @pytest.fixture

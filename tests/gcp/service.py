@@ -146,6 +146,37 @@ class Service:
         return body
 
 
+class Simulated:
+    """What a test sees of a simulated API, and does to it."""
+
+    _service: Service
+
+    @property
+    def requests(self) -> deque[Seen]:
+        """All requests since the last `forget`, in the order in which they ended."""
+        return self._service.requests
+
+    @property
+    def violations(self) -> list[str]:
+        """What did not fit the discovery document. A test wants none."""
+        return self._service.violations
+
+    @property
+    def faults(self) -> Faults:
+        """Faults to arm."""
+        return self._service.faults
+
+    def count(self, method: str, *, name: str | None = None, status: int | None = None, part: str | None = None) -> int:
+        """Count requests of a method such as `storage.objects.insert`."""
+        return sum(
+            each.method == method
+            and name in (None, each.name)
+            and status in (None, each.status)
+            and part in (None, each.part)
+            for each in tuple(self.requests)
+        )
+
+
 def _part(values: Mapping[str, str]) -> str:
     if values.get("alt") == MEDIA:
         return MEDIA

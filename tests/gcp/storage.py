@@ -7,7 +7,6 @@ how our code behaves when requests race, fail and break off. It shows nothing of
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +16,11 @@ from .content import ContentFolder
 from .copying import CopyMethods
 from .discovery import Document
 from .errors import ApiError
-from .faults import Faults
 from .object_methods import ObjectMethods
 from .objects import Bucket, Holdings
 from .permissions import Permissions
 from .server import Reply, Request, Server
-from .service import Call, Seen, Service
+from .service import Call, Service, Simulated
 from .uploads import Uploads
 
 #: Parameters that change what a method does, and that do nothing here: whoever sends one is told.
@@ -38,7 +36,7 @@ _HEADERS_NOT_SIMULATED = ("if-", "x-goog-encryption", "x-goog-copy-source", "x-g
 _TOLERATED = ("storage.objects.update.acl: is required", "storage.buckets.update.acl: is required")
 
 
-class StorageSimulator:
+class StorageSimulator(Simulated):
     """Cloud Storage at a port of this machine, its objects' bytes below a folder."""
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
@@ -59,31 +57,6 @@ class StorageSimulator:
         )
         self._server = Server(self._answer, port=port)
         self.url = self._server.url
-
-    @property
-    def requests(self) -> deque[Seen]:
-        """All requests since the last `forget`, in the order in which they ended."""
-        return self._service.requests
-
-    @property
-    def violations(self) -> list[str]:
-        """What did not fit the discovery document. A test wants none."""
-        return self._service.violations
-
-    @property
-    def faults(self) -> Faults:
-        """Faults to arm."""
-        return self._service.faults
-
-    def count(self, method: str, *, name: str | None = None, status: int | None = None, part: str | None = None) -> int:
-        """Count requests of a method such as `storage.objects.insert`."""
-        return sum(
-            each.method == method
-            and name in (None, each.name)
-            and status in (None, each.status)
-            and part in (None, each.part)
-            for each in tuple(self.requests)
-        )
 
     def make_bucket(self, name: str, project: str) -> None:
         """Make a bucket without a request."""

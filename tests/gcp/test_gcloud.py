@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import pytest
 
 pytest.importorskip("googleapiclient", reason="needs google-api-python-client: pip install '.[test]'")
 
-from gcp.cloud import gcloud_environment
+from gcp import gcloud as gcloud_program
 
 if TYPE_CHECKING:
     from gcp.storage import StorageSimulator
@@ -21,10 +20,7 @@ if TYPE_CHECKING:
 
 Gcloud = Callable[..., str]
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("gcloud") is None,
-    reason="needs gcloud: apt-get install google-cloud-cli (from Google's apt repository)",
-)
+pytestmark = gcloud_program.NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +31,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def gcloud(storage: StorageSimulator, settings: Path) -> Gcloud:
     """Runs `gcloud storage`; returns what it printed."""
-
-    def gcloud(*words: object) -> str:
-        environment = gcloud_environment(settings, storage=storage.url)
-        done = subprocess.run(
-            ["gcloud", "storage", *map(str, words)], env={**os.environ, **environment},
-            capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return gcloud
+    return partial(gcloud_program.run, "storage", folder=settings, storage=storage.url)
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import io
 import os
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,20 +95,12 @@ def container(fetched):
         api.start(started)
         program = ProgramArchive()
         files = {"program.zip": program.path, "wheels.zip": fetched("amd64")}
-        api.put_archive(started, "/srv", tar({name: path.read_bytes() for name, path in files.items()}))
+        api.put_archive(
+            started, "/srv", engine.archive({name: path.read_bytes() for name, path in files.items()}, folders={})
+        )
         yield lambda *words: run(api, started, *words)
     finally:
         api.remove_container(started, force=True)
-
-
-def tar(files: dict[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as into:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            into.addfile(entry, io.BytesIO(data))
-    return content.getvalue()
 
 
 def run(api, container, *words):

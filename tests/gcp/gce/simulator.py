@@ -7,15 +7,13 @@ behaves; `Behaviour` has a switch for what we know that we do not know.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..discovery import Document
 from ..errors import not_found
-from ..faults import Faults
 from ..server import Server
-from ..service import Call, Seen, Service
+from ..service import Call, Service, Simulated
 from .booting import Booter
 from .capacity import Capacity, Stockout, Unavailable
 from .catalogue_methods import CatalogueMethods
@@ -36,7 +34,7 @@ _NUMBER = "123456789012"
 _TOLERATED = "returnPartialSuccess: there is no such parameter"
 
 
-class ComputeSimulator:
+class ComputeSimulator(Simulated):
     """Compute Engine at a port of this machine: one project, whose VMs a booter makes."""
 
     def __init__(self, booter: Booter, *, project: str, port: int = 0) -> None:
@@ -68,29 +66,9 @@ class ComputeSimulator:
         self.url = self._server.url
 
     @property
-    def requests(self) -> deque[Seen]:
-        """All requests since the last `forget`, in the order in which they ended."""
-        return self._service.requests
-
-    @property
-    def violations(self) -> list[str]:
-        """What did not fit the discovery document. A test wants none."""
-        return self._service.violations
-
-    @property
-    def faults(self) -> Faults:
-        """Faults to arm."""
-        return self._service.faults
-
-    @property
     def behaviour(self) -> Behaviour:
         """What we do not know of Google's service."""
         return self._reconciler.behaviour
-
-    def count(self, method: str, *, name: str | None = None, status: int | None = None) -> int:
-        """Count requests of a method such as `compute.instances.delete`."""
-        seen = [each for each in tuple(self.requests) if each.method == method]
-        return sum(name in (None, each.name) and status in (None, each.status) for each in seen)
 
     # What a test sees.
 

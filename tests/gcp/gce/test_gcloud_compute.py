@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ import pytest
 pytest.importorskip("googleapiclient", reason="needs google-api-python-client: pip install '.[test]'")
 
 from conftest import eventually
-from gcp.cloud import gcloud_environment
+from gcp import gcloud as gcloud_program
 from gcp.gce.conftest import REGION
 
 if TYPE_CHECKING:
@@ -25,10 +23,7 @@ if TYPE_CHECKING:
 Gcloud = Callable[..., str]
 Grouping = Callable[..., list[str]]
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("gcloud") is None,
-    reason="needs gcloud: apt-get install google-cloud-cli (from Google's apt repository)",
-)
+pytestmark = gcloud_program.NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +34,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def gcloud(compute: ComputeSimulator, settings: Path) -> Gcloud:
     """Runs `gcloud compute`; returns what it printed."""
-
-    def gcloud(*words: str) -> str:
-        environment = gcloud_environment(settings, compute=compute.url)
-        done = subprocess.run(
-            ["gcloud", "compute", *words], env={**os.environ, **environment},
-            capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return gcloud
+    return partial(gcloud_program.run, "compute", folder=settings, compute=compute.url)
 
 
 def test_instances(gcloud: Gcloud, group: Grouping, compute: ComputeSimulator) -> None:
