@@ -243,10 +243,6 @@ def test_machines_that_say_the_same_are_one_line_and_the_unknown_is_passed_on() 
     )
 
 
-def test_nodes_that_never_begin_a_task_are_given_up_with_a_word() -> None:
-    assert reasons.given_up(boots=6).startswith("6 nodes started and none has begun a task, so no more are started")
-
-
 @pytest.mark.parametrize(
     ("preemptions", "fields", "is_said"),
     [
