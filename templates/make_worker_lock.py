@@ -14,11 +14,11 @@ from pathlib import Path
 TEMPLATES = Path(__file__).resolve().parent
 sys.path.insert(0, str(TEMPLATES.parent))
 
-from sparkles.backends.gcp.archive import archive  # noqa: E402 - of this checkout
-from sparkles.backends.gcp.wheels import download  # noqa: E402
-from sparkles.backends.gcp.worker_lock import NAME  # noqa: E402
+from sparkles.backends.gcp.delivery.archive import archive  # noqa: E402 - of this checkout
+from sparkles.backends.gcp.delivery.wheels import download  # noqa: E402
+from sparkles.backends.gcp.delivery.worker_lock import NAME  # noqa: E402
 
-#: What the program imports on a node: tests/backends/gcp/test_worker_lock.py finds out.
+#: What the program imports on a node: tests/backends/gcp/delivery/test_worker_lock.py finds out.
 WANTED = ["docker", "google-cloud-compute", "google-cloud-datastore", "google-cloud-storage", "pyyaml"]
 
 KINDS = ("amd64", "arm64")

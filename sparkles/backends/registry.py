@@ -37,7 +37,7 @@ def open_node(name: str | None) -> tuple[Backend, Place]:
     A node without a name has a machine of its own, which says what it is.
     """
     if name is None:
-        from sparkles.backends.gcp.vm import vm_node
+        from sparkles.backends.gcp.vms.node import vm_node
 
         return vm_node()
     if (facts := os.environ.get("SPARKLES_NODE")) is None:
@@ -90,9 +90,9 @@ def keepers(settings: Settings) -> Sequence[Keeper]:
     home = Home(home_folder())
     if settings.backend == "local":
         return [DirectoryKeeper(home), HomeKeeper(home)]
-    from sparkles.backends.gcp.bucket import Bucket
-    from sparkles.backends.gcp.client import storage_client
     from sparkles.backends.gcp.keeping import BucketKeeper
+    from sparkles.backends.gcp.storage.bucket import Bucket
+    from sparkles.backends.gcp.storage.client import storage_client
 
     gcp = settings.gcp
     name, _, prefix = (gcp.bucket or "").partition("/")

@@ -25,7 +25,7 @@ def tools(registry: Any, api: Any) -> str:
 @pytest.fixture(scope="module")
 def worker(registry: Any, api: Any) -> Any:
     """An image that has the worker's libraries; here it runs in the environment of the tests."""
-    from sparkles.backends.gcp.worker_lock import worker_lock
+    from sparkles.backends.gcp.delivery.worker_lock import worker_lock
 
     return registry.push(api, engine.busybox_image(api), name="worker", tag=worker_lock().tag)
 

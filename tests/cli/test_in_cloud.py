@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import User, eventually, lives
 
-from sparkles.backends.gcp.client import storage_client
+from sparkles.backends.gcp.storage.client import storage_client
 
 pytestmark = pytest.mark.in_cloud
 

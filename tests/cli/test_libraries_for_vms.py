@@ -10,7 +10,7 @@ import pytest
 from conftest import User
 from stores import InCloud
 
-from sparkles.backends.gcp.worker_lock import worker_lock
+from sparkles.backends.gcp.delivery.worker_lock import worker_lock
 
 pytestmark = pytest.mark.in_cloud
 

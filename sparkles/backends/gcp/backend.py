@@ -17,8 +17,8 @@ from sparkles import model
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.images import DockerImages
 from sparkles.backends.gcp.datastore import Datastore
-from sparkles.backends.gcp.staging import Staging
 from sparkles.backends.gcp.state import DatastoreState
+from sparkles.backends.gcp.storage.staging import Staging
 from sparkles.backends.local.backend import LINGER, home_folder, program_digest
 from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.filesystem import require_folder
@@ -33,9 +33,9 @@ from sparkles.timing import Timing, timing
 if TYPE_CHECKING:
     from google.cloud import storage
 
-    from sparkles.backends.gcp.bucket import Bucket
     from sparkles.backends.gcp.buckets import CloudBuckets
     from sparkles.backends.gcp.objects import BucketObjects
+    from sparkles.backends.gcp.storage.bucket import Bucket
 
 #: The variable that tells the process of a node that its stores are in the cloud, and where there.
 NODE_VARIABLE = "SPARKLES_NODE"
@@ -105,10 +105,10 @@ class Node:
 
 def _on_vms(gcp: Gcp, home: Home, stores: _Stores, *, write: bool, slots: int | None, node: Node | None) -> Backend:
     """Return the backend whose nodes are VMs."""
-    from sparkles.backends.gcp.delivery import ProgramDelivery
+    from sparkles.backends.gcp.delivery.choice import ProgramDelivery
+    from sparkles.backends.gcp.delivery.pins import Pins
     from sparkles.backends.gcp.images import RegistryImages, insecure_registries
-    from sparkles.backends.gcp.pins import Pins
-    from sparkles.backends.gcp.vms import vm_compute
+    from sparkles.backends.gcp.vms.assembly import vm_compute
 
     times = cloud_timing()
     images = RegistryImages(ours=_repository(gcp), plain=insecure_registries(os.environ))
@@ -175,7 +175,7 @@ class _Stores:
         )
 
     def bucket(self) -> Bucket:
-        from sparkles.backends.gcp.bucket import Bucket
+        from sparkles.backends.gcp.storage.bucket import Bucket
 
         return Bucket(self._client(), self._place.partition("/")[0], patience=self._patience())
 
@@ -185,12 +185,12 @@ class _Stores:
         return CloudBuckets(self._client(), staging=self._staging, patience=self._patience())
 
     def _patience(self) -> float:
-        from sparkles.backends.gcp.bucket import PATIENCE
+        from sparkles.backends.gcp.storage.bucket import PATIENCE
 
         return _WORKER_STORAGE_PATIENCE if self._node else PATIENCE
 
     def _connect(self) -> storage.Client:
-        from sparkles.backends.gcp.client import storage_client
+        from sparkles.backends.gcp.storage.client import storage_client
 
         return storage_client(self._project)
 

@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 from google.cloud.storage import Client
 
-from sparkles.backends.gcp.bucket import PATIENCE, Bucket, Stored
-from sparkles.backends.gcp.faults import OTHERS, GoneError, NoBucketError, NoRightError
-from sparkles.backends.gcp.staging import Staging
-from sparkles.backends.gcp.survey import Listed, Survey
+from sparkles.backends.gcp.storage.bucket import PATIENCE, Bucket, Stored
+from sparkles.backends.gcp.storage.faults import OTHERS, GoneError, NoBucketError, NoRightError
+from sparkles.backends.gcp.storage.staging import Staging
+from sparkles.backends.gcp.storage.survey import Listed, Survey
 from sparkles.errors import BackendError, RequestError
 from sparkles.ports import BucketFile
 from sparkles.spec import object_content

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkles import lifecycle, staffing
-from sparkles.backends.gcp import members, reasons, template
-from sparkles.backends.gcp.boot_logs import BootLogs
-from sparkles.backends.gcp.group_names import group_of, standard_group
-from sparkles.backends.gcp.labels import our_labels
-from sparkles.backends.gcp.members import Member
-from sparkles.backends.gcp.scaler import Lease, scaling
+from sparkles.backends.gcp.vms import members, reasons, template
+from sparkles.backends.gcp.vms.boot_logs import BootLogs
+from sparkles.backends.gcp.vms.group_names import group_of, standard_group
+from sparkles.backends.gcp.vms.labels import our_labels
+from sparkles.backends.gcp.vms.members import Member
+from sparkles.backends.gcp.vms.scaler import Lease, scaling
 from sparkles.errors import BackendError
 from sparkles.machine import Machine
 from sparkles.model import Cluster, Node, NodeState
@@ -25,7 +25,7 @@ from sparkles.spec import JobSpec
 from sparkles.timing import Timing
 
 if TYPE_CHECKING:
-    from sparkles.backends.gcp.groups import Groups
+    from sparkles.backends.gcp.vms.groups import Groups
 
 #: Times that members which have yet to be made are taken back.
 _SHEDS = 3

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sparkles.backends.gcp.group_names import cluster_of_group
 from sparkles.backends.gcp.setup.api import AbsentError, Apis
+from sparkles.backends.gcp.vms.group_names import cluster_of_group
 from sparkles.config import Gcp
 from sparkles.ports import Kept
 
@@ -76,8 +76,8 @@ class GroupKeeper:
         return found is None or _machines(found) <= thing.machines
 
     def _drop_group(self, thing: Kept) -> None:
-        from sparkles.backends.gcp.compute_clients import ComputeClients
-        from sparkles.backends.gcp.groups import Groups
+        from sparkles.backends.gcp.vms.clients import ComputeClients
+        from sparkles.backends.gcp.vms.groups import Groups
 
         Groups(ComputeClients(), project=self._apis.project, region=thing.place.region).remove(thing.name)
 

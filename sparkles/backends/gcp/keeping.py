@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sparkles.backends.gcp.bucket import Bucket, Stored
+from sparkles.backends.gcp.storage.bucket import Bucket, Stored
 from sparkles.paths import Layout
 from sparkles.ports import Kept
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from google.cloud.storage import Client
 
-from sparkles.backends.gcp.blobs import Blobs, Known
-from sparkles.backends.gcp.bucket import PATIENCE, Bucket
-from sparkles.backends.gcp.faults import ChangedError
-from sparkles.backends.gcp.logs import Logs
-from sparkles.backends.gcp.outputs import Outputs
-from sparkles.backends.gcp.publishing import Publisher
-from sparkles.backends.gcp.results import Results
-from sparkles.backends.gcp.spool import Attempt, Spool
-from sparkles.backends.gcp.staging import Staging
+from sparkles.backends.gcp.storage.blobs import Blobs, Known
+from sparkles.backends.gcp.storage.bucket import PATIENCE, Bucket
+from sparkles.backends.gcp.storage.faults import ChangedError
+from sparkles.backends.gcp.storage.logs import Logs
+from sparkles.backends.gcp.storage.outputs import Outputs
+from sparkles.backends.gcp.storage.publishing import Publisher
+from sparkles.backends.gcp.storage.results import Results
+from sparkles.backends.gcp.storage.spool import Attempt, Spool
+from sparkles.backends.gcp.storage.staging import Staging
 from sparkles.paths import Layout
 from sparkles.ports import LOG_PIECE, Moved, Result
 

@@ -14,9 +14,9 @@ from sparkles.backends.local.known import KnownBlobs
 @pytest.fixture
 def open_objects(storage: Any, bucket: str, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Open the object store, as the node or the client of this `name`: it has its own folders."""
-    from sparkles.backends.gcp.client import storage_client
     from sparkles.backends.gcp.objects import BucketObjects
-    from sparkles.backends.gcp.staging import Staging
+    from sparkles.backends.gcp.storage.client import storage_client
+    from sparkles.backends.gcp.storage.staging import Staging
 
     opened: list[Any] = []
 
@@ -104,8 +104,8 @@ def strike(storage: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calla
 @pytest.fixture(scope="session")
 def fetched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Fetch the libraries of the worker program for a kind of processor, as a user does."""
-    from sparkles.backends.gcp.wheels import wheels
-    from sparkles.backends.gcp.worker_lock import worker_lock
+    from sparkles.backends.gcp.delivery.wheels import wheels
+    from sparkles.backends.gcp.delivery.worker_lock import worker_lock
     from sparkles.errors import BackendError
 
     folder = tmp_path_factory.mktemp("wheels")

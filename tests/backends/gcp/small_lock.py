@@ -7,8 +7,8 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from sparkles.backends.gcp.archive import archive
-from sparkles.backends.gcp.worker_lock import Lock, read_lock
+from sparkles.backends.gcp.delivery.archive import archive
+from sparkles.backends.gcp.delivery.worker_lock import Lock, read_lock
 
 WHEEL = "tiny-1.0-py3-none-any.whl"
 

@@ -17,11 +17,11 @@ from contracts.nouns import a_node, put
 from gcp.proxy import Fault, Proxy
 
 from sparkles import results
-from sparkles.backends.gcp.client import storage_client
 from sparkles.backends.gcp.datastore import Datastore
 from sparkles.backends.gcp.objects import BucketObjects
-from sparkles.backends.gcp.staging import Staging
 from sparkles.backends.gcp.state import DatastoreState
+from sparkles.backends.gcp.storage.client import storage_client
+from sparkles.backends.gcp.storage.staging import Staging
 from sparkles.backends.local.known import KnownBlobs
 from sparkles.model import JobState, NodeState, TaskState
 from sparkles.ports import Backend
@@ -148,7 +148,7 @@ def test_a_job_survives_a_fault_at_each_of_its_requests(cloud, tmp_path, environ
 @pytest.mark.parametrize("way", ["refuse", "blackhole"])
 def test_a_job_survives_an_outage_that_is_longer_than_anybodys_patience(cloud, tmp_path, environment, monkeypatch, way):
     monkeypatch.setattr("sparkles.backends.gcp.datastore._TIME_LIMIT", 0.3)
-    monkeypatch.setattr("sparkles.backends.gcp.bucket._TIME_LIMITS", (0.3, 0.3))
+    monkeypatch.setattr("sparkles.backends.gcp.storage.bucket._TIME_LIMITS", (0.3, 0.3))
 
     def outage() -> None:
         for proxy in (world.datastore, world.storage):

@@ -14,7 +14,7 @@ import pytest
 from contracts.buckets import BucketsContract, find
 from contracts.fakes import FakeBuckets
 
-from sparkles.backends.gcp.staging import Staging
+from sparkles.backends.gcp.storage.staging import Staging
 from sparkles.errors import BackendError, RequestError, UnreachableError
 
 SIZE = 96 << 20
@@ -48,7 +48,7 @@ class TestCloudBuckets(BucketsContract):
     @pytest.fixture
     def open_buckets(self, storage):
         from sparkles.backends.gcp.buckets import CloudBuckets
-        from sparkles.backends.gcp.client import storage_client
+        from sparkles.backends.gcp.storage.client import storage_client
 
         return lambda **options: CloudBuckets(storage_client("sparkles-test"), staging=Staging(None), **options)
 
@@ -166,7 +166,7 @@ class TestCloudBuckets(BucketsContract):
         assert time.monotonic() - began < 20
 
     def test_a_service_that_never_answers_is_given_up(self, open_buckets, bucket, monkeypatch):
-        monkeypatch.setattr("sparkles.backends.gcp.bucket._TIME_LIMITS", (0.2, 0.2))
+        monkeypatch.setattr("sparkles.backends.gcp.storage.bucket._TIME_LIMITS", (0.2, 0.2))
         with closing(socket.create_server(("127.0.0.1", 0), backlog=50)) as silent:
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{silent.getsockname()[1]}")
 

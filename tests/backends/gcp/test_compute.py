@@ -46,12 +46,12 @@ def vms(cloud: Any, bucket: str) -> Any:
 
 
 def open_compute(bucket: str, **options: Any) -> Any:
-    from sparkles.backends.gcp.boot_logs import BootLogs
-    from sparkles.backends.gcp.bucket import Bucket
-    from sparkles.backends.gcp.client import storage_client
     from sparkles.backends.gcp.compute import VmCompute
-    from sparkles.backends.gcp.compute_clients import ComputeClients
-    from sparkles.backends.gcp.groups import Groups
+    from sparkles.backends.gcp.storage.bucket import Bucket
+    from sparkles.backends.gcp.storage.client import storage_client
+    from sparkles.backends.gcp.vms.boot_logs import BootLogs
+    from sparkles.backends.gcp.vms.clients import ComputeClients
+    from sparkles.backends.gcp.vms.groups import Groups
     from sparkles.paths import Layout
 
     clients = ComputeClients()
@@ -198,7 +198,7 @@ def test_boots_that_lead_to_nothing_come_to_an_end(vms, state, compute) -> None:
 def test_who_slept_while_it_asked_for_nodes_does_not_shrink_what_others_have_made_of_the_group(
     vms, state, compute, bucket, monkeypatch
 ) -> None:
-    from sparkles.backends.gcp.groups import Groups
+    from sparkles.backends.gcp.vms.groups import Groups
 
     here, members, asleep = cluster(state), Groups.members, [True]
     vms.require(here, [])

@@ -17,8 +17,8 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 from urllib3.util.retry import Retry
 
-from sparkles.backends.gcp.client import is_here, require_google
 from sparkles.backends.gcp.setup.refusals import AbsentError, ApiOffError, RefusedError, TakenError, refusal
+from sparkles.backends.gcp.storage.client import is_here, require_google
 from sparkles.backends.gcp.wording import short, sign_in
 from sparkles.errors import BackendError, RequestError, UnreachableError
 

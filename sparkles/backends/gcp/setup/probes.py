@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from sparkles.backends.gcp.backend import namespace_of
-from sparkles.backends.gcp.bucket import Bucket
-from sparkles.backends.gcp.client import storage_client
 from sparkles.backends.gcp.datastore import ConflictError, Datastore, Mutation, UnknownOutcomeError
+from sparkles.backends.gcp.storage.bucket import Bucket
+from sparkles.backends.gcp.storage.client import storage_client
 from sparkles.config import Gcp
 from sparkles.errors import BackendError
 from sparkles.paths import Layout

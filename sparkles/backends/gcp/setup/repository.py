@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from sparkles.backends.docker.engine import Engine
+from sparkles.backends.gcp.delivery.worker_image import WorkerImage
 from sparkles.backends.gcp.setup.api import Apis, Say, TakenError
 from sparkles.backends.gcp.setup.policies import Guarded
 from sparkles.backends.gcp.setup.refusals import needing
 from sparkles.backends.gcp.setup.wanted import REPOSITORY, REPOSITORY_ROLE, Wanted
-from sparkles.backends.gcp.worker_image import WorkerImage
 from sparkles.errors import BackendError
 from sparkles.ports import Images
 from sparkles.setup import Step

@@ -1,0 +1,1 @@
+"""Delivery: how the worker program gets to VMs."""

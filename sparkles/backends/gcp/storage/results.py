@@ -1,0 +1,135 @@
+"""Results in a bucket, read by generation: what result.json says of a file holds for good, or the file is gone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sparkles.backends.gcp.storage.bucket import Bucket, Stored
+from sparkles.backends.gcp.storage.checksums import crc32c_of
+from sparkles.backends.gcp.storage.faults import ChangedError, GoneError
+from sparkles.backends.replacing import replacing
+from sparkles.errors import BackendError
+from sparkles.paths import LOG_NAME, RESULT_NAME, Layout, is_inside
+
+#: Times that a result is read anew because another has taken its place.
+_TRIES = 3
+
+#: Folders up to which each is listed by itself; of more, the folder of them all is.
+_FEW = 100
+
+
+class Found(NamedTuple):
+    """A result as it is in the bucket."""
+
+    folder: str
+    generation: int
+    #: The content of result.json, as it is and as it is read.
+    text: bytes
+    document: dict[str, Any]
+
+    def object(self, entry: Mapping[str, Any]) -> str:
+        """Return the name of the object that holds a file."""
+        return f"{self.folder}/{entry.get('object', entry['name'])}"
+
+    def entry(self, name: str) -> Mapping[str, Any] | None:
+        """Return what result.json says of a file."""
+        files = [self.document["log"]] if name == LOG_NAME else self.document["files"]
+        return next((entry for entry in files if entry["name"] == name), None)
+
+
+class Results:
+    """The result folders of a bucket."""
+
+    def __init__(self, bucket: Bucket, layout: Layout) -> None:
+        self._bucket = bucket
+        self._layout = layout
+
+    def indices(self, job: str) -> Sequence[int]:
+        """Return the numbers of the folders of a job."""
+        return sorted(int(name) for name in self._bucket.folders(f"{self._layout.results(job)}/") if name.isdecimal())
+
+    def find(self, job: str, index: int) -> Found | None:
+        """Return the result that is there now."""
+        folder = str(self._layout.result(job, index))
+        read = self._bucket.read(f"{folder}/{RESULT_NAME}")
+        if read is None:
+            return None
+        text, generation = read
+        document = json.loads(text)
+        if not {"claim", "files", "log"} <= document.keys():
+            raise BackendError(f"gs://{self._bucket.name}/{folder}/{RESULT_NAME} was not written by sparkles")
+        return Found(folder, generation, text, document)
+
+    def mark(self, job: str, index: int) -> Stored | None:
+        """Return what is known of a result.json without reading it: the claim and the log are in its metadata."""
+        return self._bucket.look(f"{self._layout.result(job, index)}/{RESULT_NAME}")
+
+    def discard(self, job: str, index: int, claim: str) -> None:
+        """Remove a result of this claim, and its files with it."""
+        mark, found = self.mark(job, index), self.find(job, index)
+        if mark and found and mark.metadata.get("claim") == claim and found.generation == mark.generation:
+            with suppress(ChangedError):
+                self._bucket.delete(mark.name, mark.generation)
+            files = [*found.document["files"], found.document["log"]]
+            self._bucket.threads.each(lambda entry: self._drop(found, entry), files)
+
+    def _drop(self, found: Found, entry: Mapping[str, Any]) -> None:
+        with suppress(ChangedError):  # another attempt's
+            self._bucket.delete(found.object(entry), int(entry["generation"]))
+
+    def fetch(self, job: str, index: int, destination: Path) -> int:
+        """Copy a result to a folder; return its bytes. Without a whole result there is nothing to copy."""
+        for _ in range(_TRIES):
+            found = self.find(job, index)
+            if found is None:
+                return 0
+            try:
+                return self._copy(found, destination)
+            except GoneError:  # another one has taken its place, or is about to
+                continue
+        raise BackendError(f"the result of {job}.{index} changes while it is copied; fetch it when the job has ended")
+
+    def _copy(self, found: Found, destination: Path) -> int:
+        files = [*found.document["files"], found.document["log"]]
+        for name in (entry["name"] for entry in files):
+            if not is_inside(name) or "\0" in name:
+                raise BackendError(f"gs://{self._bucket.name}/{found.folder}: a file cannot be called {name!r}")
+        self._bucket.threads.each(lambda entry: self._copy_file(found, entry, destination), files)
+        with replacing(destination / RESULT_NAME) as partial:
+            partial.write_bytes(found.text)
+        sizes: list[int] = [entry["size"] for entry in files]
+        return len(found.text) + sum(sizes)
+
+    def _copy_file(self, found: Found, entry: Mapping[str, Any], destination: Path) -> None:
+        with replacing(destination / entry["name"]) as partial:
+            with partial.open("wb") as file:
+                self._bucket.download(found.object(entry), file, generation=int(entry["generation"]))
+            if crc32c_of(partial) != entry["crc32c"]:
+                raise BackendError(f"{entry['name']}: what came of it is damaged; try again")
+            if entry.get("executable"):
+                partial.chmod(0o755)
+
+    def remove(self, job: str, indices: Sequence[int] | None) -> None:
+        """Remove the folders of these tasks, or of all."""
+        if indices is None:
+            self._bucket.remove(lambda: self._bucket.below(f"{self._layout.results(job)}/"))
+        elif len(indices) <= _FEW:
+            self._bucket.remove(lambda: self._below(job, indices))
+        else:
+            self._bucket.remove(lambda: self._among(job, set(indices)))
+
+    def _below(self, job: str, indices: Sequence[int]) -> Iterator[Stored]:
+        folders = [f"{self._layout.result(job, index)}/" for index in indices]
+        return chain.from_iterable(self._bucket.threads.each(lambda folder: list(self._bucket.below(folder)), folders))
+
+    def _among(self, job: str, indices: set[int]) -> Iterator[Stored]:
+        folder = f"{self._layout.results(job)}/"
+        for stored in self._bucket.below(folder):
+            index = stored.name[len(folder) :].partition("/")[0]
+            if index.isdecimal() and int(index) in indices:
+                yield stored
