@@ -162,6 +162,11 @@ class Job:
         """Return the address of this record."""
         return Key.job(self.name)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended: it has open tasks, or waits for them, or nobody has seen yet that it has none."""
+        return self.ended is None or self.state in (JobState.ACTIVE, JobState.WAITING)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

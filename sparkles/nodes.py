@@ -66,7 +66,7 @@ def _start_nodes(jobs: Sequence[Job], cluster: Cluster, backend: Backend) -> Non
 
 def jobs_of(cluster: Cluster, backend: Backend) -> Sequence[Job]:
     """Return the active jobs that the nodes of a cluster serve."""
-    return [job for job in backend.state.jobs() if job.cluster == cluster.name and job.state is JobState.ACTIVE]
+    return [job for job in backend.state.open_jobs(cluster.name) if job.state is JobState.ACTIVE]
 
 
 def staff(name: str, backend: Backend) -> None:
@@ -145,8 +145,7 @@ def clean_up(clusters: set[str], backend: Backend) -> None:
 
 
 def _is_used(cluster: Cluster, backend: Backend) -> bool:
-    open_jobs = (JobState.ACTIVE, JobState.WAITING)
-    return any(job.cluster == cluster.name and job.state in open_jobs for job in backend.state.jobs())
+    return any(job.state is not JobState.KILLED for job in backend.state.open_jobs(cluster.name))
 
 
 def find_cluster(name: str, backend: Backend) -> Cluster | None:

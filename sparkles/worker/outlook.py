@@ -88,7 +88,7 @@ class Outlook:
             moved = self._look()
             late = now - self._asked >= self._timing.idle_look
             if late and not self._slots.held:
-                self._settler.put(job.name for job in self._state.jobs() if job.waiting)
+                self._settler.put(job.name for job in self._state.open_jobs() if job.waiting)
         except SparklesError as error:
             say(f"node {self._place.name}: {error}")
             self._asked = float("-inf")  # whoever called is heard the next time
@@ -130,4 +130,5 @@ class Outlook:
     def _sweep_if_due(self, now: float) -> None:
         if self._timing.sweep and now - self._swept >= self._variation * self._timing.sweep:
             self._swept = now
-            self._settler.sweep(self._ledger.node.cluster)
+            sweep = self._settler.patrol if self._tenure.has_machine else self._settler.sweep
+            sweep(self._ledger.node.cluster)

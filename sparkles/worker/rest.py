@@ -94,6 +94,6 @@ class Rest:
 
     def _settle_all(self) -> None:
         self._settled_all = self._search.may_find = True
-        jobs = self._backend.state.jobs()
+        jobs = self._backend.state.open_jobs()
         mine = self._ledger.node.cluster
         self._settler.put(job.name for job in jobs if job.waiting or job.cluster == mine)

@@ -646,7 +646,7 @@ def test_a_commit_that_was_made_although_nobody_said_so_is_not_made_twice(
     assert node(backend).state is NodeState.GONE
 
 
-@pytest.mark.parametrize("name", ["read", "pending", "jobs", "held"])
+@pytest.mark.parametrize("name", ["read", "pending", "open_jobs", "held"])
 def test_a_worker_lives_through_a_store_that_cannot_be_read(
     tmp_path, submit, backend, place, runtime, monkeypatch, name
 ) -> None:
