@@ -290,6 +290,8 @@ class Cluster:
     scaler: str | None = None
     #: Nodes asked for since one of them last claimed a task.
     boots: int = 0
+    #: Wall clock, seconds, of who asked: when nodes were asked for the last time.
+    asked: float | None = None
     #: Spot nodes that were taken away since then.
     preemptions: int = 0
     #: Seconds since this was written, by the store's own clock, when it was read; None where the store has none.

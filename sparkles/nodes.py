@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from sparkles import lifecycle, staffing
 from sparkles.errors import BackendError
@@ -108,7 +109,7 @@ def staffing_of(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffi
     if found is None or backend.compute.elsewhere(found):
         return Staffing()
     try:
-        return backend.compute.staffing(found, nodes)
+        return replace(backend.compute.staffing(found, nodes), asked=found.asked)
     except BackendError as error:
         return Staffing(troubles=(f"whether nodes come cannot be found out: {error}",))
 

@@ -400,6 +400,8 @@ class Staffing:
     staging: int = 0
     #: Why nodes do not come, each in words for the user, with what to do about it.
     troubles: Sequence[str] = ()
+    #: Wall clock, seconds: when nodes were asked for the last time; None where nobody has to ask.
+    asked: float | None = None
 
 
 class Compute(Protocol):

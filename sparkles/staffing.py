@@ -156,13 +156,13 @@ def renew_scaler(cluster: Cluster, *, token: str, anew: str) -> Cluster | None:
     return replace(cluster, scaler=anew) if cluster.scaler == token else None
 
 
-def free_scaler(cluster: Cluster, *, token: str, asked: int) -> Cluster:
+def free_scaler(cluster: Cluster, *, token: str, asked: int, now: float) -> Cluster:
     """Give that back, unless another has taken it over, after asking for so many nodes: they count in any case.
 
     Who asks for nodes wants none to go.
     """
     freed = replace(cluster, scaler=None) if cluster.scaler == token else cluster
-    return replace(freed, drain=0, boots=freed.boots + asked) if asked else freed
+    return replace(freed, drain=0, boots=freed.boots + asked, asked=now) if asked else freed
 
 
 # What is counted
