@@ -20,6 +20,7 @@ from google.cloud import compute_v1
 from requests.exceptions import ConnectionError as Unconnected
 from requests.exceptions import Timeout
 
+from sparkles.backends.gcp import silence
 from sparkles.backends.gcp.vms.clients import ComputeClients
 from sparkles.backends.gcp.vms.faults import AbsentError, RefusedError, ThereError, asking
 from sparkles.backends.gcp.vms.members import Member, path_of
@@ -184,7 +185,13 @@ class Groups:
 
     def _retry(self) -> Retry:
         """Return how a request is repeated that nobody has answered, or not now."""
-        return Retry(predicate=if_exception_type(*_PASSING), initial=0.5, maximum=10.0, timeout=self._patience)
+        return Retry(
+            predicate=if_exception_type(*_PASSING),
+            initial=0.5,
+            maximum=10.0,
+            timeout=self._patience,
+            on_error=silence.COMPUTE.note,
+        )
 
 
 def _member(listed: compute_v1.ManagedInstance) -> Member:
