@@ -22,9 +22,9 @@ from requests.exceptions import Timeout
 
 from sparkles.backends.gcp import silence
 from sparkles.backends.gcp.vms.clients import ComputeClients
-from sparkles.backends.gcp.vms.faults import AbsentError, RefusedError, ThereError, asking
+from sparkles.backends.gcp.vms.faults import AbsentError, ThereError, asking
 from sparkles.backends.gcp.vms.members import Member, path_of
-from sparkles.backends.gcp.vms.reasons import Fault
+from sparkles.backends.gcp.vms.reasons import Fault, RefusedError
 from sparkles.backends.gcp.vms.zones import zones_for
 from sparkles.errors import UnreachableError
 from sparkles.machine import Machine
@@ -218,4 +218,4 @@ def _raise_error(operation: compute_v1.Operation, what: str) -> None:
         return
     code, message = errors[0].code, errors[0].message
     kind = {"RESOURCE_NOT_FOUND": AbsentError, "RESOURCE_ALREADY_EXISTS": ThereError}.get(code)
-    raise kind(f"{what}: {message}") if kind else RefusedError(code, f"{what}: {message}")
+    raise kind(f"{what}: {message}") if kind else RefusedError(what, Fault(code=code, message=message))
