@@ -14,7 +14,7 @@ from sparkles.errors import BackendError
     [
         (
             (
-                "The user does not have access to service account 'node@p.iam.gserviceaccount.com'. Ask a project owner "
+                "The user does not have access to service account 'node@p.iam.gserviceaccount.com'. Ask an owner "
                 "to grant you the iam.serviceAccounts.actAs permission."
             ),
             (
