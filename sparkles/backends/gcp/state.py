@@ -243,10 +243,10 @@ class DatastoreState:
         return self._jobs(datastore.everything("Job"))
 
     def open_jobs(self, cluster: str | None = None) -> Sequence[Job]:
-        """See StateStore."""
-        if cluster is None:
-            return self._jobs(datastore.prefixed("Job", "queue", "", _END))
-        return self._jobs(datastore.equal("Job", "queue", cluster))
+        """See StateStore. What another version wrote of a job may have left its place among the open ones."""
+        everywhere = datastore.prefixed("Job", "queue", "", _END)
+        found = self._jobs(everywhere if cluster is None else datastore.equal("Job", "queue", cluster))
+        return [job for job in found if job.is_open]
 
     def _jobs(self, query: Any) -> Sequence[Job]:
         found = (job for job in self._readable("job", query) if isinstance(job, Job))

@@ -147,6 +147,18 @@ def test_a_pending_task_keeps_its_place_in_the_queue(store):
     assert before.startswith("p:c/")
 
 
+def test_a_job_that_another_version_has_ended_is_open_no_more(store):
+    put(store, a_job())
+    mutation = datastore.Mutation()
+    store._store.name(mutation.update.key, "Job", "j")
+    mutation.update.properties["state"].string_value = "finished"
+    mutation.update.properties["ended"].double_value = 2.0
+    mutation.property_mask.paths.extend(["state", "ended"])
+    store._store.commit([mutation])
+
+    assert (store.open_jobs(), store.open_jobs("c")) == ([], [])
+
+
 def test_who_asks_for_quiet_nodes_reads_all_of_them_and_few_others(store, monkeypatch):
     """A thousand nodes that each look at all of them every minute would cost more than the machines."""
     now = 1_000_000_020.0
