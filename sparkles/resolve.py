@@ -85,6 +85,7 @@ def pin(
     spec["uploads"] = listed
     names = _check_placeholders(document, sweep, files).names if sweep else frozenset[str]()
     spec["uploads"] = uploads.pinned(listed, sweep, inputs)
+    inputs.buckets.require_buckets([mount["bucket"] for mount in spec.get("resources", {}).get("mounts", [])])
     _check_patterns(spec["outputs"], files)
     files.raise_problems()
     if not listed:

@@ -155,6 +155,9 @@ class FakeBuckets:
         self.asked.append(list(contents))
         return {content for content in contents if self._live(content) is None}
 
+    def absent(self, buckets: Sequence[str]) -> set[str]:
+        return {bucket for bucket in buckets if bucket not in self.buckets}
+
     def stage(self, content: str, destination: Path, *, executable: bool) -> None:
         live = self._live(content)
         if live is None:
