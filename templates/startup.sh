@@ -214,7 +214,7 @@ place=$1/$(mktemp -d at-XXXXXX)
 bucket=$2
 shift 2
 rclone mount "$bucket" "$place" "$@" &
-trap "kill $!" TERM
+trap exit TERM
 until mountpoint -q "$place"; do
     kill -0 $! || exit 1
     sleep 0.1
@@ -236,8 +236,10 @@ show_bucket() {
         options=(--vfs-cache-mode writes --vfs-write-back 100ms --vfs-cache-max-age 1m --vfs-cache-poll-interval 30s)
         ;;
     esac
-    mkdir -p "$buckets/$number" "$root/unsent/$number"
     docker rm -f "$name" >/dev/null 2>&1
+    # What an earlier life of the machine has not sent is of tasks that run again.
+    rm -rf "$root/unsent/$number"
+    mkdir -p "$buckets/$number" "$root/unsent/$number"
     docker run --detach --name "$name" --restart always --log-driver json-file --log-opt max-size=1m --network host \
         --device /dev/fuse --cap-add SYS_ADMIN --security-opt apparmor=unconfined \
         --volume "$buckets:$buckets:rshared" --volume "$root/unsent/$number:/unsent" \

@@ -49,7 +49,7 @@ READS = {
                   "read_log", "unpromoted", "read_output", "output_sha256", "manifests"},
     Environments: {"read"},
     Compute: {"lapsed", "last_words", "require", "elsewhere", "machine", "staffing", "supplies"},
-    Buckets: {"find", "missing"},
+    Buckets: {"find", "missing", "absent"},
 }  # fmt: skip
 
 
