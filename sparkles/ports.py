@@ -382,6 +382,13 @@ class Buckets(Protocol):
         """Return those of `contents` (`gs://bucket/object#generation`) that are not there any more."""
         ...
 
+    def absent(self, buckets: Sequence[str]) -> set[str]:
+        """Return those of some buckets, by their names, that do not exist.
+
+        Raises BackendError, with what to do, if what is in one of the others may not be seen.
+        """
+        ...
+
     def stage(self, content: str, destination: Path, *, executable: bool) -> None:
         """Make a private, writable copy of `gs://bucket/object#generation` at `destination`, whose folder exists.
 

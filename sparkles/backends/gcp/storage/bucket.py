@@ -176,10 +176,10 @@ class Bucket:
             for page in found.pages:
                 yield [_stored(blob) for blob in page]
 
-    def some(self, prefix: str, *, start: str, end: str = "") -> tuple[list[Stored], bool]:
-        """Return the next objects below a prefix, as many as come at once, and whether that is all."""
+    def some(self, prefix: str, *, start: str, end: str = "", most: int | None = None) -> tuple[list[Stored], bool]:
+        """Return the next objects below a prefix, as many as come at once or at `most`, and whether that is all."""
         with self._reaching():
-            found = self._listing(prefix, start_offset=start, end_offset=end or None, fields=_FIELDS)
+            found = self._listing(prefix, start_offset=start, end_offset=end or None, page_size=most, fields=_FIELDS)
             some = next(([_stored(blob) for blob in page] for page in found.pages if page.num_items), [])
             return some, found.next_page_token is None
 
