@@ -17,7 +17,7 @@ POLICIES = {
 }
 
 #: First word of a path → the schema it is about. Without one of them it is about a job.
-_SUBJECTS = {"job": "job", "config": "config"}
+_SUBJECTS = {"job": "job", "foreach": "foreach", "workflow": "workflow", "config": "config"}
 
 
 def explain(path: str) -> str:
