@@ -121,7 +121,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
             assert submitter is not None
             job = Job(
                 name=prepared.name, state=JobState.ACTIVE, generation=0, cluster=prepared.cluster.name,
-                owner=submitter.owner, submitted=now,
+                owner=submitter.owner, submitted=now, whole=prepared.whole,
             )  # fmt: skip
         if not lifecycle.may_take_over(job, applying, force=force, now=now):
             raise BackendError(

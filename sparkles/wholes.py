@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sparkles import foreach, workflow
-from sparkles.errors import ProblemsError
+from sparkles.errors import ProblemsError, RequestError
 from sparkles.manifest import Manifest
-from sparkles.parts import FOREACH, WORKFLOW
+from sparkles.model import Job
+from sparkles.parts import FOREACH, WORKFLOW, part_names
 
 
 def expand(manifest: Manifest, *, others: Collection[str] = ()) -> list[Manifest]:
@@ -33,6 +34,44 @@ def _steps(manifest: Manifest, others: Collection[str]) -> list[Manifest]:
     return [replace(manifest, document=job, field=f"spec.steps[{number}]") for number, job in enumerate(jobs)]
 
 
-def is_whole(manifest: Manifest) -> bool:
-    """Say whether a document describes several jobs."""
-    return manifest.document["kind"] in (FOREACH, WORKFLOW)
+def require_names(manifests: Sequence[Manifest], there: Sequence[Job]) -> None:
+    """Raise RequestError for a job whose name is, among the jobs that are `there`, that of something else."""
+    by_name = {job.name: job for job in there}
+    for manifest in manifests:
+        if problem := _taken(manifest, by_name):
+            raise RequestError(f"{manifest.source}: {problem}")
+
+
+def _taken(manifest: Manifest, there: dict[str, Job]) -> str | None:
+    """Return why a job cannot have its name, or None."""
+    name, whole = manifest.name, manifest.whole
+    same, namesake = there.get(name), there.get(whole) if whole else None
+    if same and same.whole != whole:
+        if same.whole:
+            return f"{name} is a part of {same.whole}: change and apply that, or choose another name"
+        return f"there is a job {name} already, which is no part of {whole}; delete it, or choose another name"
+    if namesake and namesake.whole != whole:
+        return f"there is a job {whole} already; delete it, or choose another name"
+    parts = [job for job in there.values() if job.whole == name]
+    if parts and whole != name:
+        return f"{name} is a whole of {len(parts)} jobs, such as {parts[0].name}; delete it, or choose another name"
+    return _of_other_kind(manifest, there)
+
+
+def _of_other_kind(manifest: Manifest, there: dict[str, Job]) -> str | None:
+    whole = manifest.whole
+    parts = {job.name for job in there.values() if job.whole == whole}
+    if whole is None or not parts:
+        return None
+    kind = FOREACH if whole in parts else WORKFLOW
+    if manifest.document["metadata"]["partOf"]["kind"] != kind:
+        return f"{whole} is a {kind} already; delete it, or choose another name"
+    return None
+
+
+def left_out(document: Manifest, there: Sequence[Job]) -> list[Job]:
+    """Return the jobs that were parts of what a document describes, and are not any more."""
+    if document.document["kind"] not in (FOREACH, WORKFLOW):
+        return []
+    named = part_names(document.document)
+    return [job for job in there if job.whole == document.name and job.name not in named]

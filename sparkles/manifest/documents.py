@@ -12,8 +12,8 @@ from typing import Any
 from sparkles.errors import ProblemsError
 from sparkles.manifest.nodes import problems_error
 from sparkles.manifest.text import parse
-from sparkles.parts import whole_of
 from sparkles.manifest.validation import validate_node, validate_plain
+from sparkles.parts import whole_of
 
 
 @dataclass(frozen=True, kw_only=True)
