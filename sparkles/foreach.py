@@ -62,9 +62,10 @@ def _needed(part: str) -> Sequence[str]:
 
 def _command(spec: Document, part: str) -> list[str]:
     function = spec.get("functions", {}).get(part, _FUNCTIONS[part])
-    arguments = [str(spec.get("batchSize", 1)), *spec.get("args", [])] if part == GETARGS else []
-    words = [*_interpreter(spec), f"{_OURS}/run.{_kind(spec)}", part, _place(spec["script"]), function, *arguments]
-    return list(_as_they_are(words))
+    words = [*_interpreter(spec), f"{_OURS}/run.{_kind(spec)}", part, _place(spec["script"]), function]
+    if part == GETARGS:
+        words += [str(spec.get("batchSize", 1)), *spec.get("args", [])]
+    return [*_as_they_are(words), *(["{key}"] if part == MIDDLE else [])]
 
 
 def _interpreter(spec: Document) -> Sequence[str]:

@@ -41,7 +41,7 @@ def test_there_is_a_job_for_each_phase_which_knows_its_whole():
 def test_each_phase_calls_its_function():
     assert commands(args=["2.0"]) == [
         ["python3", ".foreach/run.py", "getargs", "sample-scatter.py", "get_foreach_args", "1", "2.0"],
-        ["python3", ".foreach/run.py", "foreach", "sample-scatter.py", "foreach"],
+        ["python3", ".foreach/run.py", "foreach", "sample-scatter.py", "foreach", "{key}"],
         ["python3", ".foreach/run.py", "gather", "sample-scatter.py", "gather"],
     ]
 
@@ -51,7 +51,7 @@ def test_functions_may_have_other_names_and_elements_may_be_taken_by_the_batch()
 
     assert [command[4:] for command in commands(functions=functions, batchSize=10)] == [
         ["scatter", "10"],
-        ["fit"],
+        ["fit", "{key}"],
         ["merge"],
     ]
 
