@@ -48,7 +48,8 @@ def _taken(manifest: Manifest, there: dict[str, Job]) -> str | None:
     same, namesake = there.get(name), there.get(whole) if whole else None
     if same and same.whole != whole:
         if same.whole:
-            return f"{name} is a part of {same.whole}: change and apply that, or choose another name"
+            what = FOREACH if name == same.whole else f"part of {same.whole}"
+            return f"{name} is a {what}: change and apply that, or choose another name"
         return f"there is a job {name} already, which is no part of {whole}; delete it, or choose another name"
     if namesake and namesake.whole != whole:
         return f"there is a job {whole} already; delete it, or choose another name"

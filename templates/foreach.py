@@ -8,6 +8,8 @@ This one file is for CPython 2.7 and for 3.6 and newer, and needs nothing but th
 script ends it with exit code 1, with the script's own traceback, and with a line that says what was being done.
 """
 
+from __future__ import print_function
+
 import io
 import itertools
 import os
@@ -42,11 +44,11 @@ def main(phase, *words):
     try:
         {"getargs": getargs, "foreach": foreach, "gather": gather}[phase](*words)
     except WrongError as error:
-        sys.exit(f"{phase}: {error}")
+        sys.exit("{}: {}".format(phase, error))
     except SystemExit as end:
         if end.code or phase == "gather":
             raise
-        sys.exit(f"{phase}: the script ended Python, with exit code 0, before it returned anything")
+        sys.exit("{}: the script ended Python, with exit code 0, before it returned anything".format(phase))
     except Exception:
         show_error(phase, *sys.exc_info())
         sys.exit(1)
@@ -60,33 +62,33 @@ def getargs(script, name, size, *args):
     from hashlib import sha256  # before the script, beside which there may be a file of this name
 
     function = function_of(script, name, args)
-    now(f"in {name}, with the arguments ", *args)
+    now("in {}, with the arguments ".format(name), *args)
     elements, extra = checked(name, function(*args))
     write(EXTRA, pickled(extra, "extra_args"))
-    with open(BATCHES, "wb") as table:
+    with io.open(BATCHES, "wb") as table:
         table.write(b"batch,key\n")
         for batch, members in enumerate(batches(elements, int(size)), 1):
             key = write_batch(batch, members, int(size), sha256())
-            table.write(f"{batch},{key}\n".encode("ascii"))
+            table.write("{},{}\n".format(batch, key).encode("ascii"))
     if not os.path.isdir(ELEMENTS):
-        raise WrongError(f"{name} returned no element: there is nothing to do")
+        raise WrongError("{} returned no element: there is nothing to do".format(name))
 
 
 def foreach(script, name, key):
     """Call the function for each element of a batch; write the results behind each other into one file."""
     function = function_of(script, name)
-    now(f"while it read what {name} is to work on")
+    now("while it read what {} is to work on".format(name))
     extra = read(EXTRA)
     files = sorted(os.listdir(ELEMENTS))
     write(RESULT, quick_pickle.dumps((key, len(files)), PROTOCOL))
     for number, file in enumerate(files, 1):
         element = read(os.path.join(ELEMENTS, file))
-        now(f"on element {number} of {len(files)}: " if len(files) > 1 else "on the element ", element)
+        now("on element {} of {}: ".format(number, len(files)) if len(files) > 1 else "on the element ", element)
         result = function(element, *extra)
         try:
             content = quick_pickle.dumps(result, PROTOCOL)
         except Exception as error:
-            raise unpicklable(f"the result for the element {shown(element)}", result, error)
+            raise unpicklable("the result for the element {}".format(shown(element)), result, error)
         write(RESULT, content, "ab")
 
 
@@ -96,7 +98,7 @@ def gather(script, name):
     now("while it read the results")
     extra = read(EXTRA)
     results = list(ordered_results())
-    now(f"in {name}, with a list of {len(results)} results")
+    now("in {}, with a list of {} results".format(name, len(results)))
     function(results, *extra)
 
 
@@ -106,23 +108,23 @@ def gather(script, name):
 def function_of(script, name, args=()):
     """Load the script and return a function of it."""
     sys.argv[:] = [script] + list(args)
-    now(f"while {script} was loaded")
+    now("while {} was loaded".format(script))
     names = vars(load(script))
     if not callable(names.get(name)):
-        raise WrongError(f"{script} has no function {name!r}; {nearest(name, names)}")
+        raise WrongError("{} has no function {!r}; {}".format(script, name, nearest(name, names)))
     return names[name]
 
 
 def load(script):
     """Run the script as a module. It is not `__main__`; what it defines has the same name in every phase."""
     if not os.path.isfile(script):
-        raise WrongError(f"there is no file {script!r} in {os.getcwd()}")
+        raise WrongError("there is no file {!r} in {}".format(script, os.getcwd()))
     sys.dont_write_bytecode = True  # it would be among the results
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     module = type(sys)(module_name(script))
     module.__file__ = script
     sys.modules[module.__name__] = module
-    with open(script, "rb") as file:
+    with io.open(script, "rb") as file:
         code = compile(file.read(), script, "exec", 0, True)
     exec(code, vars(module))
     return module
@@ -142,7 +144,7 @@ def nearest(name, names):
 
     names = sorted(each for each in names if not each.startswith("_"))
     close = difflib.get_close_matches(name, names, 1)
-    return f"did you mean {close[0]!r}?" if close else "it has: {}".format(", ".join(names) or "nothing")
+    return "did you mean {!r}?".format(close[0]) if close else "it has: {}".format(", ".join(names) or "nothing")
 
 
 # What it returns, and what becomes of it
@@ -152,21 +154,21 @@ def checked(name, returned):
     """Return the elements and the extra arguments; refuse what cannot be meant."""
     if not isinstance(returned, dict) or "elements" not in returned:
         raise WrongError(
-            f"{name} returned {a(returned)}; it must return dict(elements=[...]), which may have extra_args=[...]"
+            "{} returned {}; it must return dict(elements=[...]), which may have extra_args=[...]".format(name, a(returned))
         )
     for key in returned:
         if key not in ("elements", "extra_args"):
-            raise WrongError(f"{name} returned {key!r}; there are only 'elements' and 'extra_args'")
+            raise WrongError("{} returned {!r}; there are only 'elements' and 'extra_args'".format(name, key))
     extra = returned.get("extra_args")
     if extra is not None and not isinstance(extra, (list, tuple)):
-        raise WrongError(f"extra_args is {a(extra)}; write extra_args=[...], a list of arguments")
+        raise WrongError("extra_args is {}; write extra_args=[...], a list of arguments".format(a(extra)))
     return checked_elements(returned["elements"]), list(extra or [])
 
 
 #: What can be iterated, but does not give what one would expect.
 REFUSED = [
     (lambda value: isinstance(value, dict), "write list(...) for its keys, or list(....items())"),
-    (lambda value: isinstance(value, (bytes, str)), "write a list of texts"),
+    (lambda value: isinstance(value, (bytes, type(u""))), "write a list of texts"),
     (lambda value: isinstance(value, (set, frozenset)), "it has no order; write sorted(...)"),
     (lambda value: hasattr(value, "itertuples"), "it would give its columns; write list(....itertuples())"),
     (lambda value: not hasattr(value, "__iter__"), "write a list"),
@@ -177,7 +179,7 @@ def checked_elements(elements):
     """Return the elements as they are: they may come from a generator, and not fit into memory together."""
     for is_refused, advice in REFUSED:
         if is_refused(elements):
-            raise WrongError(f"elements is {a(elements)}; {advice}")
+            raise WrongError("elements is {}; {}".format(a(elements), advice))
     return elements
 
 
@@ -193,7 +195,7 @@ def write_batch(batch, members, size, digest):
     folder = os.path.join(ELEMENTS, str(batch))
     os.makedirs(folder)
     for number, element in enumerate(members):
-        content = pickled(element, f"element {(batch - 1) * size + number + 1}")
+        content = pickled(element, "element {}".format((batch - 1) * size + number + 1))
         digest.update(content)
         write(os.path.join(folder, "{:0{}d}.pkl".format(number, len(str(size - 1)))), content)
     return digest.hexdigest()[:32]
@@ -209,7 +211,7 @@ def ordered_results():
         keys = [line.strip().split(",")[1] for line in table][1:]
     for batch, key in enumerate(keys, 1):
         if not by_key.get(key):
-            raise WrongError(f"the result of batch {batch} is not there; its task has left none")
+            raise WrongError("the result of batch {} is not there; its task has left none".format(batch))
         for result in read_results(by_key[key].pop()):
             yield result
 
@@ -247,7 +249,7 @@ class EqualPickler(getattr(pickle, "_Pickler", pickle.Pickler)):
         self.texts = {}
 
     def save(self, obj, *options):
-        if type(obj) in (bytes, str):
+        if type(obj) in (bytes, type(u"")):
             obj = self.texts.setdefault((type(obj), obj), obj)
         return BasePickler.save(self, obj, *options)
 
@@ -285,7 +287,7 @@ def pickled(value, what):
 
 def unpicklable(what, value, error):
     """Return the error that says what cannot travel between machines."""
-    return WrongError(f"{what} is {a(value)}, which cannot be pickled: {error}")
+    return WrongError("{} is {}, which cannot be pickled: {}".format(what, a(value), error))
 
 
 def write(path, content, mode="wb"):

@@ -34,7 +34,7 @@ FLOW = of_whole("w", "w-a", "w-b")
         (
             a_manifest("sample", JOB),
             SAMPLE,
-            "sample is a part of sample: change and apply that, or choose another name",
+            "sample is a Foreach: change and apply that, or choose another name",
         ),
         (a_manifest("w-a", JOB), FLOW, "w-a is a part of w: change and apply that, or choose another name"),
         (a_manifest("w", JOB), FLOW, "w is a whole of 2 jobs, such as w-a; delete it, or choose another name"),
