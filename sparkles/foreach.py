@@ -19,7 +19,7 @@ from sparkles.references import shipped
 _OURS = ".foreach"
 
 #: Fields that mean for each phase what they mean for a job.
-_SHARED = ("image", "env", "resources", "nodes", "retries", "timeout")
+_SHARED = ("image", "resources", "nodes", "retries", "timeout")
 
 _FUNCTIONS = {GETARGS: "get_foreach_args", MIDDLE: "foreach", GATHER: "gather"}
 
@@ -51,7 +51,7 @@ def _job(document: Document, part: str) -> dict[str, Any]:
             "name": parts.job_name(FOREACH, whole, part),
             "partOf": {"kind": FOREACH, "name": whole, "part": part},
         },
-        "spec": {**{name: spec[name] for name in _SHARED if name in spec}, **own},
+        "spec": {**{name: spec[name] for name in _SHARED if name in spec}, **own, **_environment(spec)},
     }
 
 
@@ -66,6 +66,12 @@ def _command(spec: Document, part: str) -> list[str]:
     if part == GETARGS:
         words += [str(spec.get("batchSize", 1)), *spec.get("args", [])]
     return [*_as_they_are(words), *(["{key}"] if part == MIDDLE else [])]
+
+
+def _environment(spec: Document) -> dict[str, Any]:
+    """Return the variables of all phases: in Python, sets that are equal are to be in the same order in all of them."""
+    env = {**({"PYTHONHASHSEED": "0"} if _kind(spec) == "py" else {}), **spec.get("env", {})}
+    return {"env": env} if env else {}
 
 
 def _interpreter(spec: Document) -> Sequence[str]:

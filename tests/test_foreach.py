@@ -116,9 +116,23 @@ def test_what_the_phases_leave_for_each_other_is_kept_whatever_the_outputs_say()
 
 
 def test_the_fields_of_a_job_hold_for_all_phases():
-    fields = {"env": {"A": "1"}, "nodes": {"max": 3}, "retries": {"limit": 1}, "timeout": "1h", "image": "i"}
+    fields = {"nodes": {"max": 3}, "retries": {"limit": 1}, "timeout": "1h", "image": "i"}
 
     assert all(fields.items() <= job["spec"].items() for job in jobs(**fields))
+
+
+@pytest.mark.parametrize(
+    ("spec", "env"),
+    [
+        ({}, {"PYTHONHASHSEED": "0"}),
+        ({"env": {"A": "1"}}, {"PYTHONHASHSEED": "0", "A": "1"}),
+        ({"env": {"PYTHONHASHSEED": "7"}}, {"PYTHONHASHSEED": "7"}),
+        ({"script": "fit.r"}, None),
+        ({"script": "fit.r", "env": {"A": "1"}}, {"A": "1"}),
+    ],
+)
+def test_equal_sets_of_python_are_in_the_same_order_in_all_phases(spec, env):
+    assert all(job["spec"].get("env") == env for job in jobs(**spec))
 
 
 @pytest.mark.parametrize("text", ["{x}", "{{x}}", "{index}", "a b", "", "{0} {a.b}", "é\n"])
