@@ -20,7 +20,7 @@ def template_text(name: str) -> str:
 
 def template(name: str) -> Path:
     """Return where `templates/<name>` is, or would be."""
-    return _path("templates", "startup.sh").with_name(name)
+    return _path("templates", "startup.sh").parent / name
 
 
 def _text(folder: str, name: str) -> str:
