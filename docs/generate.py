@@ -57,7 +57,8 @@ On the machine you are on, the fields about other machines are accepted and not 
 bucket](buckets.md); what `image` needs, and what a task finds in one, in [jobs in docker images](images.md).
 
 How one job takes what another left, `needs` and `{results.JOB}`, is on a page of its own: [jobs that need
-jobs](pipelines.md).
+jobs](pipelines.md). Two other kinds of document, at the end of this page, stand for several jobs: [foreach and
+workflows](workflows.md).
 
 ## What a change does
 
@@ -111,7 +112,27 @@ def manifest_page() -> str:
     for name, field in children(children(job)["spec"]).items():
         parts += _section(f"spec.{name}", field)
     parts += _section("status", children(job)["status"])
+    parts += _whole("foreach", "As in a job: {}.")
+    parts += _whole(
+        "workflow", "As in a job, for each step that does not say otherwise: {}. A step has all fields of a job."
+    )
     return "\n".join(parts)
+
+
+def _whole(name: str, rest: str) -> Iterator[str]:
+    """Describe a kind of document that stands for several jobs: what is its own, and what is as in a job."""
+    schema, of_job = load(name), children(children(load("job"))["spec"])
+    yield f"## kind: {schema['title']}\n"
+    yield f"{_text(schema['description'])} See [foreach and workflows](workflows.md).\n"
+    below = [
+        (path, field)
+        for path, field in fields(children(schema)["spec"])
+        if not any(step in of_job and step != "needs" for step in path)
+    ]
+    yield "| field | type | default | what it is |\n|---|---|---|---|"
+    yield "".join(f"{_row(('spec', *path), field)}\n" for path, field in below)
+    same = [key for key in children(children(schema)["spec"]) if key in of_job and key != "needs"]
+    yield rest.format(", ".join(f"`{key}`" for key in same)) + "\n"
 
 
 def _section(path: str, field: Schema) -> Iterator[str]:

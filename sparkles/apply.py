@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparkles import lifecycle, mark
+from sparkles import lifecycle, mark, results
 from sparkles import manifest as manifests
 from sparkles.errors import BackendError
 from sparkles.indices import to_runs
@@ -121,7 +121,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
             assert submitter is not None
             job = Job(
                 name=prepared.name, state=JobState.ACTIVE, generation=0, cluster=prepared.cluster.name,
-                owner=submitter.owner, submitted=now,
+                owner=submitter.owner, submitted=now, whole=prepared.whole,
             )  # fmt: skip
         if not lifecycle.may_take_over(job, applying, force=force, now=now):
             raise BackendError(
@@ -179,9 +179,13 @@ def _stored(prepared: Prepared, backend: Backend) -> Iterator[Moved]:
     """Store the blobs that are missing; yield as they come."""
     if prepared.local:
         yield from backend.objects.put_blobs([(prepared.source(digest), digest) for digest in prepared.local])
-    for digest in sorted(prepared.missing.difference(prepared.local)):
-        backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
+    kept = sorted(prepared.missing.difference(prepared.local))
+    for _ in results.each(lambda digest: _keep_output(digest, prepared, backend), kept, backend):
         yield Moved(0, 0)
+
+
+def _keep_output(digest: str, prepared: Prepared, backend: Backend) -> None:
+    backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
 
 
 def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 
-from sparkles import canonical, patterns, placeholders, shell_line
+from sparkles import canonical, placeholders, shell_line
 from sparkles.digests import Part, digester
 from sparkles.errors import BackendError, RequestError
+from sparkles.folders import Folders
 from sparkles.paths import is_inside
 from sparkles.placeholders import Template
 from sparkles.references import Reference, reference
@@ -175,8 +176,12 @@ class _UploadTemplate:
         if self._upload.file:
             yield self._input(dest, self._upload.file)
             return
-        for found, file in below(src, self._upload.files or {}):
+        for found, file in self._files.below(src):
             yield self._input(f"{dest}/{found}" if found else dest, file)
+
+    @cached_property
+    def _files(self) -> _Files:
+        return _Files(self._upload.files or {})
 
     def _input(self, dest: str, file: PinnedFile) -> Input:
         if not is_inside(dest):
@@ -186,27 +191,32 @@ class _UploadTemplate:
         return Input(dest=_normal(dest), content=file.content, executable=file.executable)
 
 
-def below(src: str, files: Mapping[str, PinnedFile]) -> Iterator[tuple[str, PinnedFile]]:
-    """Yield (path below `src`, file) of the pinned files that `src` stands for; "" for the file itself."""
-    if src in files:
-        yield "", files[src]
-        return
-    refers = reference(src)
-    found = _referred(refers, files) if refers else _inside(src.rstrip("/") + "/", files)
-    if not found:
-        raise BackendError(f"the pinned manifest does not say what {src!r} is")
-    yield from found
+class _Files:
+    """The pinned files of an upload, each by its name; that of a result is `JOB/INDEX/FILE`."""
 
+    def __init__(self, files: Mapping[str, PinnedFile]) -> None:
+        self._files = files
+        self._results = {found.name: file for path, file in files.items() if (found := reference(path))}
+        self._folders = Folders(self._results or files)
 
-def _inside(folder: str, files: Mapping[str, PinnedFile]) -> list[tuple[str, PinnedFile]]:
-    return [(path[len(folder) :], file) for path, file in files.items() if path.startswith(folder)]
+    def below(self, src: str) -> Iterator[tuple[str, PinnedFile]]:
+        """Yield (path below `src`, file) of the files that `src` stands for; "" for the file itself."""
+        if src in self._files:
+            yield "", self._files[src]
+            return
+        refers = reference(src)
+        found = self._referred(refers) if refers else self._inside(src.rstrip("/"))
+        if not found:
+            raise BackendError(f"the pinned manifest does not say what {src!r} is")
+        yield from found
 
+    def _inside(self, folder: str) -> list[tuple[str, PinnedFile]]:
+        return [(path[len(folder) + 1 :], self._files[path]) for path in self._folders.below(folder)]
 
-def _referred(refers: Reference, files: Mapping[str, PinnedFile]) -> list[tuple[str, PinnedFile]]:
-    """Return the files that a reference with a folder or wildcards chooses, named from its root."""
-    wanted = patterns.any_of((refers.pattern,))
-    named = [(found.name, file) for path, file in files.items() if (found := reference(path))]
-    return [(name[len(refers.root) + 1 :], file) for name, file in named if wanted(name)]
+    def _referred(self, refers: Reference) -> list[tuple[str, PinnedFile]]:
+        """Return the files that a reference with a folder or wildcards chooses, named from its root."""
+        root = len(refers.root) + 1
+        return [(name[root:], self._results[name]) for name in self._folders.chosen(refers)]
 
 
 def default_dest(src: str) -> str:

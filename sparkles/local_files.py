@@ -12,6 +12,8 @@ from pathlib import Path
 
 from sparkles.errors import ProblemsError, RequestError
 from sparkles.ports import Backend
+from sparkles.references import shipped_name
+from sparkles.resources import template
 
 
 class LocalFiles:
@@ -27,6 +29,11 @@ class LocalFiles:
         self._problems: list[str] = []
         #: (sha256, name, where) of content that is pinned already, and has not been looked for yet.
         self._required: list[tuple[str, str, str]] = []
+
+    def _path(self, name: str) -> Path:
+        """Return where a file is: what sparkles ships is in its installation, all else below the base."""
+        ours = shipped_name(name)
+        return self.base / name if ours is None else template(ours)
 
     def problem(self, where: str, text: str) -> None:
         """Note that something at `where` is wrong."""
@@ -45,7 +52,7 @@ class LocalFiles:
     def read(self, name: str, where: str) -> bytes:
         """Return the content of a file that is needed to go on at all."""
         try:
-            return (self.base / name).read_bytes()
+            return self._path(name).read_bytes()
         except FileNotFoundError:
             raise RequestError(f"{where}: no file {name!r} in {self.base}") from None
         except OSError as error:
@@ -56,7 +63,7 @@ class LocalFiles:
 
         The hash is one that no file has after noting why there is none.
         """
-        path = self.base / name
+        path = self._path(name)
         try:
             digest = self._backend.hashes.sha256(path)
             executable = bool(path.stat().st_mode & stat.S_IXUSR)
@@ -70,7 +77,7 @@ class LocalFiles:
 
     def require(self, digest: str, name: str, where: str) -> None:
         """See to it that content which is pinned already can be had, when problems are raised."""
-        self.named.add(str(self.base / name))
+        self.named.add(str(self._path(name)))
         self.digests.add(digest)
         self._required.append((digest, name, where))
 
@@ -80,7 +87,7 @@ class LocalFiles:
             return
         missing = self._backend.objects.missing([digest for digest, _, _ in self._required])
         for digest, name, where in self._required:
-            path = self.base / name
+            path = self._path(name)
             if digest in missing and path.is_file() and self._backend.hashes.sha256(path) == digest:
                 self.sources[digest] = path
             elif digest in missing:
@@ -95,7 +102,7 @@ class LocalFiles:
 
     def below(self, name: str, where: str) -> Iterator[str]:
         """Yield the files that an upload's src stands for: itself, or all below it."""
-        path = self.base / name
+        path = self._path(name)
         if path.is_dir():
             found = list(self._walk(name.rstrip("/"), where, within=()))
             if not found:
@@ -110,7 +117,7 @@ class LocalFiles:
 
     def _walk(self, name: str, where: str, *, within: tuple[tuple[int, int], ...]) -> Iterator[str]:
         """Yield the files below a folder. Links are followed, but never back into a folder that they are in."""
-        folder = self.base / name
+        folder = self._path(name)
         try:
             status = folder.stat()
             with os.scandir(folder) as scan:

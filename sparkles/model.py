@@ -148,6 +148,8 @@ class Job:
     max_nodes: int = 1
     #: The most nodes that may serve the job, by `scale`; None if the manifest holds.
     scaled: int | None = None
+    #: The Foreach or Workflow that the job is a part of; None if it is one by itself.
+    whole: str | None = None
     #: There while the job waits for others.
     waiting: Waiting | None = None
     applying: Applying | None = None

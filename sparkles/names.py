@@ -54,24 +54,35 @@ def split_task(text: str) -> tuple[str, int | None]:
 
 
 def matching(pattern: str, jobs: Sequence[Job]) -> list[Job]:
-    """Return the jobs that a name, LAST or a glob stands for; `jobs` are oldest first. Never empty."""
+    """Return the jobs that a name, LAST or a glob stands for; `jobs` are oldest first. Never empty.
+
+    The name of a whole stands for all of its parts, and so does LAST if the newest job is one of them.
+    """
     if pattern == LAST and jobs:
-        return [jobs[-1]]
-    found = [job for job in jobs if job.name == pattern]
+        pattern = jobs[-1].whole or jobs[-1].name
+    found = [job for job in jobs if job.whole == pattern] or [job for job in jobs if job.name == pattern]
     if not found and any(sign in pattern for sign in "*?["):
         found = [job for job in jobs if fnmatch.fnmatchcase(job.name, pattern)]
     if not found:
-        names = [job.name for job in jobs]
+        names = list(dict.fromkeys(name for job in jobs for name in (job.whole, job.name) if name))
         hint = nearest(pattern, names) or ("; 'sparkles status' lists the jobs" if names else "; there are no jobs")
         raise UnknownJobError(pattern, hint)
     return found
 
 
 def one(pattern: str, jobs: Sequence[Job]) -> Job:
-    """Return the one job that `pattern` stands for."""
+    """Return the one job that `pattern` stands for: of the parts of a whole the one that has its name."""
     found = matching(pattern, jobs)
     if len(found) > 1:
+        if (namesake := next((job for job in found if job.name == job.whole), None)) and whole_of(found):
+            return namesake
         raise RequestError(
             f"{pattern!r} stands for {len(found)} jobs; name one: {', '.join(j.name for j in found[:5])}"
         )
     return found[0]
+
+
+def whole_of(jobs: Sequence[Job]) -> str | None:
+    """Return the name of the whole that some jobs are parts of; None if they are not all of the same one."""
+    wholes = {job.whole for job in jobs}
+    return wholes.pop() if len(wholes) == 1 else None

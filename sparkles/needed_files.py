@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sparkles import patterns, results
 from sparkles.errors import BackendError, RequestError, nearest
+from sparkles.folders import Folders
 from sparkles.model import Task
 from sparkles.paths import LOG_NAME, RESULT_NAME
 from sparkles.ports import Backend
@@ -35,6 +36,7 @@ class NeededFiles:
         self._problem = problem
         #: Job → name (`JOB/INDEX/FILE`) → what result.json says of the file.
         self._names: dict[str, dict[str, dict[str, Any]]] = {}
+        self._folders: dict[str, Folders] = {}
 
     def refer(self, src: str, where: str) -> Reference | None:
         """Return what a src refers to, or None. Raises RequestError if that job is not among the needs."""
@@ -66,8 +68,8 @@ class NeededFiles:
         if flaw := patterns.flaw(refers.pattern):
             self._problem(where, f"{src!r} is not a pattern: {flaw}")
             return
-        wanted = patterns.any_of((refers.pattern,))
-        chosen = [name for name in known if wanted(name) and (refers.path.endswith(LOG_NAME) or not _is_ours(name))]
+        names = self._folders[refers.job].chosen(refers)
+        chosen = [name for name in names if refers.path.endswith(LOG_NAME) or not _is_ours(name)]
         if not chosen:
             near = nearest(src, map(written, known))
             self._problem(where, f"no result of job {refers.job} is {src!r}{near}")
@@ -76,14 +78,15 @@ class NeededFiles:
     def pinned(self, src: str, where: str) -> tuple[str, bool]:  # noqa: ARG002 - as LocalFiles has it
         """Return the hash of a file that `below` yielded, and whether the task left it as a program."""
         file = _file(src)
-        digest = self._backend.objects.output_sha256(*file)
+        listed = self._of(file.job)[f"{file.job}/{file.index}/{file.name}"]
+        digest = listed.get("sha256") or self._backend.objects.output_sha256(*file)
         self.found[digest] = file
-        executable = self._of(file.job)[f"{file.job}/{file.index}/{file.name}"].get("executable")
-        return digest, bool(executable)
+        return digest, bool(listed.get("executable"))
 
     def _of(self, job: str) -> dict[str, dict[str, Any]]:
         if job not in self._names:
             self._names[job] = dict(self._read(job))
+            self._folders[job] = Folders(self._names[job])
         return self._names[job]
 
     def _read(self, job: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -32,12 +32,16 @@ def unmet(document: Mapping[str, Any], backend: Backend, *, changing: Collection
     found = standing(needs, backend)
     missing = [n for n in needs if found[n] is Need.MISSING and n not in changing and not _is_pinned(document, n)]
     if missing:
-        known = [job.name for job in backend.state.jobs()]
-        raise RequestError(
-            f"spec.needs: there is no job {missing[0]!r}{nearest(missing[0], known)}; apply it first, or together "
-            "with this one"
-        )
+        raise RequestError(f"spec.needs: there is no job {missing[0]!r}{_way_out(missing[0], backend)}")
     return [n for n in needs if n in changing or found[n] in (Need.OPEN, Need.FAILED)]
+
+
+def _way_out(name: str, backend: Backend) -> str:
+    """Return what to do about a need that is not there."""
+    there = backend.state.jobs()
+    if parts := [job.name for job in there if job.whole == name]:
+        return f"; that is a workflow, name those of its jobs: {', '.join(parts)}"
+    return f"{nearest(name, [job.name for job in there])}; apply it first, or together with this one"
 
 
 def present(document: Mapping[str, Any], backend: Backend, *, waits: Collection[str]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from sparkles.machine import Machine
 from sparkles.manifest import Manifest
 from sparkles.model import Cluster, Job, JobState, Key, Node, Task
 from sparkles.nodes import find_cluster, staffing_of
+from sparkles.parts import whole_of
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
 from sparkles.plan.matching import LABEL_SIZE
 from sparkles.ports import Backend
@@ -64,6 +65,11 @@ class Prepared:
         """Return the job's name."""
         name: str = self.pinned.document["metadata"]["name"]
         return name
+
+    @property
+    def whole(self) -> str | None:
+        """Return the name of the whole that the job is a part of."""
+        return whole_of(self.pinned.document)
 
     def source(self, digest: str) -> Path:
         """Return the file of one of those that are `local`."""
@@ -271,19 +277,19 @@ def cluster_of(pinned: Pinned, backend: Backend) -> Cluster:
     if machine is None:
         name = f"{backend.name}-{slots}-{backend.worker()}"
         return Cluster(name=name, slots=slots, linger=linger, keep=spec.keep)
-    job = pinned.document["metadata"]["name"]
+    owner = whole_of(pinned.document) or pinned.document["metadata"]["name"]
     return Cluster(
-        name=_name_for(machine, slots=slots, place=backend.objects.url(job), worker=backend.worker()),
+        name=_name_for(machine, slots=slots, place=backend.objects.url(owner), worker=backend.worker()),
         slots=slots,
         linger=linger,
         machine=machine,
-        owner_job=job,
-        keep=_keep(job) if spec.keep is None else spec.keep,
+        owner_job=owner,
+        keep=_keep(owner) if spec.keep is None else spec.keep,
     )
 
 
 def _name_for(machine: Machine, *, slots: int, place: str, worker: str) -> str:
-    """Return the name of the cluster of such machines for one job, whose results have a `place` of their own."""
+    """Return the name of the cluster of such machines for one job or whole, which has a `place` of its own."""
     facts = {"place": place, "slots": slots, "worker": worker, "machine": asdict(machine)}
     return f"s-{canonical.sha256(facts)[:16]}"
 

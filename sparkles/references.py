@@ -1,4 +1,7 @@
-"""References: `{results.JOB}/INDEX/FILE` names what the tasks of another job left. Pure."""
+"""References: `{results.JOB}/INDEX/FILE` names what the tasks of another job left. Pure.
+
+`{sparkles.templates}/FILE` names a file of sparkles itself, wherever it is installed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import re
 from typing import NamedTuple
 
 _REFERENCE = re.compile(r"\{results\.(?P<job>[^{}]+)\}(?P<path>(?:/.*)?)", re.DOTALL)
+
+_SHIPPED = "{sparkles.templates}/"
 
 #: What makes a path a pattern.
 _MAGIC = re.compile(r"[*?\[]")
@@ -54,3 +59,17 @@ def written(name: str) -> str:
     """
     job, _, rest = name.partition("/")
     return f"{{results.{job}}}/{rest}"
+
+
+def shipped(name: str) -> str:
+    """Return the src that names a file of sparkles itself.
+
+    >>> shipped("foreach.py")
+    '{sparkles.templates}/foreach.py'
+    """
+    return _SHIPPED + name
+
+
+def shipped_name(src: str) -> str | None:
+    """Return the name of the file of sparkles itself that a src names; None if it names something else."""
+    return src.removeprefix(_SHIPPED) if src.startswith(_SHIPPED) else None

@@ -162,8 +162,8 @@ def _sweep(spec: dict[str, Any], inputs: Inputs) -> Sweep | None:
 
 
 def _check_patterns(chosen: Mapping[str, Sequence[str]], files: LocalFiles) -> None:
-    for list_name in ("include", "exclude"):
-        for position, pattern in enumerate(chosen[list_name]):
+    for list_name in ("include", "exclude", "always"):
+        for position, pattern in enumerate(chosen.get(list_name, ())):
             if why := patterns.flaw(pattern):
                 files.problem(f"spec.outputs.{list_name}[{position}]", f"{pattern!r} is not a pattern: {why}")
 

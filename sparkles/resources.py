@@ -18,11 +18,20 @@ def template_text(name: str) -> str:
     return _text("templates", name)
 
 
+def template(name: str) -> Path:
+    """Return where `templates/<name>` is, or would be."""
+    return _path("templates", "startup.sh").parent / name
+
+
 def _text(folder: str, name: str) -> str:
+    return _path(folder, name).read_text(encoding="utf-8")
+
+
+def _path(folder: str, name: str) -> Path:
     for parent in (_PACKAGE, _PACKAGE.parent):
         path = parent / folder / name
         if path.is_file():
-            return path.read_text(encoding="utf-8")
+            return path
     raise FileNotFoundError(f"{folder}/{name} is missing from this installation")
 
 

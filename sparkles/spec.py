@@ -84,6 +84,8 @@ class JobSpec:
     memory: int | None
     include: Sequence[str]
     exclude: Sequence[str]
+    #: Patterns of outputs that are kept whatever the other two say.
+    always: Sequence[str]
 
 
 def spec_of(document: Mapping[str, Any]) -> JobSpec:
@@ -109,6 +111,7 @@ def spec_of(document: Mapping[str, Any]) -> JobSpec:
         memory=size_of(resources["memory"]) if "memory" in resources else None,
         include=spec["outputs"]["include"],
         exclude=spec["outputs"]["exclude"],
+        always=spec["outputs"].get("always", ()),
     )
 
 

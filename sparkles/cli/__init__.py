@@ -28,7 +28,8 @@ COMMANDS = {
     "explain": ("about", "Explain a field of the manifest."),
     "get": ("look", "Print the manifest of a job, or the record of a task."),
     "status": ("look", "Show jobs and how far they are."),
-    "list": ("look", "List the tasks of a job."),
+    "list": ("look", "List the tasks of a job, or of all jobs of a whole."),
+    "workflow": ("steps", "Show the jobs of a workflow, what they need of each other, and how far they are."),
     "logs": ("look", "Print what tasks have written."),
     "why": ("why", "Say why a job or a task stands where it stands, and what to do."),
     "watch": ("follow", "Follow a job until it has ended."),
@@ -47,7 +48,7 @@ COMMANDS = {
 
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"report", "workflow", "completion"}
+PLANNED = {"report", "completion"}
 
 
 class Sparkles(click.Group):

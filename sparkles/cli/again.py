@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 
-from sparkles import filters, names, results
+from sparkles import filters, lineup, names, results
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.submission import carry_out_or_heal, confirm, fetch_image, follow_all, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend
-from sparkles.prepare import prepare_stored
+from sparkles.prepare import Prepared, prepare_stored
 from sparkles.quantities import counted
 from sparkles.recover import rescale
 from sparkles.settle import settle
@@ -38,7 +39,8 @@ def retry_cmd(
     """Run the tasks of a job again that failed or were killed.
 
     They run as they were defined; to run them with changed files or flags use apply or sub. JOB.N is one task,
-    however it ended. A job that waits for this one begins when all of its tasks have succeeded.
+    however it ended. A job that waits for this one begins when all of its tasks have succeeded. Of a whole the tasks of
+    all its jobs run again that failed or were killed; what stands behind them goes on by itself.
 
     \b
     Examples:
@@ -46,41 +48,66 @@ def retry_cmd(
       sparkles retry fit --failed --filter 'reason=timeout'
       sparkles retry fit.3 --wait
     """
-    chosen_filters = [filters.parse(text) for text in expressions]
     backend = chosen.open(write=not dry_run)
     name, index = names.split_task(target)
-    job = names.one(name, backend.state.jobs())
-    if job.state is JobState.WAITING:
-        raise RequestError(
-            f"job {job.name} waits for others ('sparkles watch {job.name}'); what has failed of it runs again when it "
-            "begins if its manifest is applied with --rerun failed"
-        )
-    if index is None:
-        states = [TaskState.FAILED] * (failed or not killed) + [TaskState.KILLED] * (killed or not failed)
-        retry = _chosen(job, states, chosen_filters, backend)
-    else:
-        retry = _one(job, index, backend)
-    prepared = prepare_stored(job, backend, retry=retry)
-    if not retry and prepared.plan.is_empty:
+    there = backend.state.jobs()
+    jobs = [names.one(name, there)] if index else lineup.one_or_whole(name, there, backend)
+    which = _Which(index=index, failed=failed, killed=killed, filters=[filters.parse(text) for text in expressions])
+    prepared = _prepared(jobs, which, backend)
+    if not prepared:
         such = "such " if expressions or failed or killed else ""
-        click.echo(f"job {job.name}: no {such}task failed or was killed; there is nothing to retry")
+        about = f"job {jobs[0].name}" if len(jobs) == 1 else str(jobs[0].whole)
+        click.echo(f"{about}: no {such}task failed or was killed; there is nothing to retry")
         return
-    show_all([prepared], form)
+    show_all(prepared, form)
     if dry_run:
         return
-    confirm(prepared, yes=yes)
-    fetch_image(prepared, backend)
-    carry_out_or_heal(prepared, backend, yes=yes, as_it_was=True)
+    for one in prepared:
+        confirm(one, yes=yes)
+    for one in prepared:
+        fetch_image(one, backend)
+    for one in prepared:
+        carry_out_or_heal(one, backend, yes=yes, as_it_was=True)
     if wait:
-        follow_all([job.name], backend, quiet=form is not None)
+        follow_all([job.name for job in jobs], backend, quiet=form is not None)
 
 
-def _chosen(
-    job: Job, states: Sequence[TaskState], chosen: Sequence[filters.Filter], backend: Backend
-) -> frozenset[int]:
-    if chosen:
-        filters.check(chosen, backend.state.tasks(job.name))
-    return frozenset(task.index for task in filters.select(chosen, backend.state.tasks(job.name, states=states)))
+@dataclass(frozen=True, kw_only=True)
+class _Which:
+    """Which tasks run again."""
+
+    index: int | None
+    failed: bool
+    killed: bool
+    filters: Sequence[filters.Filter]
+
+    @property
+    def states(self) -> list[TaskState]:
+        failed = [TaskState.FAILED] * (self.failed or not self.killed)
+        return failed + [TaskState.KILLED] * (self.killed or not self.failed)
+
+
+def _prepared(jobs: Sequence[Job], which: _Which, backend: Backend) -> list[Prepared]:
+    """Prepare the jobs that have something to run again. Those that wait for others go on by themselves."""
+    ready = [job for job in jobs if job.state is not JobState.WAITING]
+    if not ready:
+        raise RequestError(
+            f"job {jobs[0].name} waits for others ('sparkles watch {jobs[0].name}'); what has failed of it runs again "
+            "when it begins if its manifest is applied with --rerun failed"
+        )
+    prepared = []
+    for job in ready:
+        retry = _one(job, which.index, backend) if which.index else _chosen(job, which, backend)
+        one = prepare_stored(job, backend, retry=retry)
+        prepared += [one] if retry or not one.plan.is_empty else []
+    return prepared
+
+
+def _chosen(job: Job, which: _Which, backend: Backend) -> frozenset[int]:
+    if which.filters:
+        filters.check(which.filters, backend.state.tasks(job.name))
+    tasks = backend.state.tasks(job.name, states=which.states)
+    return frozenset(task.index for task in filters.select(which.filters, tasks))
 
 
 def _one(job: Job, index: int, backend: Backend) -> frozenset[int]:
@@ -105,10 +132,12 @@ def scale_cmd(chosen: Chosen, job: str, nodes: int, yes: bool) -> None:
       sparkles scale fit 20
     """
     backend = chosen.open()
-    found = names.one(job, backend.state.jobs())
-    require_owner(found, yes=yes)
-    settle(found.name, backend)
-    click.echo(scaled(found, nodes, backend))
+    found = lineup.one_or_whole(job, backend.state.jobs(), backend)
+    for one in found:
+        require_owner(one, yes=yes)
+    for one in found:
+        settle(one.name, backend)
+        click.echo(scaled(one, nodes, backend))
 
 
 def scaled(job: Job, nodes: int, backend: Backend) -> str:

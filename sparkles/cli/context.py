@@ -42,7 +42,7 @@ class Chosen:
         with suppress(SparklesError):
             state = open_backend(replace(self.settings, backend="local"), write=False).state
             with closing(state):
-                names.one(pattern, state.jobs())
+                names.matching(pattern, state.jobs())
             return "; there is one on this machine: add --backend local"
         return ""
 

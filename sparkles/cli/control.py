@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from sparkles import names, recover, results
+from sparkles import lineup, names, recover, results
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.submission import ask, require_owner
 from sparkles.errors import RequestError
-from sparkles.model import Job, JobState
+from sparkles.model import Job, JobState, Task
 from sparkles.ports import Backend
 from sparkles.quantities import counted, human_bytes
 
@@ -47,7 +47,7 @@ def kill_cmd(chosen: Chosen, targets: Sequence[str], yes: bool) -> None:
 def _target(text: str, jobs: Sequence[Job], backend: Backend) -> tuple[list[Job], int | None]:
     name, index = names.split_task(text)
     if index is None:
-        return names.matching(name, jobs), None
+        return lineup.jobs_of(name, jobs, backend)[::-1], None  # lest one begins that waits for another
     job = names.one(name, jobs)
     results.find_task(job, index, backend)
     return [job], index
@@ -74,7 +74,7 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
     for name in jobs:
         if _is_leftover(name, there, backend):
             raise RequestError(f"job {name} is deleted, but its results are still there; remove them with --results")
-    found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)}
+    found = {job.name: job for pattern in jobs for job in lineup.jobs_of(pattern, there, backend)[::-1]}
     for job in found.values():
         require_owner(job, yes=yes)
     if not yes:
@@ -107,7 +107,7 @@ def _is_leftover(name: str, jobs: Sequence[Job], backend: Backend) -> bool:
 def fetch_cmd(chosen: Chosen, target: str, destination: Path) -> None:
     """Copy the results of a job to a folder.
 
-    Each task's files go to DEST_DIR/<index>/.
+    Each task's files go to DEST_DIR/<index>/; those of a whole to DEST_DIR/<job>/<index>/.
 
     \b
     Example:
@@ -116,13 +116,20 @@ def fetch_cmd(chosen: Chosen, target: str, destination: Path) -> None:
     backend = chosen.open()
     name, index = names.split_task(target)
     jobs = backend.state.jobs()
-    if index is None and _is_leftover(name, jobs, backend):
-        count, size = results.fetch(name, None, destination, backend)
-    else:
+    if index:
         job = names.one(name, jobs)
-        name = job.name
-        tasks = iter([results.find_task(job, index, backend)]) if index else backend.state.tasks(job.name)
-        count, size = results.fetch(job.name, tasks, destination, backend)
+        _fetch(job.name, iter([results.find_task(job, index, backend)]), destination, backend)
+    elif _is_leftover(name, jobs, backend):
+        _fetch(name, None, destination, backend)
+    else:
+        found = lineup.one_or_whole(name, jobs, backend)
+        for job in found:
+            folder = destination if len(found) == 1 else destination / job.name
+            _fetch(job.name, backend.state.tasks(job.name), folder, backend)
+
+
+def _fetch(name: str, tasks: Iterable[Task] | None, destination: Path, backend: Backend) -> None:
+    count, size = results.fetch(name, tasks, destination, backend)
     if count:
         click.echo(f"{count} results ({human_bytes(size)}) of {name} are in {destination}")
     else:

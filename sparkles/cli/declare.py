@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 import click
 
-from sparkles import manifest as manifests
 from sparkles.cli import compare
 from sparkles.cli.context import Chosen, with_backend
+from sparkles.cli.documents import documents_of, prepare_all
 from sparkles.cli.sources import Asked, Source, with_sources
-from sparkles.cli.submission import carry_out_or_heal, confirm, fetch_image, follow_all, show_all, warn
-from sparkles.errors import BackendError, RequestError, SparklesError
-from sparkles.manifest import Manifest
+from sparkles.cli.submission import carry_out_or_heal, confirm, fetch_image, follow_all, show_all
+from sparkles.errors import BackendError, RequestError
 from sparkles.plan import Rerun
-from sparkles.ports import Backend
-from sparkles.prepare import Prepared, prepare
+from sparkles.prepare import Prepared
 from sparkles.settle import begin_waiting
 
 _RERUN = click.option(
@@ -68,11 +64,11 @@ def apply_cmd(
     if render:
         _print(sources)
         return
-    documents = _manifests(sources)
+    documents = documents_of(sources)
     backend = chosen.open(write=not dry_run)
     if not dry_run:
         begin_waiting(backend)
-    prepared = _prepare_all(documents, backend, Rerun(rerun), refresh_image=refresh_image)
+    prepared = prepare_all(documents, backend, Rerun(rerun), refresh_image=refresh_image)
     _check_generation(prepared, check_generation)
     show_all(prepared, form, verbose=verbose)
     if dry_run:
@@ -112,8 +108,8 @@ def diff_cmd(chosen: Chosen, asked: Asked, rerun: str, refresh_image: bool, form
         compared = compare.compare(*asked.paths, backend=chosen.open(write=False))
         compare.show(compared, form, verbose=verbose)
         sys.exit(int(not compared.is_empty))
-    documents = _manifests(asked.read())
-    prepared = _prepare_all(documents, chosen.open(write=False), Rerun(rerun), refresh_image=refresh_image)
+    documents = documents_of(asked.read())
+    prepared = prepare_all(documents, chosen.open(write=False), Rerun(rerun), refresh_image=refresh_image)
     show_all(prepared, form, verbose=verbose)
     sys.exit(int(any(not one.plan.is_empty for one in prepared)))
 
@@ -124,49 +120,6 @@ def _print(sources: Sequence[Source]) -> None:
         if number:
             click.echo("---")
         click.echo(source.text, nl=len(sources) > 1 and not source.text.endswith("\n"))
-
-
-def _manifests(sources: Sequence[Source]) -> list[Manifest]:
-    """Return the manifests of all texts, all of them validated before anything is done with one."""
-    found: list[Manifest] = []
-    for source in sources:
-        found += manifests.read(source.text, source=source.name, base=source.base)
-    if not found:
-        raise RequestError(f"{', '.join(source.name for source in sources)}: there is no document in it")
-    seen: dict[str, str] = {}
-    for manifest in found:
-        if manifest.name in seen:
-            raise RequestError(
-                f"job {manifest.name} is described twice: in {seen[manifest.name]} and {manifest.source}"
-            )
-        seen[manifest.name] = manifest.source
-    return found
-
-
-def _prepare_all(
-    documents: Sequence[Manifest], backend: Backend, rerun: Rerun, *, refresh_image: bool
-) -> list[Prepared]:
-    """Prepare all documents, each after those that it needs."""
-    prepared: list[Prepared] = []
-    changing: set[str] = set()
-    for manifest in _in_order(documents):
-        one = _prepare(manifest, backend, rerun=rerun, changing=changing, refresh_image=refresh_image)
-        warn(one)
-        prepared.append(one)
-        if one.plan.touches_tasks or one.plan.waits:
-            changing.add(one.name)
-    return prepared
-
-
-def _in_order(documents: Sequence[Manifest]) -> list[Manifest]:
-    """Return the documents as they were given, but each after those that it needs."""
-    by_name = {manifest.name: manifest for manifest in documents}
-    sorter = TopologicalSorter({name: [need for need in one.needs if need in by_name] for name, one in by_name.items()})
-    try:
-        return [by_name[name] for name in sorter.static_order()]
-    except CycleError as error:
-        circle = " → ".join(reversed(error.args[1]))
-        raise RequestError(f"spec.needs: these jobs need each other in a circle: {circle}") from None
 
 
 def _check_generation(prepared: Sequence[Prepared], expected: int | None) -> None:
@@ -180,12 +133,3 @@ def _check_generation(prepared: Sequence[Prepared], expected: int | None) -> Non
             f"job {prepared[0].name}: somebody has changed it: it is at generation {found}, not {expected}; look at "
             f"it with 'sparkles get {prepared[0].name}'"
         )
-
-
-def _prepare(manifest: Manifest, backend: Backend, **how: Any) -> Prepared:
-    """Prepare one of several; whatever is wrong with it is said with its file."""
-    try:
-        return prepare(manifest, backend, **how)
-    except SparklesError as error:
-        error.args = ("\n".join(f"{manifest.source}: {line}" for line in str(error).splitlines()),)
-        raise

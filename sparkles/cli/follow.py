@@ -8,13 +8,14 @@ from collections.abc import Mapping
 
 import click
 
-from sparkles import names, spec, watch
+from sparkles import lineup, names, spec, watch
 from sparkles.cli import live
 from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.submission import exit_code, follow, require_owner
+from sparkles.cli.submission import exit_code, follow, follow_all, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
+from sparkles.ports import Backend
 
 #: Exit code of a wait that was too long; timeout(1) has the same.
 _TIMED_OUT = 124
@@ -30,7 +31,8 @@ _TIMED_OUT = 124
 def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
     """Follow a job until it has ended.
 
-    Ctrl-C leaves the job running. Exits with 0 if all tasks succeeded, else with 1.
+    Ctrl-C leaves the job running. Exits with 0 if all tasks succeeded, else with 1. The jobs of a whole are followed
+    one after another.
 
     \b
     Examples:
@@ -38,11 +40,14 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
       sparkles watch fit --nodes 20
     """
     backend = chosen.open()
-    found = names.one(job, backend.state.jobs())
-    name = found.name
-    if nodes:
-        require_owner(found, yes=yes)
-        hint(scaled(found, nodes, backend))
+    found = lineup.one_or_whole(job, backend.state.jobs(), backend)
+    for one in found if nodes else ():
+        require_owner(one, yes=yes)
+    for one in found if nodes else ():
+        hint(scaled(one, nodes or 1, backend))
+    if len(found) > 1:
+        follow_all([one.name for one in found], backend, quiet=False)
+    name = found[0].name
     sys.exit(follow(name, backend, watch.Watcher(name, backend, live.screen())))
 
 
@@ -59,14 +64,31 @@ def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
     """
     deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
     backend = chosen.open()
-    name = names.one(job, backend.state.jobs()).name
-    counts: Mapping[TaskState, int] = {}
+    found = lineup.one_or_whole(job, backend.state.jobs(), backend)
     try:
-        *_, counts = watch.poll(name, backend, deadline=deadline)
+        if len(found) == 1:
+            sys.exit(_waited(found[0].name, backend, deadline))
+        sys.exit(max(_waited_beside(one.name, backend, deadline) for one in found))
     except TimeoutError:
-        hint(f"job {name} has not ended after {timeout}; it goes on")
+        what = f"job {found[0].name}" if len(found) == 1 else found[0].whole
+        hint(f"{what} has not ended after {timeout}; it goes on")
         sys.exit(_TIMED_OUT)
-    sys.exit(exit_code(name, backend, counts))
+
+
+def _waited(name: str, backend: Backend, deadline: float | None) -> int:
+    """Wait for a job to end; return its exit code."""
+    counts: Mapping[TaskState, int] = {}
+    *_, counts = watch.poll(name, backend, deadline=deadline)
+    return exit_code(name, backend, counts)
+
+
+def _waited_beside(name: str, backend: Backend, deadline: float | None) -> int:
+    """Wait for a job beside others, which may go on although it cannot."""
+    try:
+        return _waited(name, backend, deadline)
+    except watch.BlockedError as error:
+        hint(f"error: {error}")
+        return error.exit_code
 
 
 def _seconds(text: str) -> float:

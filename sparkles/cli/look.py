@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import click
 
-from sparkles import lifecycle, names, results
+from sparkles import lifecycle, lineup, names, results
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import moment, print_document, print_rows, with_output
 from sparkles.errors import RequestError
@@ -36,7 +37,7 @@ def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str) -> None:
     """
     backend = chosen.open(write=False)
     there = backend.state.jobs()
-    found = {job.name: job for pattern in jobs for job in names.matching(pattern, there)} if jobs else None
+    found = {job.name: job for pattern in jobs for job in lineup.jobs_of(pattern, there, backend)} if jobs else None
     rows = _job_rows(list(found.values()) if found is not None else there, backend)
     print_rows(rows, ["job", "state", *(state.value for state in TaskState), "submitted"], form)
     for job in found.values() if found else ():
@@ -64,6 +65,7 @@ def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
     counts = backend.state.counts(job.name)
     return {
         "job": job.name,
+        "whole": job.whole,
         "state": "applying" if job.applying else job.state.value,
         **{state.value: counts.get(state, 0) for state in TaskState},
         "submitted": moment(job.submitted),
@@ -79,7 +81,7 @@ def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
 @click.argument("job", default=names.LAST)
 @with_backend
 def list_cmd(chosen: Chosen, job: str, form: str, expressions: Sequence[str]) -> None:
-    """List the tasks of a job.
+    """List the tasks of a job, or of all jobs of a whole.
 
     In a filter, OP is one of = != < > <= >= and ~ (a regular expression is found). FIELD is index, state, exit,
     reason, attempts, seconds, started, ended, memory, node, or params.NAME for a parameter. A date stands for the
@@ -95,12 +97,17 @@ def list_cmd(chosen: Chosen, job: str, form: str, expressions: Sequence[str]) ->
 
     wanted = [filters.parse(text) for text in expressions]
     backend = chosen.open(write=False)
-    found = names.one(job, backend.state.jobs())
-    filters.check(wanted, backend.state.tasks(found.name))
-    rows = (_task_row(task) for task in filters.select(wanted, backend.state.tasks(found.name)))
+    found = lineup.one_or_whole(job, backend.state.jobs(), backend)
+    filters.check(wanted, _tasks(found, backend))
+    rows = (_task_row(task) for task in filters.select(wanted, _tasks(found, backend)))
     columns = ["task", "state", "exit", "reason", "attempts", "seconds", "started", "memory", "parameters"]
     print_rows(rows, columns, form)
-    _say_what_it_waits_for(found, backend)
+    for one in found:
+        _say_what_it_waits_for(one, backend)
+
+
+def _tasks(jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
+    return chain.from_iterable(backend.state.tasks(job.name) for job in jobs)
 
 
 def _task_row(task: Task) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def _task_row(task: Task) -> dict[str, Any]:
 def logs_cmd(chosen: Chosen, target: str, follow: bool) -> None:
     """Print what tasks have written.
 
-    The log of one task is printed byte for byte; those of a job each under a line with the task's name.
+    The log of one task is printed byte for byte; those of a job, or of a whole, each under a line with the task's name.
 
     \b
     Examples:
@@ -132,13 +139,13 @@ def logs_cmd(chosen: Chosen, target: str, follow: bool) -> None:
       sparkles logs -f LAST.1
     """
     backend = chosen.open(write=False)
-    name, index = names.split_task(target)
-    job = names.one(name, backend.state.jobs())
-    tasks = [results.find_task(job, index, backend)] if index else list(backend.state.tasks(job.name))
-    _say_what_it_waits_for(job, backend)
+    jobs, index = _target(target, backend)
+    tasks = [results.find_task(jobs[0], index, backend)] if index else list(_tasks(jobs, backend))
+    for job in jobs:
+        _say_what_it_waits_for(job, backend)
     if follow and tasks:
         if len(tasks) != 1:
-            raise RequestError(f"job {job.name} has {len(tasks)} tasks; follow one of them: {job.name}.1")
+            raise RequestError(f"{target} has {len(tasks)} tasks; follow one of them: {tasks[0].id}")
         _follow(tasks[0], backend)
         return
     for task in tasks:
@@ -180,7 +187,7 @@ def _write(content: bytes) -> None:
 def get_cmd(chosen: Chosen, target: str, form: str) -> None:
     """Print the manifest of a job, or the record of a task.
 
-    The manifest is pinned: applied anywhere on these stores, it runs the same again.
+    The manifest is pinned: applied anywhere on these stores, it runs the same again. Of a whole those of all its jobs.
 
     \b
     Examples:
@@ -188,12 +195,20 @@ def get_cmd(chosen: Chosen, target: str, form: str) -> None:
       sparkles get fit.3 -o json
     """
     backend = chosen.open(write=False)
-    name, index = names.split_task(target)
-    job = names.one(name, backend.state.jobs())
+    jobs, index = _target(target, backend)
     if index:
-        print_document(_record(results.find_task(job, index, backend), backend), form)
-        return
-    print_document(results.manifest(job, backend), form)
+        print_document(_record(results.find_task(jobs[0], index, backend), backend), form)
+    elif len(jobs) == 1:
+        print_document(results.manifest(jobs[0], backend), form)
+    else:
+        print_rows((results.manifest(job, backend) for job in jobs), [], form)
+
+
+def _target(text: str, backend: Backend) -> tuple[Sequence[Job], int | None]:
+    """Return the jobs that are meant, or the one of a task and its index."""
+    name, index = names.split_task(text)
+    there = backend.state.jobs()
+    return ([names.one(name, there)] if index else lineup.one_or_whole(name, there, backend)), index
 
 
 def _record(task: Task, backend: Backend) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sparkles import authoring, names, resolve, watch
+from sparkles import authoring, names, resolve, watch, wholes
 from sparkles import manifest as manifests
 from sparkles.authoring import Flags
 from sparkles.cli import live
@@ -111,6 +111,8 @@ def sub_cmd(
         return
     backend = chosen.open(write=not dry_run)
     chosen_rerun = Rerun(rerun) if rerun else Rerun.ALL
+    if not names.is_generated(manifest.name):
+        wholes.require_names([manifest], backend.state.jobs())
     if dry_run:
         prepared = prepare(manifest, backend, rerun=chosen_rerun, refresh_image=True)
         warn(prepared)

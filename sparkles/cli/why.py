@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
-from sparkles import diagnose, names, needs, results
+from sparkles import diagnose, lineup, names, needs, results
 from sparkles.cli.context import Chosen, with_backend
-from sparkles.cli.output import print_document
+from sparkles.cli.output import print_document, print_rows
 from sparkles.cli.printable import printable
-from sparkles.diagnose import Facts
+from sparkles.diagnose import Facts, Finding
 from sparkles.model import Job
 from sparkles.nodes import find_cluster, staffing_of
 from sparkles.ports import Backend
@@ -31,21 +32,41 @@ def why_cmd(chosen: Chosen, target: str, form: str | None) -> None:
     """
     backend = chosen.open(write=False)
     name, index = names.split_task(target)
-    job = names.one(name, backend.state.jobs())
-    facts = look(job, backend)
+    there = backend.state.jobs()
     if index:
-        task = results.find_task(job, index, backend)
-        found = diagnose.task(task, facts, last_line=printable(results.last_line(task, backend)))
+        found = [_of_task(names.one(name, there), index, backend)]
     else:
-        found = diagnose.job(facts)
-    what = f"{job.name}.{index}" if index else job.name
+        found = [_of_job(job, backend) for job in lineup.one_or_whole(name, there, backend)]
     if form:
-        print_document({"target": what, "findings": [asdict(each) for each in found]}, form)
+        _print(found, form)
         return
-    for finding in found:
-        click.echo(f"{what}: {finding.says}")
-        if finding.do:
-            click.echo(f"  {finding.do}")
+    for what, findings in found:
+        for finding in findings:
+            click.echo(f"{what}: {finding.says}")
+            if finding.do:
+                click.echo(f"  {finding.do}")
+
+
+#: What is spoken of, and what is found about it.
+_About = tuple[str, Sequence[Finding]]
+
+
+def _of_task(job: Job, index: int, backend: Backend) -> _About:
+    task = results.find_task(job, index, backend)
+    last_line = printable(results.last_line(task, backend))
+    return task.id, diagnose.task(task, look(job, backend), last_line=last_line)
+
+
+def _of_job(job: Job, backend: Backend) -> _About:
+    return job.name, diagnose.job(look(job, backend))
+
+
+def _print(found: Sequence[_About], form: str) -> None:
+    documents = [{"target": what, "findings": [asdict(each) for each in findings]} for what, findings in found]
+    if len(documents) == 1:
+        print_document(documents[0], form)
+    else:
+        print_rows(documents, [], form)
 
 
 def look(job: Job, backend: Backend) -> Facts:

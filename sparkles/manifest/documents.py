@@ -13,6 +13,7 @@ from sparkles.errors import ProblemsError
 from sparkles.manifest.nodes import problems_error
 from sparkles.manifest.text import parse
 from sparkles.manifest.validation import validate_node, validate_plain
+from sparkles.parts import whole_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +26,18 @@ class Manifest:
     source: str
     #: The folder that its relative paths are relative to.
     base: Path
+    #: What its `spec` is called where it was read: of a step it is a part of another one's.
+    field: str = "spec"
 
     @property
     def name(self) -> str:
         """The name in its metadata."""
         return str(self.document["metadata"]["name"])
+
+    @property
+    def whole(self) -> str | None:
+        """The name of the whole that it is a part of; None if it is a job by itself."""
+        return whole_of(self.document)
 
     @property
     def needs(self) -> list[str]:

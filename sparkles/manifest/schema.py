@@ -14,7 +14,7 @@ from sparkles.resources import schema_text
 Schema = dict[str, Any]
 
 #: The documents that can be applied: `kind` → the name of its schema.
-KINDS = {"Job": "job"}
+KINDS = {"Job": "job", "Foreach": "foreach", "Workflow": "workflow"}
 
 #: What a type of JSON Schema is called in messages and help.
 WORDS = {
@@ -29,20 +29,38 @@ WORDS = {
 @cache
 def load(name: str) -> Schema:
     """Return `schemas/<name>.json` with every `$ref` replaced by what it refers to."""
-    document = json.loads(schema_text(name))
-    definitions = document.pop("$defs", {})
-    inlined: Schema = _inline(document, definitions)
-    return inlined
+    found: Schema = _inline(_written(name), name)
+    found.pop("$defs", None)
+    return found
 
 
-def _inline(value: Any, definitions: Schema) -> Any:
+@cache
+def _written(name: str) -> Schema:
+    document: Schema = json.loads(schema_text(name))
+    return document
+
+
+def _inline(value: Any, name: str) -> Any:
+    """Return a part of the schema of this name without references."""
     if isinstance(value, list):
-        return [_inline(item, definitions) for item in value]
+        return [_inline(item, name) for item in value]
     if not isinstance(value, dict):
         return value
-    own = {key: _inline(item, definitions) for key, item in value.items() if key != "$ref"}
+    own = {key: _inline(item, name) for key, item in value.items() if key != "$ref"}
     reference = value.get("$ref")
-    return own if reference is None else {**definitions[reference.removeprefix("#/$defs/")], **own}
+    return own if not isinstance(reference, str) else {**_referred(reference, name), **own}
+
+
+@cache
+def _referred(reference: str, name: str) -> Schema:
+    """Return what `#/a/b`, or `other.json#/a/b`, refers to in the schema of this name."""
+    file, _, pointer = reference.partition("#/")
+    place = file.removesuffix(".json") or name
+    found: Any = _written(place)
+    for step in pointer.split("/"):
+        found = found[step]
+    referred: Schema = _inline(found, place)
+    return referred
 
 
 def of_kind(kind: Any) -> Schema:

@@ -11,6 +11,7 @@ from sparkles.manifest.findings import Finding, Path, findings
 from sparkles.manifest.nodes import Mapping, Node, Problem, Scalar, Sequence
 from sparkles.manifest.quick import Test, fits
 from sparkles.manifest.schema import KINDS, Schema, load, of_kind
+from sparkles.manifest.structure import flaws
 from sparkles.manifest.values import value
 from sparkles.manifest.wording import dotted, found, quoted
 
@@ -53,7 +54,7 @@ def _schema_name(kind: Any) -> tuple[str | None, Finding | None]:
 
 def _findings(document: Any, name: str, *, node: Node | None) -> list[Finding]:
     if _quick(name)(document):
-        return []
+        return list(flaws(document))
     return findings(document, load(name), written=lambda path: _written(node, path))
 
 

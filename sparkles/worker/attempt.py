@@ -255,7 +255,9 @@ class Execution:
         found = outputs.NOTHING
         if staged is not None:
             try:
-                found = outputs.find(self._folder, staged, include=policy.include, exclude=policy.exclude)
+                found = outputs.find(
+                    self._folder, staged, include=policy.include, exclude=policy.exclude, always=policy.always
+                )
             except OSError as error:  # paths that are too long for the system, for example
                 found = outputs.Found((), [f"its files could not be looked through, so none is kept: {error.strerror}"])
                 _append(log, f"sparkles: {found.notes[0]}\n")

@@ -38,8 +38,10 @@ def _facts(path: Path) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def find(folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Sequence[str]) -> Found:
-    """Return the new or changed regular files below `folder` that the patterns choose.
+def find(
+    folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Sequence[str], always: Sequence[str] = ()
+) -> Found:
+    """Return the new or changed regular files below `folder` that the patterns choose; `always` has the last word.
 
     Links to files inside are taken as copies; links that lead outside, or nowhere, are left out and noted.
     A file that has the name of one of ours in the result folder gets another, and that is noted.
@@ -51,11 +53,12 @@ def find(folder: Path, staged: Snapshot, *, include: Sequence[str], exclude: Seq
         return NOTHING
     chosen = patterns.any_of(tuple(include))
     rejected = patterns.any_of(tuple(exclude))
+    kept = patterns.any_of(tuple(always))
     outputs: list[Output] = []
     notes: list[str] = []
     left = 0
     for name, path in sorted(_files(folder, notes)):
-        if not chosen(name) or rejected(name):
+        if not kept(name) and (not chosen(name) or rejected(name)):
             left += name not in staged
             continue
         if path.is_symlink() and not _stays_inside(path, folder):

@@ -229,7 +229,8 @@ def test_an_unknown_kind_lists_the_known_and_the_nearest():
     with pytest.raises(ProblemsError) as caught:
         read_one(HEAD.replace("kind: Job", "kind: Jobs") + "  command: x")
 
-    assert str(caught.value) == "job.yaml:2:1: kind: unknown kind 'Jobs', expected one of: Job; did you mean 'Job'?"
+    expected = "kind: unknown kind 'Jobs', expected one of: Job, Foreach, Workflow; did you mean 'Job'?"
+    assert str(caught.value) == f"job.yaml:2:1: {expected}"
 
 
 def test_all_problems_of_all_documents_come_at_once_in_order():

@@ -12,7 +12,7 @@ from sparkles.manifest.quick import fits
 from sparkles.manifest.schema import fields, load
 from sparkles.resources import schema_text
 
-SCHEMAS = ["job", "config"]
+SCHEMAS = ["job", "foreach", "workflow", "config"]
 
 
 def shapes(schema):

@@ -26,20 +26,22 @@ from sparkles.model import (
 )
 
 #: Raised by one with each change of `SCHEMA`; an older file is migrated, a newer one refused.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 #: What makes a file of each version one of the next.
 MIGRATIONS = {
     1: ["ALTER TABLE job ADD COLUMN scaled INTEGER", "ALTER TABLE job ADD COLUMN waiting TEXT"],
     2: ["DROP INDEX task_state", 'CREATE INDEX task_state ON task(job, state, "index")'],
     3: ["ALTER TABLE node ADD COLUMN more TEXT", "ALTER TABLE cluster ADD COLUMN more TEXT"],
+    4: ["ALTER TABLE job ADD COLUMN whole TEXT"],
 }
 
 SCHEMA = """
 CREATE TABLE job (
   name TEXT PRIMARY KEY, state TEXT NOT NULL, generation INTEGER NOT NULL, cluster TEXT NOT NULL,
   owner TEXT NOT NULL, submitted REAL NOT NULL, ended REAL, last_index INTEGER NOT NULL,
-  max_nodes INTEGER NOT NULL, scaled INTEGER, waiting TEXT, applying TEXT, environment TEXT,
+  max_nodes INTEGER NOT NULL, scaled INTEGER, whole TEXT, waiting TEXT, applying TEXT,
+  environment TEXT,
   version INTEGER NOT NULL);
 CREATE TABLE task (
   job TEXT NOT NULL, "index" INTEGER NOT NULL, row TEXT NOT NULL, digest BLOB NOT NULL,
@@ -106,7 +108,7 @@ def encode(record: Record) -> tuple[Any, ...]:
             return (
                 record.name, record.state.value, record.generation, record.cluster, record.owner,
                 record.submitted, record.ended, record.last_index, record.max_nodes,
-                record.scaled, json.dumps(asdict(record.waiting)) if record.waiting else None,
+                record.scaled, record.whole, json.dumps(asdict(record.waiting)) if record.waiting else None,
                 json.dumps(asdict(record.applying)) if record.applying else None,
                 record.environment, record.version,
             )  # fmt: skip

@@ -205,7 +205,8 @@ def test_state_on_a_network_file_system_is_a_wrong_request_that_names_the_way_ou
     assert list(tmp_path.iterdir()) == []
 
 
-THIRD_SCHEMA = records.SCHEMA.replace(", more TEXT", "")
+FOURTH_SCHEMA = records.SCHEMA.replace("whole TEXT, ", "")
+THIRD_SCHEMA = FOURTH_SCHEMA.replace(", more TEXT", "")
 SECOND_SCHEMA = THIRD_SCHEMA.replace('task(job, state, "index")', "task(job, state)")
 
 
@@ -241,6 +242,25 @@ def test_a_file_of_the_third_version_keeps_what_is_new_of_nodes(tmp_path):
 
     assert (old.epoch, old.keep, old.machine) == (7, None, None)
     assert (new.keep, new.lingerers) == (0, ("n",))
+
+
+def test_a_file_of_the_fourth_version_learns_of_wholes(tmp_path):
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(FOURTH_SCHEMA)
+    connection.execute(
+        "INSERT INTO job VALUES ('old', 'active', 1, 'c', 'me', 1.0, NULL, 3, 2, NULL, NULL, NULL, NULL, 1)",
+    )
+    connection.execute("PRAGMA user_version = 4")
+    connection.commit()
+    connection.close()
+
+    with closing(SqliteState(path)) as state:
+        (old,) = state.jobs()
+        put(state, replace(old, name="w-a", whole="w"))
+        found = {job.name: job.whole for job in state.jobs()}
+
+    assert found == {"old": None, "w-a": "w"}
 
 
 def a_new_file(folder):

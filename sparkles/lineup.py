@@ -1,0 +1,62 @@
+"""Line-up: the jobs that a name stands for, those of a whole in the order of their needs. Looks; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from sparkles import names, parts, results
+from sparkles.errors import SparklesError
+from sparkles.model import Job
+from sparkles.ports import Backend
+
+
+def jobs_of(pattern: str, there: Sequence[Job], backend: Backend) -> list[Job]:
+    """Return the jobs that a name, LAST or a glob stands for; never empty."""
+    found = names.matching(pattern, there)
+    return in_order(found, backend) if len(found) > 1 and names.whole_of(found) else found
+
+
+def one_or_whole(pattern: str, there: Sequence[Job], backend: Backend) -> list[Job]:
+    """Return the one job that a name, LAST or a glob stands for, or all parts of the one whole."""
+    found = jobs_of(pattern, there, backend)
+    return found if names.whole_of(found) else [names.one(pattern, there)]
+
+
+def in_order(whole: Sequence[Job], backend: Backend) -> list[Job]:
+    """Return the parts of a whole, each after those that it needs."""
+    by_name = {job.name: job for job in whole}
+    needs = needs_of(whole, backend)
+    try:
+        return [by_name[name] for name in TopologicalSorter(needs).static_order()]
+    except CycleError:  # an apply that turned some needs round was cut off
+        return list(whole)
+
+
+def needs_of(whole: Sequence[Job], backend: Backend) -> Mapping[str, Sequence[str]]:
+    """Return for each part of a whole which other parts it needs."""
+    there = [job.name for job in whole]
+    found = results.each(lambda job: _needs(job, backend), whole, backend)
+    return {
+        job.name: [need for need in needs if need in there and need != job.name]
+        for job, needs in zip(whole, found, strict=True)
+    }
+
+
+def _needs(job: Job, backend: Backend) -> Sequence[str]:
+    """Return what a job needs, by what is quickest to ask."""
+    if job.whole and job.name == parts.job_name(parts.FOREACH, job.whole, parts.MIDDLE):
+        return [parts.job_name(parts.FOREACH, job.whole, parts.GETARGS)]
+    if job.waiting:
+        return job.waiting.needs
+    try:
+        found: Sequence[str] = _spec(job, backend).get("needs", [])
+    except SparklesError:  # still being applied for the first time, or half deleted
+        return []
+    return found
+
+
+def _spec(job: Job, backend: Backend) -> Mapping[str, Any]:
+    spec: Mapping[str, Any] = results.manifest(job, backend)["spec"]
+    return spec
