@@ -1,11 +1,11 @@
 """Foreach, for Python: runs one phase of a script, and keeps what the next one needs beside this file.
 
-    python .foreach/run.py getargs SCRIPT FUNCTION BATCH_SIZE [ARG...]  -> batches.csv, extra.pkl, elements/BATCH/N.pkl
+    python .foreach/run.py getargs SCRIPT FUNCTION BATCH_SIZE [ARG...]  -> extra.pkl, batches.csv, elements/BATCH/N.pkl
     python .foreach/run.py foreach SCRIPT FUNCTION KEY                  extra.pkl, elements/N.pkl -> result.pkl
-    python .foreach/run.py gather SCRIPT FUNCTION                       extra.pkl, batches.csv, results/**/result.pkl
+    python .foreach/run.py gather SCRIPT FUNCTION                       extra.pkl, batches.csv, results/TASK/...
 
-This one file is for CPython 2.7 and for 3.6 and newer, and needs nothing but the standard library. An error of the
-script ends it with exit code 1, with the script's own traceback, and with a line that says what was being done.
+This one file is for CPython 2.7, 3.6 and newer, and needs nothing but the standard library. An error of the script
+ends it with exit code 1, the script's own traceback, and a line that says what was being done.
 """
 
 from __future__ import print_function
@@ -18,28 +18,30 @@ import sys
 
 try:
     import cPickle as quick_pickle
-except ImportError:
+    from repr import Repr
+except ImportError:  # Python 3
     quick_pickle = pickle
+    from reprlib import Repr
 
 #: What was loaded before the script. Its module is not called like one of these.
 LOADED = frozenset(sys.modules)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BATCHES, EXTRA, ELEMENTS, RESULT, RESULTS = (
-    os.path.join(HERE, name) for name in ("batches.csv", "extra.pkl", "elements", "result.pkl", "results")
-)
+NAMES = ("extra.pkl", "batches.csv", "elements", "result.pkl", "results")
+EXTRA, BATCHES, ELEMENTS, RESULT, RESULTS = (os.path.join(HERE, name) for name in NAMES)
 PROTOCOL = 2  # the newest that Python 2.7 has
+TEXTS = (bytes, type(b"".decode("ascii")))
 
-#: What is being done, for the line below a traceback: words, and the values to be shown after them.
+#: What is being done, for the line below a traceback: words, and values that are shown after them.
 doing = ["", ()]
 
 
 class WrongError(Exception):
-    """What is wrong with the script, in words. It is shown without a traceback."""
+    """Something in the script is wrong, and words say what; a traceback would not help."""
 
 
 def main(phase, *words):
-    """Run a phase; end with words if the script is wrong, and with its traceback if it failed."""
+    """Run a phase. It ends with words if the script is wrong, and with a traceback if it failed."""
     print_line_by_line()
     try:
         {"getargs": getargs, "foreach": foreach, "gather": gather}[phase](*words)
@@ -48,47 +50,42 @@ def main(phase, *words):
     except SystemExit as end:
         if end.code or phase == "gather":
             raise
-        sys.exit("{}: the script ended Python, with exit code 0, before it returned anything".format(phase))
+        sys.exit("{}: the script ended Python, with exit code 0, before it had returned anything".format(phase))
     except Exception:
         show_error(phase, *sys.exc_info())
         sys.exit(1)
 
 
-# The phases
-
-
 def getargs(script, name, size, *args):
-    """Ask the script what is to be done; write each element into a file of its own, one at a time."""
-    from hashlib import sha256  # before the script, beside which there may be a file of this name
+    """Ask the script what is to be done; write each element into a file of its own, one after the other."""
+    from hashlib import sha256  # before the script, since a file beside it may have this name
 
     function = function_of(script, name, args)
     now("in {}, with the arguments ".format(name), *args)
     elements, extra = checked(name, function(*args))
     write(EXTRA, pickled(extra, "extra_args"))
+    now("before it had the first element")
     with io.open(BATCHES, "wb") as table:
         table.write(b"batch,key\n")
-        for batch, members in enumerate(batches(elements, int(size)), 1):
-            key = write_batch(batch, members, int(size), sha256())
+        for batch, members in enumerate(in_batches(elements, int(size)), 1):
+            key = write_batch(batch, members, sha256(), len(str(int(size) - 1)))
             table.write("{},{}\n".format(batch, key).encode("ascii"))
     if not os.path.isdir(ELEMENTS):
-        raise WrongError("{} returned no element: there is nothing to do".format(name))
+        raise WrongError("{} returned no elements: there is nothing to do".format(name))
 
 
 def foreach(script, name, key):
-    """Call the function for each element of a batch; write the results behind each other into one file."""
+    """Call the function for each element of a batch; write the results into one file, one behind the other."""
     function = function_of(script, name)
     now("while it read what {} is to work on".format(name))
     extra = read(EXTRA)
     files = sorted(os.listdir(ELEMENTS))
-    write(RESULT, quick_pickle.dumps((key, len(files)), PROTOCOL))
+    write(RESULT, quick_bytes((key, len(files))))
     for number, file in enumerate(files, 1):
         element = read(os.path.join(ELEMENTS, file))
         now("on element {} of {}: ".format(number, len(files)) if len(files) > 1 else "on the element ", element)
         result = function(element, *extra)
-        try:
-            content = quick_pickle.dumps(result, PROTOCOL)
-        except Exception as error:
-            raise unpicklable("the result for the element {}".format(shown(element)), result, error)
+        content = pickled(result, "the result for the element {}".format(shown(element)), quick_bytes)
         write(RESULT, content, "ab")
 
 
@@ -102,13 +99,12 @@ def gather(script, name):
     function(results, *extra)
 
 
-# The script
-
-
 def function_of(script, name, args=()):
-    """Load the script and return a function of it."""
-    sys.argv[:] = [script] + list(args)
+    """Load the script; return a function of it."""
+    if not os.path.isfile(script):
+        raise WrongError("there is no file {!r} in {}".format(script, os.getcwd()))
     now("while {} was loaded".format(script))
+    sys.argv[:] = [script] + list(args)
     names = vars(load(script))
     if not callable(names.get(name)):
         raise WrongError("{} has no function {!r}; {}".format(script, name, nearest(name, names)))
@@ -117,10 +113,9 @@ def function_of(script, name, args=()):
 
 def load(script):
     """Run the script as a module. It is not `__main__`; what it defines has the same name in every phase."""
-    if not os.path.isfile(script):
-        raise WrongError("there is no file {!r} in {}".format(script, os.getcwd()))
     sys.dont_write_bytecode = True  # it would be among the results
-    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    beside = os.path.dirname(os.path.abspath(script))
+    sys.path[:] = [beside] + [each for each in sys.path if os.path.abspath(each) != HERE]
     module = type(sys)(module_name(script))
     module.__file__ = script
     sys.modules[module.__name__] = module
@@ -133,161 +128,136 @@ def load(script):
 def module_name(script):
     """Return the name by which files beside the script, and other processes, import it, unless it is taken."""
     name = os.path.splitext(os.path.basename(script))[0].replace(".", "_")
-    while name in LOADED:
-        name += "_"
-    return name
+    return name + "_" if name in LOADED else name
 
 
 def nearest(name, names):
-    """Say what there is instead of a name."""
+    """Say what there is instead of a function."""
     import difflib
 
-    names = sorted(each for each in names if not each.startswith("_"))
+    names = sorted(each for each in names if callable(names[each]))
     close = difflib.get_close_matches(name, names, 1)
-    return "did you mean {!r}?".format(close[0]) if close else "it has: {}".format(", ".join(names) or "nothing")
-
-
-# What it returns, and what becomes of it
+    return "did you mean {!r}?".format(close[0]) if close else "it has: {}".format(", ".join(names) or "none")
 
 
 def checked(name, returned):
     """Return the elements and the extra arguments; refuse what cannot be meant."""
     if not isinstance(returned, dict) or "elements" not in returned:
-        raise WrongError(
-            "{} returned {}; it must return dict(elements=[...]), which may have extra_args=[...]".format(name, a(returned))
-        )
+        wanted = "dict(elements=[...], extra_args=[...]), where extra_args may be missing"
+        raise WrongError("what {} returned is {}; expected {}".format(name, kind(returned), wanted))
     for key in returned:
         if key not in ("elements", "extra_args"):
             raise WrongError("{} returned {!r}; there are only 'elements' and 'extra_args'".format(name, key))
     extra = returned.get("extra_args")
     if extra is not None and not isinstance(extra, (list, tuple)):
-        raise WrongError("extra_args is {}; write extra_args=[...], a list of arguments".format(a(extra)))
-    return checked_elements(returned["elements"]), list(extra or [])
+        raise WrongError("extra_args is {}; write extra_args=[...], a list of arguments".format(kind(extra)))
+    for is_refused, advice in REFUSED:
+        if is_refused(returned["elements"]):
+            raise WrongError("elements is {}; {}".format(kind(returned["elements"]), advice))
+    return returned["elements"], list(extra or ())
 
 
-#: What can be iterated, but does not give what one would expect.
+#: What cannot be iterated, or gives something else than one would expect; and what to write.
 REFUSED = [
-    (lambda value: isinstance(value, dict), "write list(...) for its keys, or list(....items())"),
-    (lambda value: isinstance(value, (bytes, type(u""))), "write a list of texts"),
+    (lambda value: isinstance(value, dict), "write list(...) for its keys, list(....items()) for pairs"),
+    (lambda value: isinstance(value, TEXTS), "write a list of texts"),
     (lambda value: isinstance(value, (set, frozenset)), "it has no order; write sorted(...)"),
-    (lambda value: hasattr(value, "itertuples"), "it would give its columns; write list(....itertuples())"),
+    (lambda value: hasattr(value, "itertuples"), "it would give its columns; write ....itertuples() for its rows"),
     (lambda value: not hasattr(value, "__iter__"), "write a list"),
 ]
 
 
-def checked_elements(elements):
-    """Return the elements as they are: they may come from a generator, and not fit into memory together."""
-    for is_refused, advice in REFUSED:
-        if is_refused(elements):
-            raise WrongError("elements is {}; {}".format(a(elements), advice))
-    return elements
+def in_batches(elements, size):
+    """Cut the elements, each with its number, into groups, without reading ahead."""
+    numbered = enumerate(elements, 1)
+    for first in numbered:
+        yield itertools.chain([first], itertools.islice(numbered, size - 1))
 
 
-def batches(elements, size):
-    """Cut the elements into groups of a size, without reading ahead."""
-    elements = iter(elements)
-    for first in elements:
-        yield itertools.chain([first], itertools.islice(elements, size - 1))
-
-
-def write_batch(batch, members, size, digest):
+def write_batch(batch, members, digest, width):
     """Write each element of a batch into a file; return the batch's key. Equal batches are equal folders."""
     folder = os.path.join(ELEMENTS, str(batch))
     os.makedirs(folder)
-    for number, element in enumerate(members):
-        content = pickled(element, "element {}".format((batch - 1) * size + number + 1))
+    for place, (number, element) in enumerate(members):
+        content = pickled(element, "element {}".format(number))
         digest.update(content)
-        write(os.path.join(folder, "{:0{}d}.pkl".format(number, len(str(size - 1)))), content)
+        write(os.path.join(folder, "{:0{}d}.pkl".format(place, width)), content)
+        now("after it had element {}".format(number))
     return digest.hexdigest()[:32]
 
 
 def ordered_results():
-    """Yield all results, in the order of the batches; of equal batches the first has the result of the first task."""
-    by_key = {}
-    for path in sorted(result_files(), key=in_numbers, reverse=True):
-        with open(path, "rb") as file:
-            by_key.setdefault(quick_pickle.load(file)[0], []).append(path)
+    """Yield all results in the order of the batches. Of equal batches, the first has the result of the first task."""
+    paths = {}
+    for task in sorted(os.listdir(RESULTS), key=int, reverse=True):
+        path = os.path.join(RESULTS, task, ".foreach", "result.pkl")
+        paths.setdefault(read(path)[0], []).append(path)
     with open(BATCHES) as table:
         keys = [line.strip().split(",")[1] for line in table][1:]
     for batch, key in enumerate(keys, 1):
-        if not by_key.get(key):
-            raise WrongError("the result of batch {} is not there; its task has left none".format(batch))
-        for result in read_results(by_key[key].pop()):
-            yield result
+        if not paths.get(key):
+            raise WrongError("batch {} has no result: its task ended without one".format(batch))
+        with open(paths[key].pop(), "rb") as file:
+            for _ in range(quick_pickle.load(file)[1]):
+                yield quick_pickle.load(file)
 
 
-def result_files():
-    """Yield the paths of all results that were brought here."""
-    for folder, _, names in os.walk(RESULTS):
-        if os.path.basename(RESULT) in names:
-            yield os.path.join(folder, os.path.basename(RESULT))
+SlowPickler = getattr(pickle, "_Pickler", pickle.Pickler)
 
 
-def in_numbers(path):
-    """Return what sorts the folder 10 behind the folder 9."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in path.split(os.sep)]
-
-
-def read_results(path):
-    """Yield what a task has returned for each of its elements."""
-    with open(path, "rb") as file:
-        for _ in range(quick_pickle.load(file)[1]):
-            yield quick_pickle.load(file)
-
-
-# Pickles
-
-
-class EqualPickler(getattr(pickle, "_Pickler", pickle.Pickler)):
+class EqualPickler(SlowPickler):
     """Gives equal bytes for equal values, so that no task runs again without need.
 
-    Python's own depends on which equal texts are one object, and on the order in which a set was filled.
+    With Python's own they depend on which equal texts are one object, and on the order in which a set was filled.
     """
 
-    def __init__(self, file):
-        BasePickler.__init__(self, file, PROTOCOL)
-        self.texts = {}
+    dispatch = dict(SlowPickler.dispatch)
 
     def save(self, obj, *options):
-        if type(obj) in (bytes, type(u"")):
+        if type(obj) in TEXTS:
             obj = self.texts.setdefault((type(obj), obj), obj)
-        return BasePickler.save(self, obj, *options)
+        return SlowPickler.save(self, obj, *options)
 
     def save_set(self, obj):
-        self.save_reduce(type(obj), (sorted(obj, key=equal_bytes),), obj=obj)
+        self.save_reduce(type(obj), (in_order(obj),), obj=obj)
 
-    def save_dict(self, obj):
-        ordered = sorted(obj.items(), key=lambda item: equal_bytes(item[0]))
+    def save_old_dict(self, obj):
         self.write(pickle.EMPTY_DICT)
         self.memoize(obj)
-        self._batch_setitems(iter(ordered))
+        self._batch_setitems(iter([(key, obj[key]) for key in in_order(obj)]))
+
+    dispatch[set] = dispatch[frozenset] = save_set
+    if sys.version_info < (3,):  # later, the order of a dict is a part of it
+        dispatch[dict] = save_old_dict
 
 
-BasePickler = EqualPickler.__bases__[0]
-EqualPickler.dispatch = dict(BasePickler.dispatch)
-EqualPickler.dispatch.update({set: EqualPickler.save_set, frozenset: EqualPickler.save_set})
-if sys.version_info < (3,):
-    EqualPickler.dispatch[dict] = EqualPickler.save_dict  # later, the order of a dict is a part of its value
+def in_order(values):
+    """Return the values of a set in an order that depends on them alone; objects, which have none, as they come."""
+    plain = all(type(each).__module__ == set.__module__ for each in values)
+    return sorted(values, key=quick_bytes) if plain else list(values)
+
+
+def quick_bytes(value):
+    return quick_pickle.dumps(value, PROTOCOL)
 
 
 def equal_bytes(value):
-    """Return a pickle that is the same for equal values."""
     file = io.BytesIO()
-    EqualPickler(file).dump(value)
+    pickler = EqualPickler(file, PROTOCOL)
+    pickler.texts = {}
+    try:
+        pickler.dump(value)
+    except RuntimeError:  # it is nested too deeply
+        return quick_bytes(value)
     return file.getvalue()
 
 
-def pickled(value, what):
-    """Return the pickle of what travels to the tasks."""
+def pickled(value, what, as_bytes=equal_bytes):
+    """Return the pickle of what travels between machines; say what it is if that is impossible."""
     try:
-        return equal_bytes(value)
+        return as_bytes(value)
     except Exception as error:
-        raise unpicklable(what, value, error)
-
-
-def unpicklable(what, value, error):
-    """Return the error that says what cannot travel between machines."""
-    return WrongError("{} is {}, which cannot be pickled: {}".format(what, a(value), error))
+        raise WrongError("{} is {}, which cannot be pickled: {}".format(what, kind(value), error))
 
 
 def write(path, content, mode="wb"):
@@ -300,17 +270,14 @@ def read(path):
         return quick_pickle.load(file)
 
 
-# What is printed
-
-
 def print_line_by_line():
     """Let what the script prints be seen at once, though it is not printed on a terminal."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
-    elif sys.version_info >= (3,):
-        sys.stdout = io.TextIOWrapper(sys.stdout.detach(), sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
-    else:
+    elif sys.version_info < (3,):
         sys.stdout = os.fdopen(1, "w", 1)
+    else:
+        sys.stdout = io.TextIOWrapper(sys.stdout.detach(), sys.stdout.encoding, sys.stdout.errors, None, True)
 
 
 def now(words, *values):
@@ -319,10 +286,11 @@ def now(words, *values):
 
 
 def show_error(phase, kind, error, trace):
-    """Print a traceback without the frames of this file, and below it what was being done."""
+    """Print a traceback without the calls of this file, and below it what was being done."""
     while trace is not None and trace.tb_frame.f_code.co_filename == main.__code__.co_filename:
         trace = trace.tb_next
-    error.__traceback__ = trace
+    if hasattr(error, "with_traceback"):
+        error.with_traceback(trace)
     sys.excepthook(kind, error, trace)
     words, values = doing
     print("{} failed {}{}".format(phase, words, ", ".join(map(shown, values))), file=sys.stderr)
@@ -330,22 +298,16 @@ def show_error(phase, kind, error, trace):
 
 def shown(value):
     """Return a short text of any value."""
-    try:
-        from reprlib import Repr
-    except ImportError:
-        from repr import Repr
     short = Repr()
     short.maxlevel, short.maxstring, short.maxother = 3, 80, 80
     try:
         return " ".join(short.repr(value).split("\n"))
     except Exception:
-        return a(value)
+        return kind(value)
 
 
-def a(value):
-    """Return the type of a value with its article, for messages."""
-    name = type(value).__name__
-    return "{} {}".format("an" if name[0] in "aeiou" else "a", name)
+def kind(value):
+    return "of type {}".format(type(value).__name__)
 
 
 if __name__ == "__main__":
