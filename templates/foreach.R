@@ -2,7 +2,7 @@
 #
 #   Rscript .foreach/run.R getargs SCRIPT FUNCTION BATCH_SIZE [ARG...]  -> batches.csv, extra.rds, elements/BATCH/N.rds
 #   Rscript .foreach/run.R foreach SCRIPT FUNCTION KEY                  extra.rds, elements/N.rds -> result.rds
-#   Rscript .foreach/run.R gather SCRIPT FUNCTION                       extra.rds, batches.csv, results/**/result.rds
+#   Rscript .foreach/run.R gather SCRIPT FUNCTION                       extra.rds, batches.csv, results/TASK/...
 #
 # This one file is for R 3.5 and newer, and needs nothing but what comes with it. An error of the script ends it with
 # status 1, with the script's own calls, and with a line that says what was being done.
@@ -77,23 +77,24 @@ library(methods)
   find_function <- function() {
     defined <- Filter(function(each) is.function(globalenv()[[each]]), ls(globalenv()))
     if (name %in% defined) return(invisible())
-    close <- defined[order(utils::adist(name, defined))]
-    wrong("%s has no function '%s'; %s", script, name,
-          if (length(close)) sprintf("did you mean '%s'?", close[[1]]) else "it has none at all")
+    close <- agrep(name, defined, value = TRUE, max.distance = 0.4)
+    advice <- if (length(close)) sprintf("did you mean '%s'?", close[[1]]) else paste("it has:", toString(defined))
+    wrong("%s has no function '%s'; %s", script, name, advice)
   }
 
   # What it returns, and what becomes of it
 
   checked <- function(returned) {
     if (!is.list(returned) || is.null(names(returned)) || !("elements" %in% names(returned))) {
-      wrong("%s returned %s; it must return list(elements=..., extra_args=list(...))", name, a(returned))
+      wrong("what %s returned is %s; expected %s", name, a(returned),
+            "list(elements = ..., extra_args = list(...)), where extra_args may be missing")
     }
     for (other in setdiff(names(returned), c("elements", "extra_args"))) {
       wrong("%s returned '%s'; there are only 'elements' and 'extra_args'", name, other)
     }
     extra <- returned[["extra_args"]]
     if (is.data.frame(extra) || !(is.null(extra) || is.vector(extra))) {
-      wrong("extra_args is %s; write extra_args=list(...), a list of arguments", a(extra))
+      wrong("extra_args is %s; write extra_args = list(...), a list of arguments", a(extra))
     }
     list(elements = checked_elements(returned[["elements"]]), extra_args = as.list(extra))
   }
@@ -106,7 +107,7 @@ library(methods)
     if (length(dim(elements)) > 1) {
       wrong("elements is %s; write split(m, row(m)) for its rows, split(m, col(m)) for its columns", a(elements))
     }
-    if (length(elements) == 0) wrong("%s returned no element: there is nothing to do", name)
+    if (length(elements) == 0) wrong("%s returned no elements: there is nothing to do", name)
     if (!is.list(elements) && !is.atomic(elements)) wrong("elements is %s; write a list or a vector", a(elements))
     elements
   }
@@ -129,30 +130,23 @@ library(methods)
     tools::md5sum(path)[[1]]
   }
 
-  # In the order of the batches; of equal batches the first has the result of the first task.
+  # In the order of the batches. Of equal batches, the first has the result of the first task.
   ordered_results <- function() {
     keys <- utils::read.csv(beside("batches.csv"), colClasses = "character")$key
-    files <- in_numbers(list.files(beside("results"), "^result[.]rds$", all.files = TRUE, recursive = TRUE))
-    owners <- vapply(file.path(beside("results"), files), function(path) read_results(path, head = TRUE)$key, "")
+    tasks <- sort(as.integer(list.files(beside("results"))))
+    paths <- beside("results", tasks, ".foreach", "result.rds")
+    owners <- vapply(paths, function(path) read_results(path, only_key = TRUE), "")
     turn <- function(keys) ave(seq_along(keys), keys, FUN = seq_along)
     found <- match(paste(keys, turn(keys)), paste(owners, turn(owners)))
-    if (anyNA(found)) {
-      wrong("the result of batch %d is not there; its task has left none", which(is.na(found))[[1]])
-    }
-    do.call(c, lapply(file.path(beside("results"), files[found]), read_results))
+    if (anyNA(found)) wrong("batch %d has no result: its task ended without one", which(is.na(found))[[1]])
+    do.call(c, lapply(paths[found], read_results))
   }
 
-  # Sorts the folder 10 behind the folder 9.
-  in_numbers <- function(paths) {
-    first <- suppressWarnings(as.numeric(sub("/.*", "", paths)))
-    paths[order(first, paths, method = "radix")]
-  }
-
-  read_results <- function(path, head = FALSE) {
+  read_results <- function(path, only_key = FALSE) {
     from <- file(path, "rb")
     on.exit(close(from))
-    first <- unserialize(from)
-    if (head) first else lapply(seq_len(first$count), function(number) unserialize(from))
+    head <- unserialize(from)
+    if (only_key) head$key else lapply(seq_len(head$count), function(number) unserialize(from))
   }
 
   # Version 2 is what every R since 1.4 reads.

@@ -1,4 +1,4 @@
-"""The phases of foreach, run as the tasks of their jobs run them: each in a folder of its own, with what it is given."""
+"""The phases of foreach, run as tasks run them: each in a folder of its own, with what it is given."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Phases:
     def gather(
         self, tasks: Mapping[int, int] | None = None, function: str = "gather"
     ) -> subprocess.CompletedProcess[str]:
-        """Run the gather with the results of the batches; `tasks` says which task ran a batch, if not that of its number."""
+        """Run the gather with the results of the batches; `tasks` says which task ran which, if not as numbered."""
         tasks = {batch: batch for batch, _ in self.batches()} if tasks is None else tasks
         results = {f"results/{task}/.foreach/result.{self.suffix}": self.result(batch) for task, batch in tasks.items()}
         return self.run(

@@ -25,7 +25,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("example
 SESSIONS = [
     "docs/images.md",
     "README.md",
-    *(f"docs/{page}.md" for page in ("changing-jobs", "configuration", "getting-started", "pipelines", "templates")),
+    *(
+        f"docs/{page}.md"
+        for page in ("changing-jobs", "configuration", "getting-started", "pipelines", "templates", "workflows")
+    ),
 ]
 
 #: A marked block of a page: its mark, and what is in it.

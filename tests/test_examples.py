@@ -18,11 +18,11 @@ def words(name):
 
 
 def contents(folder):
-    """Return the files below a folder, but for the reports that differ from run to run."""
+    """Return the files below a folder, but for reports, which differ from run to run, and what is between phases."""
     return {
         str(path.relative_to(folder)): path.read_text()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "result.json"
+        if path.is_file() and path.name != "result.json" and ".foreach" not in path.parts
     }
 
 

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import eventually
 from phases import EXAMPLES, Phases, ok
 
 CURRENT = "{}.{}".format(*sys.version_info)
@@ -161,8 +160,13 @@ def test_elements_are_whatever_can_be_iterated(edges, elements):
 
 def test_an_array_of_numpy_gives_its_rows(here):
     pytest.importorskip("numpy", reason="needs numpy: pip install 'sparkles[test]'")
-    here.write("s.py", script("np.arange(6).reshape(3, 2)", extra="[np.eye(2)]", top="import numpy as np",
-                              foreach="return (x @ extra[0]).sum()", gather="print([float(r) for r in results])"))  # fmt: skip
+    here.write("s.py", script(
+        "np.arange(6).reshape(3, 2)",
+        extra="[np.eye(2)]",
+        foreach="return (x @ extra[0]).sum()",
+        gather="print([float(result) for result in results])",
+        top="import numpy as np",
+    ))  # fmt: skip
 
     assert here.all()[-1].stdout == "[1.0, 5.0, 9.0]\n"
 
@@ -172,10 +176,10 @@ def test_the_elements_of_a_generator_are_written_one_by_one(scatter):
         "import os\n"
         "def many():\n"
         "    for number in range(4):\n"
-        "        yield sorted(os.listdir('.foreach/elements/1'))\n"
+        "        yield sum(len(files) for _, _, files in os.walk('.foreach/elements'))\n"
     )))  # fmt: skip
 
-    assert scatter.all(size=9)[-1].stdout == "[[], ['0.pkl'], ['0.pkl', '1.pkl'], ['0.pkl', '1.pkl', '2.pkl']]\n"
+    assert scatter.all(size=9)[-1].stdout == "[0, 1, 2, 3]\n"
 
 
 REFUSED = {
@@ -199,10 +203,10 @@ def test_elements_that_cannot_be_meant_are_refused(edges, elements):
 
 #: What the script does wrong in its first function, and what is said.
 WRONG = {
-    "return [1, 2]": "what get_foreach_args returned is of type list; expected dict(elements=[...], extra_args=[...]), ",
+    "return [1, 2]": "what get_foreach_args returned is of type list; expected dict(elements=[...], ",
     "return dict(element=[1])": "what get_foreach_args returned is of type dict; expected dict(elements=[...], ",
     "return dict(elements=[1], extra_arg=[2])": "get_foreach_args returned 'extra_arg'; there are only 'elements' and ",
-    "return dict(elements=[1], extra_args='ab')": "extra_args is of type str; write extra_args=[...], a list of arguments",
+    "return dict(elements=[1], extra_args='ab')": "extra_args is of type str; write extra_args=[...], a list of ",
     "return dict(elements=[1, lambda: 1])": "element 2 is of type function, which cannot be pickled: ",
     "import sys; return dict(elements=[1], extra_args=[sys])": "extra_args is of type list, which cannot be pickled: ",
     "import sys; sys.exit()": "the script ended Python, with exit code 0, before it had returned anything",
@@ -261,8 +265,11 @@ def without_marks(text):
 
 
 def test_an_error_has_the_traceback_of_the_script_alone_and_names_the_element(scatter):
-    scatter.write("s.py", "def get_foreach_args():\n    return dict(elements=[dict(a=1)])\ndef foreach(x):\n    return inner(x)\n"
-                          "def inner(x):\n    raise ValueError('no\\nway')\n")  # fmt: skip
+    scatter.write("s.py", (
+        "def get_foreach_args():\n    return dict(elements=[dict(a=1)])\n"
+        "def foreach(x):\n    return inner(x)\n"
+        "def inner(x):\n    raise ValueError('no\\nway')\n"
+    ))  # fmt: skip
     ok(scatter.getargs())
 
     done = scatter.foreach(1)
@@ -422,7 +429,7 @@ def test_equal_elements_are_equal_bytes_in_every_process(scatter):
     keys = set()
     for seed in ("0", "1", "2"):
         scatter.env = {"PYTHONHASHSEED": seed}
-        ok(scatter.getargs(*"the quick brown fox jumps over the lazy dog".split()))
+        ok(scatter.getargs(*"thequickbrownfox"))
         keys.add(tuple(scatter.keys()))
 
     assert len(keys) == 1

@@ -50,7 +50,18 @@ def _find(path: str) -> tuple[tuple[str, ...], Schema, str | None]:
         if (found := _walk(schema, (*prefix, *steps))) is not None:
             named = (subject,) if subject != "job" else ()
             return (*named, *prefix, *steps), *found
-    raise RequestError(_unknown(schema, steps))
+    raise RequestError(_unknown(schema, steps) + (_elsewhere(steps) if subject == "job" else ""))
+
+
+def _elsewhere(steps: tuple[str, ...]) -> str:
+    """Return where a field is that a job does not have."""
+    found = [
+        f"{subject}.{'.'.join((*prefix, *steps))}"
+        for subject in ("foreach", "workflow")
+        for prefix in ((), ("spec",), ("spec", "steps"))
+        if _walk(load(subject), (*prefix, *steps)) is not None
+    ]
+    return f"; there is {' and '.join(found)}" if found else ""
 
 
 def _walk(schema: Schema, steps: tuple[str, ...]) -> tuple[Schema, str | None] | None:

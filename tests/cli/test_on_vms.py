@@ -206,3 +206,20 @@ def write_job(owner: User, image: str, *, tasks: int) -> None:
     spec = {"image": image, "command": ["echo", "{index}"], "parameters": {"seq": tasks}, "nodes": {"max": 3}}
     job = {"apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": "fit"}, "spec": spec}
     owner.write("job.json", json.dumps(job))
+
+
+def test_the_parts_of_a_whole_share_their_nodes(owner: User, machines: Any, tools: str) -> None:
+    owner.write(
+        "flow.yaml",
+        "apiVersion: sparkles/v1\nkind: Workflow\nmetadata: {name: flow}\nspec:\n"
+        f"  image: '{tools}'\n"
+        "  steps:\n"
+        "    - {name: make, command: echo made > made.txt}\n"
+        "    - {name: take, needs: [make], uploads: ['{results.make}/1/made.txt'], command: cat make/1/made.txt}\n",
+    )
+
+    owner.ok("apply", "--wait", "flow.yaml", timeout=100)
+
+    assert owner.log("flow-take.1") == "made\n"
+    assert machines.count("compute.regionInstanceGroupManagers.insert") == 1
+    assert machines.count("compute.regionInstanceGroupManagers.resize") == 1

@@ -330,6 +330,21 @@ def test_a_workflow_is_drawn_as_it_stands(warm: User) -> None:
     assert {"    s1 --> s2", "    s1 --> s3", "    s2 --> s4", "    s3 --> s4"} <= set(drawn)
 
 
+def test_wholes_are_compared_part_by_part(warm: User) -> None:
+    warm.ok("apply", "--wait", a_diamond(warm, "w11"))
+    more = DIAMOND + '  - {{name: more, command: "true"}}\n'
+    warm.ok("apply", "--wait", a_workflow(warm, "w12", more.format(top="echo 8 > n.txt", left=LEFT)))
+
+    done = warm("diff", "w11", "w12")
+    documents = warm("diff", "w11", "w12", "-o", "json")
+    same = warm("diff", "w11", "w11")
+
+    assert (done.returncode, documents.returncode, same.returncode) == (1, 1, 0)
+    assert "job w11-top ↔ job w12-top\n" in done.stdout
+    assert done.stdout.endswith("job w12-more: only w12 has such a part\n")
+    assert [each["jobs"] for each in json.loads(documents.stdout)][-2:] == [["w11-bottom", "w12-bottom"], ["w12-more"]]
+
+
 def test_watching_a_whole_follows_its_parts_and_last_is_the_whole(warm: User) -> None:
     gate = warm.folder / "gate-w10"
     warm.ok("apply", a_diamond(warm, "w10", top=f"{until(gate)}; echo 7 > n.txt"))

@@ -60,6 +60,8 @@ class StateStoreContract:
                     ended=1.5,
                     last_index=7,
                     max_nodes=3,
+                    scaled=5,
+                    whole="w",
                     applying=Applying(token="t", digest="d", generation=2, progress=2.5),
                     environment="e",
                 ),

@@ -55,6 +55,12 @@ def test_the_beginning_of_a_path_may_be_left_out(path):
         ("nodes.linger", "  Default:  10m on VMs, 1m at home\n"),
         ("metadata.name", "; not LAST\n"),
         ("config.backend", "config.backend: string\n"),
+        ("foreach.spec.script", "foreach.spec.script: script\n"),
+        ("Foreach.functions.gather", "  Default:  gather\n"),
+        ("foreach.batchSize", "  Changes:  rerun: "),
+        ("workflow.steps.needs", "workflow.spec.steps.needs: list of job names\n"),
+        ("workflow.spec.steps[].name", "workflow.spec.steps.name: step name\n"),
+        ("workflow.nodes.max", "workflow.spec.nodes.max: integer\n"),
     ],
 )
 def test_types_and_values_are_put_in_words(path, expected):
@@ -68,6 +74,8 @@ def test_types_and_values_are_put_in_words(path, expected):
         ("nodes.mx", "nodes.mx: unknown field; did you mean 'max'?"),
         ("machineType", "machineType: unknown field; did you mean spec.resources.machineType?"),
         ("spec.timeout.x", "spec.timeout.x: unknown field; there are none here"),
+        ("foreach.scrpt", "scrpt: unknown field; did you mean 'script'?"),
+        ("workflow.steps.comand", "steps.comand: unknown field; did you mean 'command'?"),
         ("spec.", "spec.: unknown field; known here: image, command"),
     ],
 )
@@ -103,3 +111,10 @@ def test_a_field_has_an_update_policy(field, policy):
 def test_what_has_no_update_policy_says_so():
     with pytest.raises(RequestError, match="has no update policy"):
         update_policy("metadata.name")
+
+
+def test_a_field_of_another_kind_is_named_with_it():
+    with pytest.raises(RequestError, match=r"there is foreach\.spec\.script$"):
+        explain("script")
+    with pytest.raises(RequestError, match=r"there is workflow\.spec\.steps$"):
+        explain("spec.steps")
