@@ -13,14 +13,13 @@ from __future__ import print_function
 import io
 import itertools
 import os
-import pickle
 import sys
 
 try:
     import cPickle as quick_pickle
     from repr import Repr
-except ImportError:  # Python 3
-    quick_pickle = pickle
+except ImportError:  # Python 3, where the module pickle loads a lot that a task does without
+    import _pickle as quick_pickle
     from reprlib import Repr
 
 #: What was loaded before the script. Its module is not called like one of these.
@@ -60,15 +59,17 @@ def getargs(script, name, size, *args):
     """Ask the script what is to be done; write each element into a file of its own, one after the other."""
     from hashlib import sha256  # before the script, since a file beside it may have this name
 
+    as_bytes = equal_pickler()
     function = function_of(script, name, args)
     now("in {}, with the arguments ".format(name), *args)
     elements, extra = checked(name, function(*args))
-    write(EXTRA, pickled(extra, "extra_args"))
+    write(EXTRA, pickled(extra, "extra_args", as_bytes))
     now("before it had the first element")
     with io.open(BATCHES, "wb") as table:
         table.write(b"batch,key\n")
         for batch, members in enumerate(in_batches(elements, int(size)), 1):
-            key = write_batch(batch, members, sha256(), len(str(int(size) - 1)))
+            contents = ((number, pickled(each, "element {}".format(number), as_bytes)) for number, each in members)
+            key = write_batch(batch, contents, sha256(), width=len(str(int(size) - 1)))
             table.write("{},{}\n".format(batch, key).encode("ascii"))
     if not os.path.isdir(ELEMENTS):
         raise WrongError("{} returned no elements: there is nothing to do".format(name))
@@ -174,12 +175,11 @@ def in_batches(elements, size):
         yield itertools.chain([first], itertools.islice(numbered, size - 1))
 
 
-def write_batch(batch, members, digest, width):
+def write_batch(batch, contents, digest, width):
     """Write each element of a batch into a file; return the batch's key. Equal batches are equal folders."""
     folder = os.path.join(ELEMENTS, str(batch))
     os.makedirs(folder)
-    for place, (number, element) in enumerate(members):
-        content = pickled(element, "element {}".format(number))
+    for place, (number, content) in enumerate(contents):
         digest.update(content)
         write(os.path.join(folder, "{:0{}d}.pkl".format(place, width)), content)
         now("after it had element {}".format(number))
@@ -202,33 +202,47 @@ def ordered_results():
                 yield quick_pickle.load(file)
 
 
-SlowPickler = getattr(pickle, "_Pickler", pickle.Pickler)
+def equal_pickler():
+    """Return a function that gives equal bytes for equal values, so that no task runs again without need.
 
-
-class EqualPickler(SlowPickler):
-    """Gives equal bytes for equal values, so that no task runs again without need.
-
-    With Python's own they depend on which equal texts are one object, and on the order in which a set was filled.
+    What Python's own gives depends on which equal texts are one object, and on the order in which a set was filled.
     """
+    import pickle
 
-    dispatch = dict(SlowPickler.dispatch)
+    slow = getattr(pickle, "_Pickler", pickle.Pickler)
 
-    def save(self, obj, *options):
-        if type(obj) in TEXTS:
-            obj = self.texts.setdefault((type(obj), obj), obj)
-        return SlowPickler.save(self, obj, *options)
+    class Pickler(slow):
+        dispatch = dict(slow.dispatch)
+        texts = None
 
-    def save_set(self, obj):
-        self.save_reduce(type(obj), (in_order(obj),), obj=obj)
+        def save(self, obj, *options):
+            if type(obj) in TEXTS:
+                obj = self.texts.setdefault((type(obj), obj), obj)
+            return slow.save(self, obj, *options)
 
-    def save_old_dict(self, obj):
-        self.write(pickle.EMPTY_DICT)
-        self.memoize(obj)
-        self._batch_setitems(iter([(key, obj[key]) for key in in_order(obj)]))
+        def save_set(self, obj):
+            self.save_reduce(type(obj), (in_order(obj),), obj=obj)
 
-    dispatch[set] = dispatch[frozenset] = save_set
-    if sys.version_info < (3,):  # later, the order of a dict is a part of it
-        dispatch[dict] = save_old_dict
+        def save_old_dict(self, obj):
+            self.write(pickle.EMPTY_DICT)
+            self.memoize(obj)
+            self._batch_setitems(iter([(key, obj[key]) for key in in_order(obj)]))
+
+        dispatch[set] = dispatch[frozenset] = save_set
+        if sys.version_info < (3,):  # later, the order of a dict is a part of it
+            dispatch[dict] = save_old_dict
+
+    def equal_bytes(value):
+        file = io.BytesIO()
+        pickler = Pickler(file, PROTOCOL)
+        pickler.texts = {}
+        try:
+            pickler.dump(value)
+        except RuntimeError:  # it is nested too deeply
+            return quick_bytes(value)
+        return file.getvalue()
+
+    return equal_bytes
 
 
 def in_order(values):
@@ -241,18 +255,7 @@ def quick_bytes(value):
     return quick_pickle.dumps(value, PROTOCOL)
 
 
-def equal_bytes(value):
-    file = io.BytesIO()
-    pickler = EqualPickler(file, PROTOCOL)
-    pickler.texts = {}
-    try:
-        pickler.dump(value)
-    except RuntimeError:  # it is nested too deeply
-        return quick_bytes(value)
-    return file.getvalue()
-
-
-def pickled(value, what, as_bytes=equal_bytes):
+def pickled(value, what, as_bytes):
     """Return the pickle of what travels between machines; say what it is if that is impossible."""
     try:
         return as_bytes(value)
