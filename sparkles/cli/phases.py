@@ -71,9 +71,9 @@ def _follow(job: Job, backend: Backend, watcher: Watcher | None) -> int:
 
 
 def _announce_stored(job: Job, backend: Backend) -> None:
-    """Say that a phase begins, once it has begun: only then is it known how many elements there are."""
+    """Say that a phase begins, once it has begun; of the first one at once, since it may wait for anything."""
     document = results.manifest(job, backend)
-    tasks = 1 if phase_text.is_known_before(document) else _begun(job.name, backend)
+    tasks = 1 if phase_text.is_first(document) else _begun(job.name, backend)
     if tasks:
         upload = Upload(files=phase_text.files_of(document), missing=0, upload_bytes=0)
         _say(document, upload, tasks=tasks, backend=backend)

@@ -57,7 +57,7 @@ def _carry_out_all(phased: Sequence[Prepared], backend: Backend, asked: Asked, w
             todo = replace(one, missing=one.missing - stored)
             first = watcher if one is phased[0] else None
             carry_out(todo, backend, force=asked.force, yes=asked.yes, watcher=first)
-        stored |= one.missing
+            stored |= one.missing
     return [job for one in phased if (job := find_job(backend, one.name))]
 
 
