@@ -144,7 +144,7 @@ UPLOADS = [
 SCATTERS = [
     Case("no script", "sub --foreach", ["there is no script to run", "sub --foreach sample-scatter.py 2.0"]),
     Case("a script that is not there", "sub --foreach x.py 1", ["--foreach: no file 'x.py' here"]),
-    Case("a script of another language", "sub --foreach x.sh", ["spec.script", "a file whose name ends in .py, .r or .R"],
+    Case("a script of another language", "sub --foreach x.sh", ["spec.script", "whose name ends in .py, .r or .R"],
          files={"x.sh": ""}),
     Case("a table beside a script", "sub --params p.csv --foreach x.py", ["--params and --foreach exclude each other"],
          files={"x.py": "", "p.csv": "a\n1\n"}),

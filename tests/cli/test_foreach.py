@@ -6,7 +6,10 @@ import csv
 import re
 import shutil
 import signal
+import subprocess
+from typing import Any
 
+import engine
 import pytest
 from conftest import ROOT, User
 
@@ -55,6 +58,11 @@ def phase(purpose: str, *, job: str, done: int, files: int = 3, log: list[str] |
     ]
 
 
+def table(content: bytes) -> dict[str, float]:
+    """Return what the manual's R example has written."""
+    return {row["target"]: float(row["rmse"]) for row in csv.DictReader(content.decode().splitlines())}
+
+
 def started(user: User, name: str) -> dict[str, str]:
     return {row["task"]: row["started"] for row in user.rows("list", name)}
 
@@ -62,6 +70,13 @@ def started(user: User, name: str) -> dict[str, str]:
 def again(user: User, name: str, before: dict[str, str]) -> list[str]:
     """Return which tasks have run since."""
     return [task for task, at in started(user, name).items() if before.get(task) != at]
+
+
+def read_until(text: bytes, client: subprocess.Popen[bytes]) -> None:
+    """Read what a command prints, to the line that has a text."""
+    assert client.stdout
+    while text not in client.stdout.readline():
+        assert client.poll() is None, f"{text!r} was not printed"
 
 
 @pytest.fixture
@@ -94,13 +109,26 @@ def test_the_python_example_prints_the_lines_of_the_manual(scatter: User) -> Non
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
 def test_the_r_example_writes_the_table_of_the_manual(scatter: User) -> None:
     printed = scatter.ok("sub", "--foreach", "-n", "sample-r", "sample-scatter.r", timeout=200)
-    scatter.ok("fetch", "sample-r-gather", "out")
-
-    with (scatter.folder / "out/1/results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert {row["target"]: float(row["rmse"]) for row in rows} == pytest.approx(RMSE, rel=1e-12)
+    assert table(scatter.result("sample-r-gather", 1, "results.csv")) == pytest.approx(RMSE, rel=1e-12)
     assert "Submitting job named sample-r to evaluate foreach on 7 elements\n" in printed
     assert '] [1] "results"\n' in printed
+
+
+@pytest.mark.parametrize("image", ["sparkles-test/python2", "sparkles-test/python"])
+def test_the_python_example_runs_in_images_of_python_2_and_3(scatter: User, api: Any, image: str) -> None:
+    if not engine.has_image(api, image):
+        pytest.skip(f"needs the image {image}: bash tests/images/{image.rpartition('/')[2]}")
+
+    printed = scatter.ok("sub", "-i", image, "-n", "inside", "--foreach", "sample-scatter.py", "2.0", timeout=200)
+
+    assert lines_of(printed)[-2:] == ["[2.0, 4.0, 6.0, 8.0]", FINISHED.format(1)]
+    assert scatter.rows("status", "inside")[1]["succeeded"] == 4
+
+
+def test_the_r_example_runs_in_an_image(scatter: User, r_base: str) -> None:
+    scatter.ok("sub", "--foreach", "-i", r_base, "-n", "inside-r", "sample-scatter.r", timeout=300)
+
+    assert table(scatter.result("inside-r-gather", 1, "results.csv")) == pytest.approx(RMSE, rel=1e-12)
 
 
 # What is run
@@ -208,32 +236,27 @@ def test_nothing_begins_with_a_later_phase_if_there_is_no_earlier_one(scatter: U
 
 def test_the_rest_happens_after_the_client_was_killed_and_watch_picks_it_up(scatter: User) -> None:
     gate = scatter.folder / "gate"
-    client = scatter.start("sub", "-n", "left", "--env", f"GATE={gate}", "--foreach", "scatter.py", "1", "2")
-    assert client.stdout
-    while b"evaluate foreach" not in client.stdout.readline():
-        assert client.poll() is None
-    client.send_signal(signal.SIGKILL)
-    client.wait()
+    with scatter.start("sub", "-n", "left", "--env", f"GATE={gate}", "--foreach", "scatter.py", "1", "2") as client:
+        read_until(b"evaluate foreach", client)
+        client.send_signal(signal.SIGKILL)
 
-    watching = scatter.start("watch", "left")
-    assert watching.stdout
-    first = watching.stdout.readline().decode()
-    gate.touch()
-    rest = watching.stdout.read().decode()
+    with scatter.start("watch", "left") as watching:
+        assert watching.stdout
+        first = watching.stdout.readline().decode()
+        gate.touch()
+        rest = watching.stdout.read().decode()
 
     assert lines_of(first + rest) == [
         *phase("evaluate foreach on 2 elements", job="left", done=2),
         *phase("evaluate gather", job="left-gather", done=1, log=["[10, 20]"]),
     ]
-    assert watching.wait(60) == 0
+    assert watching.returncode == 0
 
 
 def test_ctrl_c_leaves_the_phases_running_and_says_how_to_come_back(scatter: User) -> None:
     gate = scatter.folder / "gate"
     client = scatter.start("sub", "-n", "on", "--env", f"GATE={gate}", "--foreach", "scatter.py", "1")
-    assert client.stdout
-    while b"evaluate foreach" not in client.stdout.readline():
-        assert client.poll() is None
+    read_until(b"evaluate foreach", client)
 
     client.send_signal(signal.SIGINT)
     _, errors = client.communicate(timeout=60)
