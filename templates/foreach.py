@@ -280,7 +280,7 @@ def print_line_by_line():
     elif sys.version_info < (3,):
         sys.stdout = os.fdopen(1, "w", 1)
     else:
-        sys.stdout = io.TextIOWrapper(sys.stdout.detach(), sys.stdout.encoding, sys.stdout.errors, None, True)
+        sys.stdout = io.open(1, "w", 1, sys.stdout.encoding, sys.stdout.errors, closefd=False)
 
 
 def now(words, *values):
@@ -288,13 +288,13 @@ def now(words, *values):
     doing[:] = [words, values]
 
 
-def show_error(phase, kind, error, trace):
+def show_error(phase, error_type, error, trace):
     """Print a traceback without the calls of this file, and below it what was being done."""
     while trace is not None and trace.tb_frame.f_code.co_filename == main.__code__.co_filename:
         trace = trace.tb_next
     if hasattr(error, "with_traceback"):
         error.with_traceback(trace)
-    sys.excepthook(kind, error, trace)
+    sys.excepthook(error_type, error, trace)
     words, values = doing
     print("{} failed {}{}".format(phase, words, ", ".join(map(shown, values))), file=sys.stderr)
 
