@@ -57,7 +57,8 @@ On the machine you are on, the fields about other machines are accepted and not 
 bucket](buckets.md); what `image` needs, and what a task finds in one, in [jobs in docker images](images.md).
 
 How one job takes what another left, `needs` and `{results.JOB}`, is on a page of its own: [jobs that need
-jobs](pipelines.md).
+jobs](pipelines.md). Two other kinds of document, at the end of this page, stand for several jobs: [foreach and
+workflows](workflows.md).
 
 ## What a change does
 

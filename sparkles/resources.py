@@ -19,8 +19,8 @@ def template_text(name: str) -> str:
 
 
 def template(name: str) -> Path:
-    """Return the file `templates/<name>`."""
-    return _path("templates", name)
+    """Return where `templates/<name>` is, or would be."""
+    return _path("templates", "startup.sh").parent / name
 
 
 def _text(folder: str, name: str) -> str:

@@ -9,7 +9,7 @@ from sparkles import foreach, workflow
 from sparkles.errors import ProblemsError, RequestError
 from sparkles.manifest import Manifest
 from sparkles.model import Job
-from sparkles.parts import FOREACH, WORKFLOW, part_names
+from sparkles.parts import FOREACH, PHASES, WORKFLOW, job_name, part_names
 
 
 def expand(manifest: Manifest, *, others: Collection[str] = ()) -> list[Manifest]:
@@ -60,13 +60,17 @@ def _taken(manifest: Manifest, there: dict[str, Job]) -> str | None:
 
 
 def _of_other_kind(manifest: Manifest, there: dict[str, Job]) -> str | None:
+    """Return why a job cannot be a part of a whole of its kind. One that was cut off may have any of its parts."""
     whole = manifest.whole
-    parts = {job.name for job in there.values() if job.whole == whole}
-    if whole is None or not parts:
+    if whole is None:
         return None
-    kind = FOREACH if whole in parts else WORKFLOW
-    if manifest.document["metadata"]["partOf"]["kind"] != kind:
-        return f"{whole} is a {kind} already; delete it, or choose another name"
+    names = {job.name for job in there.values() if job.whole == whole}
+    phases = {job_name(FOREACH, whole, part) for part in PHASES}
+    is_foreach = manifest.document["metadata"]["partOf"]["kind"] == FOREACH
+    if whole in names and not is_foreach:
+        return f"{whole} is a {FOREACH} already; delete it, or choose another name"
+    if names - phases and is_foreach:
+        return f"{whole} is a {WORKFLOW} already; delete it, or choose another name"
     return None
 
 

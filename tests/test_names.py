@@ -61,3 +61,41 @@ def test_where_one_job_is_needed_a_pattern_may_stand_for_only_one() -> None:
     assert names.one("fit-a*", JOBS).name == "fit-a"
     with pytest.raises(RequestError, match=r"'fit-\*' stands for 2 jobs; name one: fit-a, fit-b"):
         names.one("fit-*", JOBS)
+
+
+# Wholes
+
+WHOLES = [
+    *(a_job(name, whole="sample") for name in ("sample-getargs", "sample", "sample-gather")),
+    a_job("other"),
+    *(a_job(name, whole="w") for name in ("w-a", "w-b")),
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        pytest.param("w", ["w-a", "w-b"], id="a workflow"),
+        pytest.param("w-a", ["w-a"], id="a step"),
+        pytest.param("sample", ["sample-getargs", "sample", "sample-gather"], id="a foreach"),
+        pytest.param("sample-gather", ["sample-gather"], id="a phase"),
+        pytest.param("LAST", ["w-a", "w-b"], id="LAST is the whole of the newest"),
+    ],
+)
+def test_the_name_of_a_whole_stands_for_its_parts(pattern, expected) -> None:
+    assert [job.name for job in names.matching(pattern, WHOLES)] == expected
+
+
+def test_where_one_job_is_needed_a_foreach_is_the_job_that_has_its_name() -> None:
+    assert names.one("sample", WHOLES).name == "sample"
+    assert names.one("LAST", WHOLES[:3]).name == "sample"
+
+
+def test_where_one_job_is_needed_a_workflow_is_none() -> None:
+    with pytest.raises(RequestError, match=r"'w' stands for 2 jobs; name one: w-a, w-b"):
+        names.one("w", WHOLES)
+
+
+def test_the_name_of_a_whole_is_among_those_that_are_near() -> None:
+    with pytest.raises(RequestError, match=r"did you mean 'sample'"):
+        names.matching("smple", WHOLES)

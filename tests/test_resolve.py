@@ -18,6 +18,7 @@ from sparkles.dry import read_only
 from sparkles.errors import BackendError, ProblemsError, RequestError
 from sparkles.ports import Backend
 from sparkles.resolve import Pinned
+from sparkles.resources import template_text
 
 Write = Callable[..., None]
 
@@ -667,3 +668,22 @@ def test_an_image_is_pinned_for_the_processor_of_the_machine_type(base, tmp_path
 
     assert pinned.spec.image == f"r-base@sha256:{'1' * 64}"
     assert images.architectures == [architecture]
+
+
+def test_a_file_of_sparkles_itself_is_the_same_wherever_it_is_installed(pin) -> None:
+    pinned = pin("run", uploads=[{"src": "{sparkles.templates}/foreach.py", "dest": ".foreach/run.py"}])
+
+    (entry,) = pinned.document["spec"]["uploads"]
+    content = template_text("foreach.py").encode()
+    assert entry == {
+        "src": "{sparkles.templates}/foreach.py",
+        "dest": ".foreach/run.py",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "executable": False,
+    }
+    assert [path.read_bytes() for path in pinned.sources.values()] == [content]
+
+
+def test_a_file_that_sparkles_does_not_have_is_missing(pin) -> None:
+    with pytest.raises(ProblemsError, match=r"no file '\{sparkles.templates\}/none.py'"):
+        pin("run", uploads=["{sparkles.templates}/none.py:x.py"])

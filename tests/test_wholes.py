@@ -83,6 +83,7 @@ def test_a_name_that_is_taken_is_refused(document, there, problem):
         (a_manifest("j", JOB), [*SAMPLE, *FLOW, a_job("j")]),
         (a_manifest("sample", FOREACH, "Foreach"), SAMPLE),
         (a_manifest("sample", FOREACH, "Foreach"), SAMPLE[:2]),
+        (a_manifest("sample", FOREACH, "Foreach"), SAMPLE[:1]),
         (a_manifest("w", WORKFLOW, "Workflow"), FLOW),
         (a_manifest("w", WORKFLOW, "Workflow"), of_whole("w", "w-b")),
         (a_manifest("new", WORKFLOW, "Workflow"), [*SAMPLE, *FLOW]),

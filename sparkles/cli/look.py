@@ -65,6 +65,7 @@ def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
     counts = backend.state.counts(job.name)
     return {
         "job": job.name,
+        "whole": job.whole,
         "state": "applying" if job.applying else job.state.value,
         **{state.value: counts.get(state, 0) for state in TaskState},
         "submitted": moment(job.submitted),

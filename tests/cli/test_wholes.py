@@ -112,6 +112,19 @@ def test_an_element_put_in_front_is_the_only_one_that_runs_and_the_order_is_that
     assert warm.result("fe3-gather", 1, "total.txt") == b"120 of [90, 10, 20]"
 
 
+def test_an_element_that_is_gone_takes_its_result_with_it_only_if_told_so(warm: User) -> None:
+    warm.ok("apply", "--wait", a_foreach(warm, "fe7", 1, 2, 3))
+
+    refused = warm("apply", "--wait", a_foreach(warm, "fe7", 1, 3))
+    told = warm("apply", "--wait", "--yes", "fe7.yaml")
+
+    assert refused.returncode == 1
+    assert "job fe7 cannot begin: 1 task gone (2: no longer in " in refused.stderr
+    assert told.returncode == 0
+    assert [row["task"] for row in warm.rows("list", "fe7")][1:3] == ["fe7.1", "fe7.3"]
+    assert warm.result("fe7-gather", 1, "total.txt") == b"40 of [10, 30]"
+
+
 def test_if_an_element_fails_nothing_is_gathered_until_it_is_retried(warm: User) -> None:
     gate = warm.folder / "gate4"
     script = SCATTER.replace("def foreach(x, scale):\n", f"def foreach(x, scale):\n    if x == 2: open('{gate}')\n")
@@ -303,8 +316,10 @@ def test_the_names_of_a_whole_are_refused_to_others(warm: User) -> None:
 
     part = warm("sub", "-n", "w8-top", "true")
     whole = warm("sub", "-n", "w8", "true")
+    need = warm("sub", "-n", "after", "--needs", "w8", "true")
 
-    assert (part.returncode, whole.returncode) == (2, 2)
+    assert (part.returncode, whole.returncode, need.returncode) == (2, 2, 2)
+    assert "no job 'w8'; that is a workflow, name those of its jobs: w8-top, w8-left, w8-right, w8-" in need.stderr
     assert "w8-top is a part of w8: change and apply that, or choose another name" in part.stderr
     assert "w8 is a whole of 4 jobs, such as w8-top; delete it, or choose another name" in whole.stderr
 

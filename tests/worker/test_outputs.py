@@ -225,3 +225,13 @@ def test_patterns_that_choose_nothing_are_noted(folder) -> None:
 
     assert list(nothing.notes) == ["none of the 2 new files is among the outputs that were asked for"]
     assert list(something.notes) == []
+
+
+def test_what_is_always_kept_no_other_pattern_takes_away(tmp_path):
+    for name in (".foreach/result.pkl", "model.pkl", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+
+    found = outputs.find(tmp_path, {}, include=["*.pkl"], exclude=["*.pkl"], always=[".foreach/"])
+
+    assert [output.name for output in found.outputs] == [".foreach/result.pkl"]

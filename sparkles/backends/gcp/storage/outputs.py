@@ -39,6 +39,7 @@ class Outputs:
 
     def remember(self, job: str, index: int, found: Found) -> None:
         """Take note of a result that has just been read."""
+        self._remembered.pop((job, index), None)
         self._remembered[job, index] = found
         while len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
@@ -63,7 +64,7 @@ class Outputs:
 
     def _of(self, job: str, index: int, name: str, use: Callable[[_File], _What]) -> _What:
         """Use a file; of the result that there is now, if what is remembered of it does not hold any more."""
-        remembered = self._remembered.pop((job, index), None)
+        remembered = self._remembered.get((job, index))  # it stays: others may use other files of it meanwhile
         for found in (remembered, None):
             found = found or self._results.find(job, index)
             file = _file(found, name) if found else None

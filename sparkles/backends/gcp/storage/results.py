@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sparkles.backends.gcp.storage.bucket import Bucket, Stored
 from sparkles.backends.gcp.storage.checksums import crc32c_of
@@ -23,7 +25,8 @@ _TRIES = 3
 _FEW = 100
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True)
+class Found:
     """A result as it is in the bucket."""
 
     folder: str
@@ -38,8 +41,11 @@ class Found(NamedTuple):
 
     def entry(self, name: str) -> Mapping[str, Any] | None:
         """Return what result.json says of a file."""
-        files = [self.document["log"]] if name == LOG_NAME else self.document["files"]
-        return next((entry for entry in files if entry["name"] == name), None)
+        return self.document["log"] if name == LOG_NAME else self._entries.get(name)
+
+    @cached_property
+    def _entries(self) -> Mapping[str, Mapping[str, Any]]:
+        return {entry["name"]: entry for entry in self.document["files"]}
 
 
 class Results:
