@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -9,6 +10,7 @@ from typing import Any
 
 from sparkles import shell_line
 from sparkles.errors import RequestError
+from sparkles.foreach import place
 from sparkles.references import reference
 from sparkles.spec import upload_of
 
@@ -37,6 +39,13 @@ class Flags:
     needs: Sequence[str] = ()
     results: Sequence[str] = ()
     ignore: Sequence[str] = ()
+    foreach: bool = False
+    foreach_batch_size: int | None = None
+    getargs_function: str | None = None
+    foreach_function: str | None = None
+    gather_function: str | None = None
+    no_gather: bool = False
+    interpreter: str | None = None
     #: What the configuration says where no flag does: image, machineType.
     defaults: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,15 +56,73 @@ def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
     `is_file` says whether a name is a file in the current folder. Raises RequestError for flags that contradict
     each other or cannot be read.
     """
+    return _foreach(flags, is_file) if flags.foreach else _job(flags, is_file)
+
+
+def _job(flags: Flags, is_file: Callable[[str], bool]) -> dict[str, Any]:
+    if stray := [flag for flag, given in _foreach_flags(flags).items() if given]:
+        raise RequestError(f"{stray[0]} goes with --foreach")
     command, carried = _command(flags.command, is_file)
+    uploads = [*dict.fromkeys(flags.uploads), *(_upload(name) for name in carried if name not in flags.uploads)]
+    program = {"command": command, "workingDir": flags.cd}
+    return _document("Job", flags, program, uploads=uploads, parameters=_parameters(flags))
+
+
+def _foreach(flags: Flags, is_file: Callable[[str], bool]) -> dict[str, Any]:
+    _refuse_beside_foreach(flags)
+    if not flags.command:
+        raise RequestError("there is no script to run; for example: sparkles sub --foreach sample-scatter.py 2.0")
+    script, *args = flags.command
+    if not is_file(script):
+        raise RequestError(f"--foreach: no file {script!r} here; options of sub stand before the script's name")
+    functions = _given(
+        getargs=flags.getargs_function,
+        foreach=flags.foreach_function,
+        gather="none" if flags.no_gather else flags.gather_function,
+    )
+    program = {
+        "script": script,
+        "args": args,
+        "functions": functions,
+        "batchSize": flags.foreach_batch_size,
+        "interpreter": shlex.split(flags.interpreter) if flags.interpreter else None,
+    }
+    return _document("Foreach", flags, program, uploads=list(dict.fromkeys(flags.uploads)))
+
+
+def _refuse_beside_foreach(flags: Flags) -> None:
+    """Refuse flags that say what the script says, or that would have no effect."""
+    given = {"--seq": flags.seq, "--params": flags.params, "--matrix": flags.matrix}
+    if sources := [flag for flag, value in given.items() if value not in (None, ())]:
+        raise RequestError(f"{sources[0]} and --foreach exclude each other: the script makes the elements")
+    if flags.cd is not None:
+        raise RequestError("--cd and --foreach exclude each other: the functions may change the folder themselves")
+    if flags.no_gather and flags.gather_function:
+        raise RequestError("--no-gather and --gather-function exclude each other")
+
+
+def _foreach_flags(flags: Flags) -> dict[str, Any]:
+    return {
+        "--foreach-batch-size": flags.foreach_batch_size,
+        "--getargs-function": flags.getargs_function,
+        "--foreach-function": flags.foreach_function,
+        "--gather-function": flags.gather_function,
+        "--no-gather": flags.no_gather,
+        "--interpreter": flags.interpreter,
+    }
+
+
+def _document(
+    kind: str, flags: Flags, program: Mapping[str, Any], *, uploads: list[Any], parameters: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the document of some kind: what it runs, and around that the fields that all kinds have."""
     metadata: dict[str, Any] = {"name": flags.name, "labels": _pairs(flags.labels, "--label", "KEY=VALUE")}
     spec: dict[str, Any] = {
         "image": flags.defaults.get("image") if flags.image is None else flags.image,
-        "command": command,
-        "workingDir": flags.cd,
+        **program,
         "env": _pairs(flags.env, "--env", "NAME=VALUE"),
-        "uploads": [*dict.fromkeys(flags.uploads), *(_upload(name) for name in carried if name not in flags.uploads)],
-        "parameters": _parameters(flags),
+        "uploads": uploads,
+        "parameters": parameters,
         "resources": _given(
             machineType=flags.machine_type or flags.defaults.get("machineType"), slots=flags.slots, memory=flags.memory
         ),
@@ -65,12 +132,7 @@ def document(flags: Flags, *, is_file: Callable[[str], bool]) -> dict[str, Any]:
         "needs": list(dict.fromkeys(need for text in flags.needs for need in text.split(","))),
         "outputs": _given(include=list(flags.results), exclude=list(flags.ignore)),
     }
-    return {
-        "apiVersion": "sparkles/v1",
-        "kind": "Job",
-        "metadata": _given(**metadata),
-        "spec": _given(**spec),
-    }
+    return {"apiVersion": "sparkles/v1", "kind": kind, "metadata": _given(**metadata), "spec": _given(**spec)}
 
 
 def _upload(name: str) -> Any:
@@ -81,6 +143,8 @@ def _upload(name: str) -> Any:
 def rebased(job: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return the document with its relative paths put below `prefix`, for a manifest that is saved elsewhere."""
     spec = dict(job["spec"])
+    if "script" in spec:
+        spec["script"] = _rebased_script(spec["script"], prefix)
     if "uploads" in spec:
         spec["uploads"] = [_rebased_upload(entry, prefix) for entry in spec["uploads"]]
     if "csv" in spec.get("parameters", {}):
@@ -97,6 +161,16 @@ def _rebased_upload(entry: str | Mapping[str, Any], prefix: str) -> Any:
         return entry
     dest = str(PurePosixPath(upload.src)) if upload.dest is None else upload.dest
     return {"src": _below(prefix, upload.src), "dest": dest}
+
+
+def _rebased_script(script: str, prefix: str) -> str:
+    """Return the script as it is named from elsewhere; its place in the work directory must stay the same."""
+    moved = _below(prefix, script)
+    if place(moved) != place(script):
+        raise RequestError(
+            f"--save: {script} stays in its folder, beside what it imports: save the manifest above that"
+        )
+    return moved
 
 
 def _below(prefix: str, path: str) -> str:

@@ -18,6 +18,9 @@ from sparkles.references import shipped
 #: The folder of what is ours, and patterns of what the phases leave for each other.
 _OURS = ".foreach"
 
+#: The programs that call the functions, as a task finds them.
+RUNNERS = frozenset({f"{_OURS}/run.py", f"{_OURS}/run.R"})
+
 #: Fields that mean for each phase what they mean for a job.
 _SHARED = ("image", "resources", "nodes", "retries", "timeout")
 
@@ -62,7 +65,7 @@ def _needed(part: str) -> Sequence[str]:
 
 def _command(spec: Document, part: str) -> list[str]:
     function = spec.get("functions", {}).get(part, _FUNCTIONS[part])
-    words = [*_interpreter(spec), f"{_OURS}/run.{_kind(spec)}", part, _place(spec["script"]), function]
+    words = [*_interpreter(spec), f"{_OURS}/run.{_kind(spec)}", part, place(spec["script"]), function]
     if part == GETARGS:
         words += [str(spec.get("batchSize", 1)), *spec.get("args", [])]
     return [*_as_they_are(words), *(["{key}"] if part == MIDDLE else [])]
@@ -85,10 +88,10 @@ def _kind(spec: Document) -> str:
     return "py" if spec["script"].endswith(".py") else "R"
 
 
-def _place(script: str) -> str:
+def place(script: str) -> str:
     """Return where the script lands in the work directory: where it is here, or by its name if that is elsewhere.
 
-    >>> _place("./scripts/fit.py"), _place("../fit.py"), _place("/home/me/fit.py")
+    >>> place("./scripts/fit.py"), place("../fit.py"), place("/home/me/fit.py")
     ('scripts/fit.py', 'fit.py', 'fit.py')
     """
     path = posixpath.normpath(script)
@@ -102,7 +105,7 @@ def _as_they_are(words: Iterable[str]) -> Iterable[str]:
 def _program(spec: Document) -> list[dict[str, str]]:
     """Return the uploads that all phases have: the runner and the script."""
     kind = _kind(spec)
-    src, dest = _as_they_are((spec["script"], _place(spec["script"])))
+    src, dest = _as_they_are((spec["script"], place(spec["script"])))
     return [{"src": shipped(f"foreach.{kind}"), "dest": f"{_OURS}/run.{kind}"}, {"src": src, "dest": dest}]
 
 

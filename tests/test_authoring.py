@@ -140,3 +140,37 @@ def test_a_manifest_that_is_saved_elsewhere_names_the_same_files() -> None:
 def test_a_list_cannot_be_named_from_elsewhere() -> None:
     with pytest.raises(RequestError, match="--save: -u @files: save the manifest beside the list"):
         authoring.rebased({"spec": {"uploads": ["@files"]}}, "..")
+
+
+# Scatters
+
+
+def a_scatter(*command: str, **flags: Any) -> dict[str, Any]:
+    return a_document(*command, foreach=True, **flags)
+
+
+def test_the_flags_of_a_scatter_become_the_fields_of_a_foreach() -> None:
+    found = a_scatter(
+        "fit.py", "2.0", "--seq", image="python", uploads=["G"], foreach_batch_size=3, getargs_function="rows",
+        foreach_function="score", no_gather=True, interpreter="python3 -O", nodes=2,
+    )  # fmt: skip
+
+    assert found == {
+        "apiVersion": "sparkles/v1",
+        "kind": "Foreach",
+        "metadata": {"name": "j"},
+        "spec": {
+            "image": "python",
+            "script": "fit.py",
+            "args": ["2.0", "--seq"],
+            "functions": {"getargs": "rows", "foreach": "score", "gather": "none"},
+            "batchSize": 3,
+            "interpreter": ["python3", "-O"],
+            "uploads": ["G"],
+            "nodes": {"max": 2},
+        },
+    }
+
+
+def test_a_scatter_that_says_nothing_but_its_script_is_its_script() -> None:
+    assert a_scatter("fit.py")["spec"] == {"script": "fit.py"}

@@ -39,14 +39,19 @@ def prepare_all(
     documents: Sequence[Manifest], backend: Backend, rerun: Rerun, *, refresh_image: bool
 ) -> list[Prepared]:
     """Prepare all jobs that documents describe, each after those that it needs."""
+    return prepare_each(_in_order(expanded(documents, backend)), backend, rerun, refresh_image=refresh_image)
+
+
+def prepare_each(jobs: Sequence[Manifest], backend: Backend, rerun: Rerun, *, refresh_image: bool) -> list[Prepared]:
+    """Prepare jobs whose order is that of their needs."""
     prepared: list[Prepared] = []
     changing: set[str] = set()
-    for manifest in _in_order(expanded(documents, backend)):
+    for manifest in jobs:
         one = _prepare(manifest, backend, rerun=rerun, changing=changing, refresh_image=refresh_image)
-        warn(one)
         prepared.append(one)
         if one.plan.touches_tasks or one.plan.waits:
             changing.add(one.name)
+    warn(*prepared)
     return prepared
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import click
 
 from sparkles import lineup, names, spec, watch
-from sparkles.cli import live
+from sparkles.cli import live, phases
 from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.submission import exit_code, follow, follow_all, require_owner
@@ -45,6 +45,8 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
         require_owner(one, yes=yes)
     for one in found if nodes else ():
         hint(scaled(one, nodes or 1, backend))
+    if phases.are_phases(found):
+        sys.exit(phases.follow(found, backend))
     if len(found) > 1:
         follow_all([one.name for one in found], backend, quiet=False)
     name = found[0].name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import NoReturn
 
 import click
@@ -74,9 +74,9 @@ def ask(loss: str, *, about: str = "") -> None:
         raise RequestError("nothing was changed")
 
 
-def warn(prepared: Prepared) -> None:
-    """Say what is odd about a request that can be carried out all the same."""
-    for warning in prepared.pinned.warnings:
+def warn(*prepared: Prepared) -> None:
+    """Say what is odd about requests that can be carried out all the same; what several share, once."""
+    for warning in dict.fromkeys(warning for one in prepared for warning in one.pinned.warnings):
         hint(f"warning: {warning}")
 
 
@@ -192,14 +192,31 @@ def fetch_image(prepared: Prepared, backend: Backend) -> None:
 
 def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
     """Watch a job to its end; print where its results are. Ctrl-C leaves the job running. Returns the exit code."""
-    _say_where_it_runs(name, backend)
+    with interrupted_ends(name):
+        counts = stay(name, backend, watcher)
+    watcher.screen.say(f"Done waiting for job. You can download results via '{backend.objects.download_line(name)}'")
+    return conclude(name, backend, counts)
+
+
+@contextmanager
+def interrupted_ends(name: str) -> Iterator[None]:
+    """End with what is said about a job, or a whole, when Ctrl-C ends the watching of it."""
     try:
-        with closing(watcher.screen):
-            counts = watcher.run()
+        yield
     except KeyboardInterrupt:
         hint(f"\njob {name} goes on; come back to it with 'sparkles watch {name}', stop it with 'sparkles kill {name}'")
         raise SystemExit(INTERRUPTED) from None
-    watcher.screen.say(f"Done waiting for job. You can download results via '{backend.objects.download_line(name)}'")
+
+
+def stay(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskState, int]:
+    """Watch a job to its end; return the counts of its tasks."""
+    _say_where_it_runs(name, backend)
+    with closing(watcher.screen):
+        return watcher.run()
+
+
+def conclude(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:
+    """Say what has failed of a job that has ended, and clear up after it. Returns the exit code."""
     _name_failures(name, backend, counts)
     if job := find_job(backend, name):
         nodes.clear_away(job, backend)

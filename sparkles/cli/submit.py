@@ -10,20 +10,18 @@ from typing import Any
 
 import click
 
-from sparkles import authoring, names, resolve, watch, wholes
+from sparkles import authoring, names, resolve, wholes
 from sparkles import manifest as manifests
 from sparkles.authoring import Flags
-from sparkles.cli import live
+from sparkles.cli import submit_foreach, submit_job
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_document
-from sparkles.cli.submission import carry_out, confirm, fetch_image, follow, require_owner, show_all, warn
-from sparkles.errors import BackendError, RequestError
+from sparkles.cli.submission import show_all
+from sparkles.cli.submit_job import Asked
+from sparkles.errors import RequestError
 from sparkles.manifest import Manifest, describe
-from sparkles.model import Job, JobState
+from sparkles.parts import GETARGS, PHASES
 from sparkles.plan import Rerun
-from sparkles.ports import Backend
-from sparkles.prepare import find_job, prepare
-from sparkles.settle import settle
 
 #: Flags of other schedulers → ours.
 _FOREIGN = {
@@ -40,11 +38,6 @@ def _refuse(_: click.Context, option: click.Parameter, value: str | None) -> Non
     if value is not None:
         flag = option.opts[0]
         raise RequestError(f"{flag} is another scheduler's flag; here it is {_FOREIGN[flag]}")
-
-
-def _not_built(_: click.Context, option: click.Parameter, value: bool) -> None:
-    if value:
-        raise BackendError(f"{option.opts[0]}: not built yet")
 
 
 def _foreign(command: Any) -> Any:
@@ -75,6 +68,14 @@ def _foreign(command: Any) -> Any:
 @click.option("--needs", multiple=True, metavar="JOB", help=describe("spec.needs"))
 @click.option("--results", multiple=True, metavar="PATTERN", help=describe("spec.outputs.include"))
 @click.option("--ignore", multiple=True, metavar="PATTERN", help=describe("spec.outputs.exclude"))
+@click.option("--foreach", is_flag=True, help="Run the functions of a script: COMMAND is SCRIPT ARGS...")
+@click.option("--foreach-batch-size", type=click.IntRange(min=1), metavar="N", help=describe("foreach.spec.batchSize"))
+@click.option("--getargs-function", metavar="NAME", help=describe("foreach.spec.functions.getargs"))
+@click.option("--foreach-function", metavar="NAME", help=describe("foreach.spec.functions.foreach"))
+@click.option("--gather-function", metavar="NAME", help=describe("foreach.spec.functions.gather"))
+@click.option("--no-gather", is_flag=True, help="End with the results of foreach.")
+@click.option("--interpreter", metavar="WORDS", help=describe("foreach.spec.interpreter"))
+@click.option("--start-at", type=click.Choice(PHASES), help="With --foreach: keep what the phases before left.")
 @click.option("--no-wait", is_flag=True, help="Return when the job is submitted.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing. With -o: print the manifest.")
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="With --dry-run: the manifest.")
@@ -83,12 +84,11 @@ def _foreign(command: Any) -> Any:
 @click.option("--force", is_flag=True, help="Take over from a sub or apply of the job that has not ended.")
 @click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
 @_foreign
-@click.option("--foreach", is_flag=True, hidden=True, is_eager=True, expose_value=False, callback=_not_built)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @with_backend
 def sub_cmd(
     chosen: Chosen, dry_run: bool, form: str | None, save: Path | None, no_wait: bool, rerun: str | None,
-    force: bool, yes: bool, **flags: Any,
+    force: bool, yes: bool, start_at: str | None, **flags: Any,
 ) -> None:  # fmt: skip
     """Submit COMMAND as a job and watch it.
 
@@ -99,30 +99,30 @@ def sub_cmd(
       sparkles sub echo hello world
       sparkles sub --seq 3 echo I am task '{index}'
       sparkles sub -n fit -u fit.py --params grid.csv python3 fit.py '{lambda}'
+      sparkles sub -n sample --foreach sample-scatter.py 2.0
     """
+    if start_at and not flags["foreach"]:
+        raise RequestError("--start-at goes with --foreach")
     manifest = _manifest(flags, chosen)
     if form and not dry_run:
         raise RequestError(f"-o {form} goes with --dry-run: it prints the manifest instead of running it")
     if save or form:
-        resolve.check(manifest, chosen.open(write=False))
+        for job in wholes.expand(manifest):
+            resolve.check(job, chosen.open(write=False))
         if save and save.exists() and not yes:
             raise RequestError(f"--save {save}: there is such a file already; to replace it add --yes")
         _write(manifest, save, form)
         return
     backend = chosen.open(write=not dry_run)
-    chosen_rerun = Rerun(rerun) if rerun else Rerun.ALL
-    if not names.is_generated(manifest.name):
-        wholes.require_names([manifest], backend.state.jobs())
+    asked = Asked(
+        rerun=Rerun(rerun) if rerun else Rerun.ALL, explicit=rerun is not None, start_at=start_at or GETARGS,
+        force=force, yes=yes, no_wait=no_wait,
+    )  # fmt: skip
+    use = submit_foreach if flags["foreach"] else submit_job
     if dry_run:
-        prepared = prepare(manifest, backend, rerun=chosen_rerun, refresh_image=True)
-        warn(prepared)
-        show_all([prepared])
+        show_all(use.prepared(manifest, backend, asked))
         return
-    sys.exit(
-        _submit(
-            manifest, backend, rerun=chosen_rerun, explicit=rerun is not None, force=force, yes=yes, no_wait=no_wait
-        )
-    )
+    sys.exit(use.submit(manifest, backend, asked))
 
 
 def _manifest(flags: dict[str, Any], chosen: Chosen) -> Manifest:
@@ -156,39 +156,3 @@ def _write(manifest: Manifest, save: Path | None, form: str | None) -> None:
     except OSError as error:
         raise RequestError(f"--save {save}: {error.strerror}") from None
     hint(f"saved; run it with 'sparkles apply {save}'")
-
-
-def _submit(
-    manifest: Manifest, backend: Backend, *, rerun: Rerun, explicit: bool, force: bool, yes: bool, no_wait: bool
-) -> int:
-    job = find_job(backend, manifest.name)
-    if job:
-        settle(job.name, backend)
-        _require_ended(job, backend, explicit=explicit, yes=yes)
-    prepared = prepare(manifest, backend, rerun=rerun, refresh_image=True)
-    warn(prepared)
-    confirm(prepared, yes=yes)
-    fetch_image(prepared, backend)
-    upload = prepared.upload
-    click.echo(
-        f"{upload['missing']} files ({upload['upload_bytes']} bytes) out of {upload['files']} files will be uploaded"
-    )
-    watcher = watch.Watcher(manifest.name, backend, live.screen())
-    if not prepared.plan.is_empty:
-        carry_out(prepared, backend, force=force, yes=yes, watcher=watcher)
-    if no_wait:
-        waits = f" and waits for {', '.join(prepared.plan.waits)}" if prepared.plan.waits else ""
-        hint(f"job {manifest.name} is submitted{waits}; see it with 'sparkles watch {manifest.name}'")
-        return 0
-    return follow(manifest.name, backend, watcher)
-
-
-def _require_ended(job: Job, backend: Backend, *, explicit: bool, yes: bool) -> None:
-    """Refuse to submit over a job that still runs, unless told what to do with its tasks."""
-    require_owner(job, yes=yes)
-    if not explicit and (job.state is JobState.WAITING or backend.state.is_open(job.name)):
-        has = "has tasks that have not ended" if job.state is not JobState.WAITING else "waits for others"
-        raise RequestError(
-            f"job {job.name} {has}; follow it with 'sparkles watch {job.name}', stop it with "
-            f"'sparkles kill {job.name}', choose another name with -n, or say --rerun all to start it anew"
-        )

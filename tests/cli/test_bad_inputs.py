@@ -136,10 +136,29 @@ UPLOADS = [
     Case("a file of a bucket", "sub -u gs://b/x echo", ["gs://b/x: files of a bucket need the gcp backend"], code=3),
     Case("half a scheme", "sub -u gs:/b/x echo", ["spec.uploads[0]: 'gs:/b/x': expected gs://BUCKET/OBJECT"]),
     Case("a saved file that is there", "sub --save x.yaml echo", ["--save x.yaml", "--yes"], files={"x.yaml": ""}),
-    Case("a scatter", "sub --foreach x.py", ["--foreach: not built yet"], code=3),
     Case("a command to come", "report fit", ["report: not built yet"], code=3),
     Case("an absolute pattern", "sub --results /tmp/* echo", ["spec.outputs.include[0]", "patterns are relative"]),
     Case("a saved list", "sub --save jobs/x.yaml -u @a.txt echo", ["--save", "@a.txt"], files={"a.txt": "# none\n"}),
+]  # fmt: skip
+
+SCATTERS = [
+    Case("no script", "sub --foreach", ["there is no script to run", "sub --foreach sample-scatter.py 2.0"]),
+    Case("a script that is not there", "sub --foreach x.py 1", ["--foreach: no file 'x.py' here"]),
+    Case("a script of another language", "sub --foreach x.sh", ["spec.script", "whose name ends in .py, .r or .R"],
+         files={"x.sh": ""}),
+    Case("a table beside a script", "sub --params p.csv --foreach x.py", ["--params and --foreach exclude each other"],
+         files={"x.py": "", "p.csv": "a\n1\n"}),
+    Case("a folder beside a script", "sub --cd x --foreach x.py", ["--cd and --foreach exclude each other"],
+         files={"x.py": ""}),
+    Case("batches of no script", "sub --foreach-batch-size 2 echo", ["--foreach-batch-size goes with --foreach"]),
+    Case("a start of no script", "sub --start-at gather echo", ["--start-at goes with --foreach"]),
+    Case("no gather and its name", "sub --no-gather --gather-function g --foreach x.py", ["exclude each other"],
+         files={"x.py": ""}),
+    Case("a start with no gather", "sub --no-gather --start-at gather --foreach x.py", ["exclude each other"],
+         files={"x.py": ""}),
+    Case("a saved script that would move", "sub --save jobs/x.yaml --foreach in/x.py", ["--save: in/x.py has to stay"],
+         files={"in/x.py": ""}),
+    Case("a missing upload of a script", "sub -u no1 --foreach x.py", ["no file 'no1' in "], files={"x.py": ""}),
 ]  # fmt: skip
 
 MANIFESTS = [
@@ -333,7 +352,7 @@ def quiet(shared_stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> It
     "case",
     [
         pytest.param(case, id=case.id)
-        for case in (*FLAGS, *NAMES, *TABLES, *PLACEHOLDERS, *UPLOADS, *MANIFESTS, *TEMPLATES, *CONFIGS)
+        for case in (*FLAGS, *NAMES, *TABLES, *PLACEHOLDERS, *UPLOADS, *SCATTERS, *MANIFESTS, *TEMPLATES, *CONFIGS)
     ],
 )
 def test_a_bad_input_is_refused_with_a_clear_message(case: Case, quiet: User, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import json
 import re
 from typing import Any
 
+import engine
 import pytest
-from conftest import User, eventually
+from conftest import ROOT, User, eventually
 
 pytestmark = pytest.mark.in_cloud
 
@@ -223,3 +224,21 @@ def test_the_parts_of_a_whole_share_their_nodes(owner: User, machines: Any, tool
     assert owner.log("flow-take.1") == "made\n"
     assert machines.count("compute.regionInstanceGroupManagers.insert") == 1
     assert machines.count("compute.regionInstanceGroupManagers.resize") == 1
+
+
+def test_the_phases_of_a_script_run_on_one_node(owner: User, machines: Any, registry: Any, api: Any) -> None:
+    if not engine.has_image(api, "sparkles-test/python2"):
+        pytest.skip("needs the image sparkles-test/python2: bash tests/images/python2")
+    python = registry.push(api, "sparkles-test/python2", name="python", tag="2.7-alpine").tagged
+    owner.write("sample-scatter.py", (ROOT / "examples" / "foreach" / "sample-scatter.py").read_text())
+
+    printed = owner.ok("sub", "-i", python, "-n", "sample", "--foreach", "sample-scatter.py", "2.0", timeout=200)
+
+    assert [line for line in printed.splitlines() if line.startswith("Submitting")] == [
+        "Submitting job named sample-getargs to execute sample-getargs('2.0')",
+        "Submitting job named sample to evaluate foreach on 4 elements",
+        "Submitting job named sample-gather to evaluate gather",
+    ]
+    assert owner.log("sample-gather.1") == "[2.0, 4.0, 6.0, 8.0]\n"
+    assert machines.count("compute.regionInstanceGroupManagers.insert") == 1
+    assert len(machines.instances) == 1

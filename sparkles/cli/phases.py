@@ -1,0 +1,113 @@
+"""Phases: the jobs of a Foreach are followed one after another, each with the lines that say that it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from sparkles import lifecycle, parts, phase_text, results, watch
+from sparkles.cli import live
+from sparkles.cli.context import hint
+from sparkles.cli.submission import conclude, interrupted_ends, stay
+from sparkles.errors import RequestError
+from sparkles.model import Job, JobState
+from sparkles.ports import Backend
+from sparkles.prepare import Prepared, Upload, find_job
+from sparkles.watch import Watcher
+
+
+def are_phases(jobs: Sequence[Job]) -> bool:
+    """Say whether some jobs are those of one Foreach."""
+    return len(jobs) > 1 and any(job.whole == job.name for job in jobs)
+
+
+def announce(prepared: Prepared, backend: Backend) -> bool:
+    """Say that a phase begins that is about to be applied; or not yet, if it has to wait for its tasks. Says which."""
+    document = prepared.pinned.document
+    if prepared.plan.waits and not phase_text.is_known_before(document):
+        return False
+    _say(document, prepared.upload, tasks=len(prepared.pinned.sweep), backend=backend)
+    return True
+
+
+def follow(jobs: Sequence[Job], backend: Backend, watcher: Watcher | None = None) -> int:
+    """Follow phases in their order to the end; return the exit code. Those that are done are passed over.
+
+    A `watcher` is that of the first one, which was announced.
+    """
+    rest = list(jobs) if watcher else _from_where_it_is(jobs, backend)
+    whole = str(rest[0].whole)
+    with interrupted_ends(whole):
+        for position, job in enumerate(rest):
+            code = _follow(job, backend, watcher if position == 0 else None)
+            if code:
+                _say_what_is_left([other.name for other in rest[position + 1 :]], whole)
+                return code
+    hint(f"done; you can download the results via '{backend.objects.download_line(rest[-1].name)}'")
+    return 0
+
+
+def _from_where_it_is(jobs: Sequence[Job], backend: Backend) -> list[Job]:
+    """Return the phases from the first that is not done; of a Foreach that is done the last one."""
+    done = 0
+    while done < len(jobs) - 1 and has_succeeded(jobs[done], backend):
+        done += 1
+    return list(jobs[done:])
+
+
+def has_succeeded(job: Job, backend: Backend) -> bool:
+    """Say whether a phase is over, and went well."""
+    return job.state is JobState.FINISHED and lifecycle.has_succeeded(job, backend.state.counts(job.name))
+
+
+def _follow(job: Job, backend: Backend, watcher: Watcher | None) -> int:
+    if watcher is None:
+        _announce_stored(job, backend)
+        watcher = Watcher(job.name, backend, live.screen())
+    counts = stay(job.name, backend, watcher)
+    return conclude(job.name, backend, counts)
+
+
+def _announce_stored(job: Job, backend: Backend) -> None:
+    """Say that a phase begins, once it has begun; of the first one at once, since it may wait for anything."""
+    document = results.manifest(job, backend)
+    tasks = 1 if phase_text.is_first(document) else _begun(job.name, backend)
+    if tasks:
+        upload = Upload(files=phase_text.files_of(document), missing=0, upload_bytes=0)
+        _say(document, upload, tasks=tasks, backend=backend)
+
+
+def _say(document: Mapping[str, Any], upload: Upload, *, tasks: int, backend: Backend) -> None:
+    batch_size = 1 if phase_text.is_known_before(document) else _batch_size(document, backend)
+    click.echo(phase_text.submission_line(document, tasks=tasks, batch_size=batch_size))
+    click.echo(phase_text.upload_line(**upload))
+
+
+def _batch_size(document: Mapping[str, Any], backend: Backend) -> int:
+    """Return how many elements a task works through: the phase that has made them knows."""
+    name = parts.job_name(parts.FOREACH, document["metadata"]["partOf"]["name"], parts.GETARGS)
+    job = find_job(backend, name)
+    if job is None:
+        raise RequestError(f"job {name} was deleted")
+    return phase_text.batch_size_of(results.manifest(job, backend))
+
+
+def _begun(name: str, backend: Backend) -> int:
+    """Wait until a phase has its tasks; return how many. Zero if it is killed before."""
+    has_tasks = False
+
+    def before(job: Job) -> None:
+        nonlocal has_tasks
+        has_tasks = job.waiting is None and job.applying is None
+
+    tasks = (sum(counts.values()) for counts in watch.poll(name, backend, before=before) if has_tasks)
+    return next(tasks, 0)
+
+
+def _say_what_is_left(names: Sequence[str], whole: str) -> None:
+    if names:
+        left = " and ".join(names)
+        hint(f"{left} {'waits' if len(names) == 1 else 'wait'} for that: 'sparkles retry {whole}' runs what failed "
+             "again, and then the rest")  # fmt: skip
