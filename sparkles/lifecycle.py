@@ -145,10 +145,13 @@ def finish(task: Task, attempt: Attempt, retry: RetryPolicy) -> Task:
     return _move(task, "fail", **done)
 
 
-def give_back(task: Task, *, now: float, lost: bool = False, limit: int = LOSS_LIMIT) -> Task:
+def give_back(
+    task: Task, *, now: float, lost: bool = False, limit: int = LOSS_LIMIT, reason: Reason | None = None
+) -> Task:
     """Take a claimed task from its node, free of charge unless the node was `lost` while it ran.
 
-    One that was to be killed is; one that has lost its node as often as the `limit` fails.
+    One that was to be killed is; one that has lost its node as often as the `limit` fails. `reason`: why it was
+    stopped, if it had begun.
     """
     task = replace(task, attempts=task.attempts + lost)
     if task.stop is Stop.KILLED:
@@ -158,6 +161,8 @@ def give_back(task: Task, *, now: float, lost: bool = False, limit: int = LOSS_L
     if lost and losses >= limit:
         failed = replace(task, node=None, stop=None, losses=losses, reason=Reason.NODE_LOST, exit=None, ended=now)
         return _move(replace(failed, result_generation=None), "fail")
+    if reason and task.stop is None:
+        task = replace(task, reason=reason, exit=None)
     return _release(replace(task, losses=losses))
 
 

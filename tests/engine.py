@@ -8,8 +8,8 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,27 @@ def remove_images(api: docker.APIClient, *names: str) -> None:
     for name in names:
         with suppress(DockerException):
             api.remove_image(name, force=True)
+
+
+def forget_registry(address: str) -> None:
+    """Remove what this machine's engine, if there is one, has from a registry."""
+    with suppress(DockerException), closing(docker.from_env(timeout=300).api) as api:
+        for image in api.images():
+            names = [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]
+            remove_images(api, *(name for name in names if name.startswith(f"{address}/")))
+
+
+@contextmanager
+def named(api: docker.APIClient, image: str, name: str) -> Iterator[None]:
+    """Let an image have another name meanwhile. If some image has it, that one is used."""
+    was_there = has_image(api, name)
+    if not was_there:
+        api.tag(image, *name.split(":"))
+    try:
+        yield
+    finally:
+        if not was_there:
+            remove_images(api, name)
 
 
 def _entry(name: str, **fields: Any) -> tarfile.TarInfo:

@@ -38,6 +38,17 @@ def applying(**fields) -> Applying:
 # The tables
 
 
+@pytest.mark.parametrize(
+    ("stop", "reason"),
+    [(None, Reason.PREEMPTED), (Stop.REPLACED, None), (Stop.KILLED, Reason.KILLED)],
+    ids=["taken away", "to run anew", "to be killed"],
+)
+def test_a_task_that_is_given_back_says_why_it_was_stopped(stop, reason) -> None:
+    after = lifecycle.give_back(a_claimed_task(attempts=1, stop=stop), now=9.0, reason=Reason.PREEMPTED)
+
+    assert (after.reason, after.exit, after.attempts) == (reason, None, 1)
+
+
 @pytest.mark.parametrize("state", TaskState)
 @pytest.mark.parametrize("move", TASK_MOVES)
 def test_a_task_makes_the_moves_of_its_table_and_no_other(move: str, state: TaskState) -> None:

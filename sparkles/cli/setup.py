@@ -12,8 +12,9 @@ import click
 
 from sparkles import config, setup
 from sparkles.backends.registry import project_steps
+from sparkles.cli import INTERRUPTED
 from sparkles.cli.context import hint
-from sparkles.cli.submission import ask
+from sparkles.cli.submission import agrees, ask
 from sparkles.config import Gcp, Settings
 from sparkles.errors import ProblemsError
 from sparkles.quantities import counted
@@ -59,10 +60,12 @@ def setup_cmd(worker_image: bool, dry_run: bool, yes: bool, config_file: Path | 
             return
         if absent:
             ask(f"{counted(absent, 'thing')} would be made in project {gcp.project}, which may cost money")
-    for line in setup.carry_out(steps, _say):
-        if yes or line.startswith("+"):
-            click.echo(line)
-    _keep(settings, gcp, yes=yes)
+    try:
+        _make(steps, tell_all=yes)
+        _keep(settings, gcp, yes=yes)
+    except KeyboardInterrupt:
+        hint("interrupted; what was made stays, and 'sparkles setup' goes on from there")
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _settings(file: Path | None) -> Settings:
@@ -89,6 +92,13 @@ def _show(steps: Sequence[Step]) -> int:
     return absent
 
 
+def _make(steps: Sequence[Step], *, tell_all: bool) -> None:
+    """Make what is not there, and say so; `tell_all` says of the rest that it is there."""
+    for line in setup.carry_out(steps, _say):
+        if tell_all or line.startswith("+"):
+            click.echo(line)
+
+
 def _say(step: Step) -> setup.Say:
     return lambda words: hint(f"  {step.what}: {words}") if sys.stderr.isatty() else None
 
@@ -105,7 +115,7 @@ def _keep(settings: Settings, gcp: Gcp, *, yes: bool) -> None:
         return
     path = Path(config.FILE_NAME)
     hint(f"{path.absolute()} would hold:\n{text.rstrip()}")
-    if yes or (sys.stdin.isatty() and click.confirm("Write it?", err=True)):
+    if yes or (sys.stdin.isatty() and agrees("Write it?")):
         path.write_text(text, encoding="utf-8")
         click.echo(f"+ {path} written; sparkles validate tries all of it")
 

@@ -66,12 +66,23 @@ def ask(loss: str, *, about: str = "") -> None:
     if not sys.stdin.isatty():
         raise RequestError(f"{about}{loss}; nothing was changed; to go ahead add --yes")
     try:
-        agreed = click.confirm(f"{loss}. Go ahead?", err=True)
-    except click.Abort:  # Ctrl-C and Ctrl-D, which leave the cursor behind the question
-        click.echo(err=True)
-        agreed = False
+        agreed = agrees(f"{loss}. Go ahead?")
+    except KeyboardInterrupt:
+        hint("interrupted; nothing was changed")
+        raise SystemExit(INTERRUPTED) from None
     if not agreed:
         raise RequestError("nothing was changed")
+
+
+def agrees(question: str) -> bool:
+    """Ask on the terminal. Ctrl-D is a no, and Ctrl-C is no answer: it raises KeyboardInterrupt."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as abort:
+        click.echo(err=True)  # the cursor was left behind the question
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return False
 
 
 def warn(*prepared: Prepared) -> None:

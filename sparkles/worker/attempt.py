@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Ended:
     attempt: Attempt | None = None
     #: Whether giving it back counts as the loss of a node: it may be the task that broke something.
     broke: bool = False
+    #: Why it was stopped which is given back.
+    stopped: Reason | None = None
 
 
 class Execution:
@@ -153,10 +155,11 @@ class Execution:
             ended = self._run()
         finally:
             outputs.remove(self._folder)
-        if ended.attempt is None:
-            with suppress(SparklesError, OSError):  # the next attempt brings in its own
-                self._backend.objects.discard(self.task.job, self.task.index, self.claim)
-        return ended
+        if ended.attempt:
+            return ended
+        with suppress(SparklesError, OSError):  # the next attempt brings in its own
+            self._backend.objects.discard(self.task.job, self.task.index, self.claim)
+        return replace(ended, stopped=self._why)
 
     def _run(self) -> Ended:
         log = self._backend.objects.open_log(self.task.job, self.task.index, self.claim)

@@ -82,4 +82,4 @@ def _after(end: Ended, record: Record | None, retry: RetryPolicy, *, now: float)
     attempt = end.attempt
     if attempt and lifecycle.is_mine(record, claim=attempt.claim, digest=attempt.digest):
         return lifecycle.finish(record, attempt, retry)
-    return lifecycle.give_back(record, now=now, lost=end.broke)
+    return lifecycle.give_back(record, now=now, lost=end.broke, reason=end.stopped)

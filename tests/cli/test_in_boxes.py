@@ -17,8 +17,10 @@ from typing import Any
 import engine
 import pytest
 import yaml
-from conftest import User
+from conftest import User, eventually
 from stores import InCloud
+
+from sparkles import config
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -218,3 +220,62 @@ def test_tasks_find_buckets_as_folders_and_what_they_write_is_there_when_they_ha
     assert written == {"samples/one.txt": 7, "new/part": 4, "large": 50_000_000}
     assert second == "theirs\nnew\nread-only\n"
     assert len(boxes.booted) == before + 1
+
+
+def test_a_disk_of_its_own_is_another_node_and_tasks_work_on_it(user: User, boxes: Any) -> None:
+    before = len(boxes.booted)
+    script = "cp /bin/busybox /scratch && /scratch/busybox echo runs; mount | grep -o 'on /scratch type ext4'"
+    manifest = yaml.safe_load(user.ok("sub", "-n", "shared", "--dry-run", "-o", "yaml", "sh", "-c", script))
+    disks = [{"sizeGb": 10, "mount": "/scratch"}, {"sizeGb": 375, "type": "local-ssd", "mount": "/fast"}]
+    manifest["spec"] |= {"resources": {"disks": disks}}
+    user.write("job.yaml", yaml.safe_dump(manifest))
+
+    user.ok("apply", "job.yaml", "--yes", "--rerun", "all", "--wait", timeout=120)
+
+    assert len(boxes.booted) == before + 1
+    assert user.log("shared.1") == "runs\non /scratch type ext4\n"
+    assert "google-local-nvme-ssd-0 on /mnt/disks/sparkles-1 type ext4" in boxes.booted[-1].run("mount")
+
+
+def test_a_task_whose_machine_is_taken_away_with_notice_runs_anew_and_has_one_result(
+    user: User, machines: Any, boxes: Any
+) -> None:
+    before = len(boxes.booted)
+    user.ok("sub", "-n", "spot", "--spot", "--no-wait", "sh", "-c", "sleep 20; echo done", timeout=120)
+    eventually(lambda: any("spot.1" in box.run("docker", "ps", "--no-trunc", "--format", "{{.Labels}}")
+                           for box in boxes.booted[before:]), within=120)  # fmt: skip
+
+    machines.preempt(boxes.booted[before].name, notice=True)
+    eventually(lambda: not boxes.booted[before].is_running, within=60)
+    (given_back,) = user.rows("list", "spot")
+    user.ok("wait", "spot", "--timeout", "110s", timeout=120)
+
+    assert given_back["reason"] == "preempted"
+    (task,) = user.rows("list", "spot")
+    assert (task["state"], task["attempts"]) == ("succeeded", 1)  # it was taken away free of charge
+    assert len(boxes.booted) == before + 2
+    assert user.log("spot.1") == "done\n"
+    results = [name for name in user.stores.objects() if name.startswith("spot/")]
+    assert sorted(results) == ["spot/1/result.json", "spot/1/stdout.txt"]
+
+
+@pytest.fixture
+def worker_repository(user: User, registry: Any, setup_apis: Any) -> str:
+    """Where the image with the libraries of the worker is, by `sparkles setup`."""
+    api = engine.connection()
+    repository = f"{registry.address}/ours/worker"
+    user.env |= {"SPARKLES_WORKER_IMAGE": repository, "GOOGLEAPIS_EMULATOR_HOST": setup_apis.url}
+    with engine.named(api, "sparkles-test/python", config.STOCK_IMAGE):
+        printed = user.ok("setup", "--worker-image", "--yes", timeout=300)
+    assert f"+ worker image {repository}:" in printed
+    return repository
+
+
+def test_with_a_worker_image_no_library_is_brought_to_nodes(
+    user: User, machines: Any, boxes: Any, worker_repository: str
+) -> None:
+    done = user("sub", "-n", "prebuilt", "echo", "hello", "world", timeout=120)
+
+    assert user.log("prebuilt.1") == "hello world\n", done.stderr
+    assert boxes.booted[-1].run("ls", "/var/lib/sparkles/worker").split() == ["program", "program.zip"]
+    assert worker_repository in boxes.booted[-1].run("docker", "ps", "--format", "{{.Image}}")

@@ -69,6 +69,50 @@ def test_a_job_of_the_same_name_runs_on_the_node_that_lingers(owner: User, machi
     assert owner.log("fit.1") == "2\n"
 
 
+@pytest.fixture(scope="module")
+def other_tools(registry: Any, api: Any) -> str:
+    """Another image than the usual one, with the same programs."""
+    name = "sparkles-test/other-tools"
+    engine.import_image(api, name, {**engine.busybox_files(), "etc/other": b""})
+    pushed = registry.push(api, name, name="other-tools")
+    engine.remove_images(api, name)
+    api.pull(pushed.pinned)
+    return str(pushed.tagged)
+
+
+def test_another_image_does_not_reuse_the_node(owner: User, machines: Any, other_tools: str) -> None:
+    owner.ok("sub", "-n", "fit", "echo", "1", timeout=100)
+    (first,) = [each.vm.id for each in machines.instances]
+
+    owner.ok("sub", "-n", "fit", "-i", other_tools, "ls", "/etc/other", timeout=100)
+
+    assert len({*(each.vm.id for each in machines.instances), first}) == 2
+    assert owner.log("fit.1") == "/etc/other\n"
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        pytest.param({"gpus": {"type": "nvidia-tesla-t4", "count": 1}}, id="a GPU"),
+        pytest.param({"disks": [{"sizeGb": 10, "mount": "/scratch"}]}, id="a disk"),
+        pytest.param({"bootDisk": {"sizeGb": 60}}, id="a larger disk to boot from"),
+    ],
+)
+def test_what_no_waiting_node_has_asks_for_another_one(
+    owner: User, machines: Any, tools: str, resources: dict[str, Any]
+) -> None:
+    machines.run_instead("#!/bin/sh\nexec sleep 600\n")
+    write_job(owner, tools, tasks=1)
+    owner.ok("apply", "job.json", timeout=100)
+
+    write_job(owner, tools, tasks=1, resources=resources)
+    planned = owner("diff", "job.json").stdout
+    owner.ok("apply", "job.json", "--yes", timeout=100)
+
+    assert "+ 1 node " in planned
+    assert len({each.vm.attributes["sparkles-group"] for each in machines.instances}) == 2
+
+
 @pytest.mark.parametrize(
     "flags",
     [
@@ -152,6 +196,16 @@ def test_a_machine_type_that_does_not_exist_changes_nothing(owner: User, machine
     assert owner.rows("status") == []
 
 
+@pytest.mark.parametrize("kind", ["t2a-standard-1", "c4a-standard-1"])
+def test_an_image_that_is_not_made_for_the_machines_changes_nothing(owner: User, machines: Any, kind: str) -> None:
+    done = owner("sub", "-n", "fit", "-m", kind, "echo", "1")
+
+    assert done.returncode == 2
+    assert "is made for linux/amd64; nodes of this machine type run linux/arm64: " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert owner.rows("status") == []
+
+
 def test_a_zone_that_does_not_exist_changes_nothing(owner: User, machines: Any) -> None:
     owner.env["SPARKLES_ZONES"] = "us-central1-z"
 
@@ -203,8 +257,8 @@ def test_the_plan_counts_nodes_that_are_on_their_way(owner: User, machines: Any,
     assert "nodes" not in second
 
 
-def write_job(owner: User, image: str, *, tasks: int) -> None:
-    spec = {"image": image, "command": ["echo", "{index}"], "parameters": {"seq": tasks}, "nodes": {"max": 3}}
+def write_job(owner: User, image: str, *, tasks: int, **more: Any) -> None:
+    spec = {"image": image, "command": ["echo", "{index}"], "parameters": {"seq": tasks}, "nodes": {"max": 3}, **more}
     job = {"apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": "fit"}, "spec": spec}
     owner.write("job.json", json.dumps(job))
 

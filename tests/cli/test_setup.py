@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import User
+from conftest import User, eventually
 
 pytestmark = pytest.mark.in_cloud
 
@@ -138,6 +138,23 @@ def test_who_lacks_a_right_is_told_who_grants_what_and_later_it_goes_on(
     setup_apis.project.denied.clear()
     printed = newcomer.ok(*words, "--yes").splitlines()
     assert [line[0] for line in printed] == ["="] * before + ["+"] * (STEPS - before + 1)
+
+
+@pytest.mark.parametrize("changes", [1, 4, 7])
+def test_one_that_is_killed_in_the_middle_goes_on_where_it_was(newcomer, words, setup_apis, changes):
+    setup_apis.project.slowness = 2
+    killed = newcomer.start(*words, "--yes")
+    eventually(lambda: len(setup_apis.changes) >= changes)
+    killed.kill()
+    killed.communicate()
+
+    printed = newcomer.ok(*words, "--yes").splitlines()
+
+    assert len(printed) == STEPS + 1
+    assert [line[0] for line in newcomer.ok(*words, "--yes").splitlines()] == ["="] * STEPS
+    assert setup_apis.project.accounts.keys() == {ACCOUNT}
+    bindings = setup_apis.project.policy("projects/sparkles-test")["bindings"]
+    assert [len(binding["members"]) for binding in bindings] == [1, 1]
 
 
 @pytest.mark.parametrize(("permission", "before"), [("storage.buckets.create", 1), ("storage.buckets.setIamPolicy", 7)])

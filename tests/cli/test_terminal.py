@@ -54,6 +54,13 @@ class Terminal:
             pass
         return self.process.wait(30)
 
+    def press_ctrl_c(self) -> int:
+        """Press Ctrl-C, and again if nothing comes of it: between question and answer it can be missed."""
+        os.kill(self.process.pid, signal.SIGINT)
+        while not select.select([self._own], [], [], 5)[0]:
+            os.kill(self.process.pid, signal.SIGINT)
+        return self.end()
+
     def _read(self) -> bytes:
         ready, _, _ = select.select([self._own], [], [], 30)
         assert ready, f"nothing was written for long after:\n{self.text}"
@@ -236,15 +243,106 @@ def test_setup_makes_nothing_without_a_yes(ask_of_setup, setup_apis, answer):
 
 
 @pytest.mark.in_cloud
-def test_ctrl_c_at_a_question_is_a_no(ask_of_setup, setup_apis):
+def test_ctrl_c_at_the_question_of_setup_makes_nothing(ask_of_setup, setup_apis):
     terminal = ask_of_setup()
 
-    os.kill(terminal.process.pid, signal.SIGINT)
-    code = terminal.end()
+    code = terminal.press_ctrl_c()
 
-    assert code == 2
-    assert seen(terminal.text)[-1] == "error: nothing was changed"
+    assert code == 130
+    assert seen(terminal.text)[-1] == "interrupted; nothing was changed"
     assert setup_apis.project.accounts == {}
+
+
+@pytest.mark.in_cloud
+def test_ctrl_c_at_its_second_question_leaves_what_was_made(ask_of_setup, user, setup_apis):
+    terminal = ask_of_setup()
+
+    terminal.type("y\n")
+    terminal.wait_for("Write it? [y/N]: ")
+    code = terminal.press_ctrl_c()
+
+    assert code == 130
+    assert seen(terminal.text)[-1] == "interrupted; what was made stays, and 'sparkles setup' goes on from there"
+    assert len(setup_apis.project.accounts) == 1
+    assert not (user.folder / ".sparkles.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["apply", "job.yaml"], id="apply"),
+        pytest.param(["delete", "j"], id="delete"),
+        pytest.param(["sub", "-n", "j", "--rerun", "all", "echo", "2"], id="sub"),
+    ],
+)
+@pytest.mark.at_home("is about terminals")
+def test_ctrl_c_at_a_question_changes_nothing(user, start, words):
+    user.ok("sub", "-n", "j", "--no-wait", "sleep", "600")
+    manifest = user.ok("get", "j", "-o", "yaml")
+    user.write("job.yaml", manifest.replace("600", "601"))
+    user.wait_for("j", claimed=1)
+    terminal = start(*words)
+
+    terminal.wait_for("Go ahead? [y/N]: ")
+    code = terminal.press_ctrl_c()
+
+    assert code == 130
+    assert seen(terminal.text)[-1] == "interrupted; nothing was changed"
+    assert user.job("j")["claimed"] == 1
+    assert user.ok("get", "j", "-o", "yaml") == manifest
+
+
+@pytest.fixture
+def old_file(user: User) -> str:
+    """A file of a job that is deleted, old enough to be garbage."""
+    user.write("old.txt", "old")
+    user.ok("sub", "-n", "j", "-u", "old.txt", "true")
+    user.ok("delete", "j", "--results")
+    for path in user.sparkles_home.rglob(".sparkles/cas/*"):
+        os.utime(path, (0, 0))
+    (row,) = (row for row in user.rows("gc", "--dry-run") if row["kind"] == "blob")
+    return str(row["name"])
+
+
+def is_garbage(user: User, name: str) -> bool:
+    return name in [row["name"] for row in user.rows("gc", "--dry-run")]
+
+
+@pytest.mark.at_home("is about terminals")
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"], ids=["no", "nothing", "Ctrl-D"])
+def test_gc_removes_nothing_without_a_yes(user, start, old_file, answer):
+    terminal = start("gc")
+
+    terminal.wait_for("would be removed. Go ahead? [y/N]: ")
+    terminal.type(answer)
+
+    assert terminal.end() == 2
+    assert seen(terminal.text)[-1] == "error: nothing was changed"
+    assert is_garbage(user, old_file)
+
+
+@pytest.mark.at_home("is about terminals")
+def test_gc_removes_nothing_after_ctrl_c(user, start, old_file):
+    terminal = start("gc")
+
+    terminal.wait_for("would be removed. Go ahead? [y/N]: ")
+    code = terminal.press_ctrl_c()
+
+    assert code == 130
+    assert seen(terminal.text)[-1] == "interrupted; nothing was changed"
+    assert is_garbage(user, old_file)
+
+
+@pytest.mark.at_home("is about terminals")
+def test_gc_asks_and_then_removes(user, start, old_file):
+    terminal = start("gc")
+
+    terminal.wait_for("would be removed. Go ahead? [y/N]: ")
+    terminal.type("y\n")
+
+    assert terminal.end() == 0
+    assert seen(terminal.text)[-1].endswith(" removed")
+    assert not is_garbage(user, old_file)
 
 
 @pytest.mark.in_cloud

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+import engine
 import pytest
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         pytest.skip(str(error))
     with closing(registry):
         yield registry
+        engine.forget_registry(registry.address)
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ class Registry:
             self._await(time.monotonic() + start_timeout)
 
     def push(self, api: docker.APIClient, image: str, *, name: str, tag: str = "latest") -> Pushed:
-        """Bring an image of the engine here, under this name."""
+        """Bring an image of the engine here, under this name. Nothing of that name stays in the engine."""
         repository = f"{self.address}/{name}"
         api.tag(image, repository, tag)
         try:

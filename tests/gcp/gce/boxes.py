@@ -16,6 +16,7 @@ from docker.errors import APIError, DockerException, NotFound
 from ..server import Server
 from . import ground
 from .booting import BootError, Metadata, Vm
+from .disks import Disks
 from .forwarding import Forwarder
 from .ground import Ground
 
@@ -37,9 +38,9 @@ _RIGHTS: dict[str, Any] = {
 class Box:
     """One VM. When it is off, nothing of it is left but what it printed."""
 
-    def __init__(self, here: Ground, container: str, server: Server, *, name: str) -> None:
+    def __init__(self, here: Ground, container: str, held: ExitStack, *, name: str) -> None:
         self.name = name
-        self._ground, self._container, self._server = here, container, server
+        self._ground, self._container, self._held = here, container, held
         self._printed = b""
         self._off = threading.Event()
         threading.Thread(target=self._clear_away, name="box", daemon=True).start()
@@ -86,7 +87,7 @@ class Box:
             self._printed = self._ground.engine.logs(self._container)
             self._ground.remove(self._container)
         finally:
-            self._server.close()
+            self._held.close()
             self._off.set()
 
 
@@ -112,15 +113,18 @@ class BoxBooter:
 
     def boot(self, vm: Vm, metadata: Metadata) -> Box:
         """See Booter."""
-        number, server = next(self._numbers), Server(metadata)
-        self._metadata_ports[ground.address(number)] = server.port
+        number = next(self._numbers)
         words = ["bash", "-c", _SCRIPT, "box", ground.HOST, *map(str, self._shared)]
-        try:
-            container = self._ground.start(vm.name, number, words, **_RIGHTS)
-        except DockerException as error:
-            server.close()
-            raise BootError(str(error)) from error
-        box = Box(self._ground, container, server, name=vm.name)
+        with ExitStack() as stack:
+            server = stack.enter_context(closing(Server(metadata)))
+            self._metadata_ports[ground.address(number)] = server.port
+            disks = stack.enter_context(closing(Disks(vm)))
+            rights = _RIGHTS | {"devices": [*_RIGHTS.get("devices", ()), *disks.devices]}
+            try:
+                container = self._ground.start(vm.name, number, words, **rights)
+            except DockerException as error:
+                raise BootError(str(error)) from error
+            box = Box(self._ground, container, stack.pop_all(), name=vm.name)
         self.booted.append(box)
         return box
 

@@ -17,6 +17,8 @@ from typing import IO, Any
 import docker
 from docker.errors import DockerException, ImageNotFound
 
+from . import disks
+
 IMAGE = "sparkles-test/vm"
 METADATA = "169.254.169.254"
 
@@ -45,6 +47,7 @@ class Ground:
             stack.enter_context(_alone())
             stack.callback(_remove_leftovers, self.engine)
             _remove_leftovers(self.engine)
+            disks.remove_leftovers()
             _make_network(self.engine)
             self._held = stack.pop_all()
 

@@ -94,6 +94,7 @@ class ProcessBooter:
         """See Booter."""
         for machine in self._machines:
             machine.kill()
+        remove_containers(*(machine.vm for machine in self._machines))  # some were being made when their VM went
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self, folder: Path, port: int) -> subprocess.Popen[bytes]:
@@ -135,7 +136,7 @@ class ProcessMachine:
     """A VM that is a tree of processes."""
 
     def __init__(self, process: subprocess.Popen[bytes], server: Server, folder: Path, vm: Vm) -> None:
-        self._process, self._server, self._folder, self._vm = process, server, folder, vm
+        self._process, self._server, self._folder, self.vm = process, server, folder, vm
         self._orders = threading.Lock()
         self._is_cleared = False
         (folder / "pid").write_text(str(process.pid))
@@ -157,7 +158,7 @@ class ProcessMachine:
         self._close_orders()
         with self._orders:
             if not self._is_cleared:
-                remove_containers(self._vm)
+                remove_containers(self.vm)
                 self._is_cleared = True
 
     def stop(self, *, grace: float) -> None:
@@ -189,10 +190,11 @@ def _moved(script: str, folder: Path) -> str:
     return script
 
 
-def remove_containers(vm: Vm) -> None:
-    """Remove what a VM's worker left in this machine's engine: on a real VM the engine goes with it."""
+def remove_containers(*vms: Vm) -> None:
+    """Remove what the workers of VMs left in this machine's engine: on a real VM the engine goes with it."""
+    ids = {vm.id for vm in vms}
     with suppress(DockerException), closing(docker.APIClient(timeout=30)) as engine:
         for found in engine.containers(all=True, filters={"label": _NODE}):
-            if found["Labels"][_NODE].startswith(f"{vm.id}-"):
+            if found["Labels"][_NODE].partition("-")[0] in ids:
                 with suppress(NotFound):
                     engine.remove_container(found["Id"], force=True, v=True)

@@ -18,7 +18,7 @@ _HEADERS = {"Metadata-Flavor": "Google"}
 #: Seconds that an answer may take, and those that one is waited for which comes when something changes.
 _TIMEOUT, _CHANGE = 10.0, 300
 
-#: Seconds after which a server that does not answer is asked again.
+#: Seconds after which a server is asked again that does not answer, or cannot tell when something changes.
 _PAUSE = 5.0
 
 #: It is not there for a moment while it is renewed.
@@ -29,9 +29,10 @@ _YES = "TRUE"
 
 
 class Guest:
-    """Asks the metadata server."""
+    """Asks the metadata server. `sleep` is how it waits between two questions."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
         host = os.environ.get("GCE_METADATA_HOST") or "metadata.google.internal"
         self._root = f"http://{host}/computeMetadata/v1/instance"
 
@@ -52,14 +53,15 @@ class Guest:
     def _watch(self, taken_away: Callable[[], None]) -> None:
         etag, said = "", ""
         while said != _YES:
-            etag, said = self._change_or_pause("preempted", etag)
+            etag, said = self._change_if_any("preempted", etag)
+            if not etag and said != _YES:
+                self._sleep(_PAUSE)
         taken_away()
 
-    def _change_or_pause(self, name: str, etag: str) -> tuple[str, str]:
+    def _change_if_any(self, name: str, etag: str) -> tuple[str, str]:
         try:
             return self._change(name, etag)
         except requests.RequestException:
-            time.sleep(_PAUSE)
             return "", ""
 
     def _change(self, name: str, etag: str) -> tuple[str, str]:
