@@ -60,6 +60,14 @@ class BucketFiles:
                 "take it as it is now, apply a manifest without that generation",
             )
 
+    def require_buckets(self, mounts: Sequence[str]) -> None:
+        """See to it that there are the buckets that tasks are to find as folders. At home they find none."""
+        buckets = self._backend.buckets
+        absent = buckets.absent(list(dict.fromkeys(mounts))) if mounts and buckets else ()
+        for number, bucket in enumerate(mounts):
+            if bucket in absent:
+                self._problem(f"spec.resources.mounts[{number}].bucket", f"there is no bucket {bucket!r}")
+
     def _require_backend(self, url: str, where: str) -> None:
         if self._backend.buckets is None:
             raise BackendError(f"{where}: {url}: files of a bucket need the gcp backend")

@@ -16,6 +16,9 @@ BACKENDS = ("local", "gcp")
 #: fetch one image and no more.
 STOCK_IMAGE = "python:3.13-slim"
 
+#: What shows buckets as folders to tasks, where the settings name nothing else.
+MOUNT_IMAGE = "rclone/rclone:1.72.1"
+
 #: Setting → the environment variable that sets it.
 VARIABLES = {
     **{
@@ -25,6 +28,7 @@ VARIABLES = {
         )
     },
     "workerImage": "SPARKLES_WORKER_IMAGE",
+    "mountImage": "SPARKLES_MOUNT_IMAGE",
     "compute": "SPARKLES_COMPUTE",
 }  # fmt: skip
 
@@ -64,6 +68,8 @@ class Gcp:
     subnetwork: str | None = None
     #: The image that the worker program runs in, by a name of any kind; None for the usual one.
     worker_image: str | None = None
+    #: The image of rclone, which shows buckets as folders; None for the usual one.
+    mount_image: str | None = None
     #: What runs tasks: `vm`, or `local` for processes of this machine.
     compute: str = "vm"
     #: Where each of these comes from, so that an error can name the place to mend.
@@ -174,6 +180,7 @@ def _gcp(values: Mapping[str, Value]) -> Gcp:
         network=text("network") or None,
         subnetwork=text("subnetwork") or None,
         worker_image=text("workerImage") or None,
+        mount_image=text("mountImage") or None,
         compute=text("compute"),
         origins={name: values[name].origin for name in VARIABLES if name != "backend"},
     )

@@ -35,6 +35,8 @@ class Facts:
     #: Nodes without a record: asked for, and made.
     submitted: int = 0
     staging: int = 0
+    #: Seconds, the time of day: when nodes were asked for the last time.
+    asked: float | None = None
     #: Why nodes do not come; each says what to do about it, too.
     troubles: Sequence[str] = ()
     #: What the job waits for, in words; None if it does not.
@@ -63,19 +65,29 @@ def task(one: Task, facts: Facts, *, last_line: str) -> Sequence[Finding]:
     `last_line` is the end of what it wrote.
     """
     if one.state is TaskState.PENDING:
-        return [Finding(says=f"it is pending{_history(one)}"), *_staffed(facts)]
+        return [Finding(says=f"it is pending{_since(one, facts)}{_history(one, facts)}"), *_staffed(facts)]
     if one.state is TaskState.CLAIMED:
         return [_held(one, facts)]
     if one.state is TaskState.SUCCEEDED:
-        return [Finding(says=f"it succeeded{_history(one)}")]
+        return [Finding(says=f"it succeeded{_history(one, facts)}")]
     if one.state is TaskState.KILLED:
         return [Finding(says="it was killed", do=f"'sparkles retry {one.id}' runs it again")]
-    return [_failed(one, last_line)]
+    return [_failed(one, facts, last_line)]
 
 
 def _standing(facts: Facts) -> str:
     told = [f"{counted(facts.counts[state], 'task')} {state.value}" for state in TaskState if facts.counts.get(state)]
-    return f"it is {facts.job.state.value}: {', '.join(told)}"
+    return f"it is {facts.job.state.value}: {', '.join(told)}; submitted {_ago(facts.job.submitted, facts)}"
+
+
+def _ago(moment: float, facts: Facts) -> str:
+    return f"{clock(max(0.0, facts.now - moment))} ago"
+
+
+def _since(one: Task, facts: Facts) -> str:
+    """Say since when a task has been pending, if that is known: not once it was kept by a later apply, or held."""
+    is_as_submitted = one.generation == facts.job.generation and not (one.attempts or one.losses)
+    return f" since {clock(max(0.0, facts.now - facts.job.submitted))}" if is_as_submitted else ""
 
 
 def _ended(facts: Facts) -> Finding:
@@ -111,10 +123,11 @@ def _staffed(facts: Facts) -> Iterator[Finding]:
 
 def _starting(facts: Facts) -> Iterator[Finding]:
     """Say of nodes that have not taken a task yet how long that has been so."""
+    asked = "" if facts.asked is None else f"; nodes were last asked for {_ago(facts.asked, facts)}"
     if facts.submitted:
-        yield Finding(says=f"{counted(facts.submitted, 'node')} asked for, and not made yet")
+        yield Finding(says=f"{counted(facts.submitted, 'node')} asked for, and not made yet{asked}")
     if facts.staging:
-        yield Finding(says=f"{counted(facts.staging, 'node')} starting: made, and yet to report")
+        yield Finding(says=f"{counted(facts.staging, 'node')} starting: made, and yet to report{asked}")
     for node in facts.nodes:
         is_new = node.state is NodeState.STARTING or (node.state is NodeState.ALIVE and not node.worked)
         if is_new and node.name not in facts.silent:
@@ -160,7 +173,7 @@ def _limits(facts: Facts) -> Iterator[Finding]:
         yield Finding(says=busy)
 
 
-def _history(one: Task) -> str:
+def _history(one: Task, facts: Facts) -> str:
     """Return what became of a task so far."""
     told = [f"tried {counted(one.attempts, 'time')}"] if one.attempts > 1 or one.state is TaskState.PENDING else []
     if not one.attempts:  # a try that was cut short by the end of a spot node counts for nothing
@@ -170,7 +183,8 @@ def _history(one: Task) -> str:
     if one.losses:
         told.append(f"lost its node {counted(one.losses, 'time')}")
     if one.reason and one.state is TaskState.PENDING:
-        told.append(f"the last one ended by {_how(one)}")
+        ago = "" if one.ended is None else f" {_ago(one.ended, facts)}"
+        told.append(f"the last one ended{ago} by {_how(one)}")
     return f" ({', '.join(told)})" if told else ""
 
 
@@ -185,7 +199,7 @@ def _held(one: Task, facts: Facts) -> Finding:
         return Finding(says=f"it is being stopped ({one.stop.value}) {where}")
     sample = next((node.samples.get(one.claim or "") for node in facts.nodes if node.name == one.node), None)
     doing = f"it runs {where}: {_use(sample)}" if sample else f"it is {where}, and may still be fetching what it needs"
-    return Finding(says=f"{doing}{_history(one)}", do=f"'sparkles logs -f {one.id}' shows what it writes")
+    return Finding(says=f"{doing}{_history(one, facts)}", do=f"'sparkles logs -f {one.id}' shows what it writes")
 
 
 def _use(sample: Sample) -> str:
@@ -193,11 +207,11 @@ def _use(sample: Sample) -> str:
     return f"{processes}, {human_bytes(sample.total)}"
 
 
-def _failed(one: Task, last_line: str) -> Finding:
+def _failed(one: Task, facts: Facts, last_line: str) -> Finding:
     wrote = f"; it last wrote: {last_line.strip()}" if last_line.strip() else "; it wrote nothing"
     do = _CURES.get((one.reason, one.exit)) or _CURES.get((one.reason, None), "")
     see = f"'sparkles logs {one.id}' shows all that it wrote; 'sparkles retry {one.id}' runs it again"
-    return Finding(says=f"it failed: {_how(one)}{wrote}{_history(one)}", do=f"{do}; {see}" if do else see)
+    return Finding(says=f"it failed: {_how(one)}{wrote}{_history(one, facts)}", do=f"{do}; {see}" if do else see)
 
 
 def _how(one: Task) -> str:

@@ -45,7 +45,7 @@ _READS = {
         "output_sha256",
     },
     "compute": {"lapsed", "elsewhere", "machine", "supplies", "staffing"},
-    "buckets": {"find", "missing"},
+    "buckets": {"find", "missing", "absent"},
     "environments": {"read"},
 }
 

@@ -64,6 +64,8 @@ class Machine:
     boot_disk_type: str
     disks: tuple[Disk, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    #: The image, pinned, of what shows buckets as folders; None without `mounts`.
+    mount_image: str | None = None
     spot: bool = False
     #: Nodes taken away after which standard machines are used as well; None for never.
     on_demand_after: int | None = None

@@ -164,6 +164,11 @@ class Job:
         """Return the address of this record."""
         return Key.job(self.name)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended: it has open tasks, or waits for them, or nobody has seen yet that it has none."""
+        return self.ended is None or self.state in (JobState.ACTIVE, JobState.WAITING)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -287,6 +292,8 @@ class Cluster:
     scaler: str | None = None
     #: Nodes asked for since one of them last claimed a task.
     boots: int = 0
+    #: Wall clock, seconds, of who asked: when nodes were asked for the last time.
+    asked: float | None = None
     #: Spot nodes that were taken away since then.
     preemptions: int = 0
     #: Seconds since this was written, by the store's own clock, when it was read; None where the store has none.

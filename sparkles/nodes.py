@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from sparkles import lifecycle, staffing
 from sparkles.errors import BackendError
@@ -66,7 +67,7 @@ def _start_nodes(jobs: Sequence[Job], cluster: Cluster, backend: Backend) -> Non
 
 def jobs_of(cluster: Cluster, backend: Backend) -> Sequence[Job]:
     """Return the active jobs that the nodes of a cluster serve."""
-    return [job for job in backend.state.jobs() if job.cluster == cluster.name and job.state is JobState.ACTIVE]
+    return [job for job in backend.state.open_jobs(cluster.name) if job.state is JobState.ACTIVE]
 
 
 def staff(name: str, backend: Backend) -> None:
@@ -108,7 +109,7 @@ def staffing_of(cluster: str, nodes: Sequence[Node], backend: Backend) -> Staffi
     if found is None or backend.compute.elsewhere(found):
         return Staffing()
     try:
-        return backend.compute.staffing(found, nodes)
+        return replace(backend.compute.staffing(found, nodes), asked=found.asked)
     except BackendError as error:
         return Staffing(troubles=(f"whether nodes come cannot be found out: {error}",))
 
@@ -145,8 +146,7 @@ def clean_up(clusters: set[str], backend: Backend) -> None:
 
 
 def _is_used(cluster: Cluster, backend: Backend) -> bool:
-    open_jobs = (JobState.ACTIVE, JobState.WAITING)
-    return any(job.cluster == cluster.name and job.state in open_jobs for job in backend.state.jobs())
+    return any(job.state is not JobState.KILLED for job in backend.state.open_jobs(cluster.name))
 
 
 def find_cluster(name: str, backend: Backend) -> Cluster | None:

@@ -110,8 +110,19 @@ class StateStore(Protocol):
         """Return all jobs, the one submitted last at the end."""
         ...
 
-    def nodes(self, cluster: str | None = None) -> Sequence[Node]:
-        """Return the nodes that are not gone, of one cluster or of all."""
+    def open_jobs(self, cluster: str | None = None) -> Sequence[Job]:
+        """Return the jobs that are open, of one cluster or of all, the one submitted last at the end.
+
+        Those that have ended cost nothing: it may be asked again and again.
+        """
+        ...
+
+    def nodes(self, cluster: str | None = None, *, quiet: float = 0.0) -> Sequence[Node]:
+        """Return the nodes that are not gone, of one cluster or of all.
+
+        With `quiet`, those that have not been written for so many seconds are enough: where each record that is read
+        costs, others are left out, by the clocks of those who wrote them.
+        """
         ...
 
     def past_nodes(self) -> Sequence[Node]:
@@ -371,6 +382,13 @@ class Buckets(Protocol):
         """Return those of `contents` (`gs://bucket/object#generation`) that are not there any more."""
         ...
 
+    def absent(self, buckets: Sequence[str]) -> set[str]:
+        """Return those of some buckets, by their names, that do not exist.
+
+        Raises BackendError, with what to do, if what is in one of the others may not be seen.
+        """
+        ...
+
     def stage(self, content: str, destination: Path, *, executable: bool) -> None:
         """Make a private, writable copy of `gs://bucket/object#generation` at `destination`, whose folder exists.
 
@@ -389,6 +407,8 @@ class Staffing:
     staging: int = 0
     #: Why nodes do not come, each in words for the user, with what to do about it.
     troubles: Sequence[str] = ()
+    #: Wall clock, seconds: when nodes were asked for the last time; None where nobody has to ask.
+    asked: float | None = None
 
 
 class Compute(Protocol):

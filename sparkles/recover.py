@@ -30,9 +30,13 @@ def heal(job: Job, backend: Backend) -> None:
     start_nodes(job, backend)
 
 
-def sweep(clusters: set[str], backend: Backend) -> list[Node]:
-    """Take the tasks from the nodes of clusters that have lapsed. Returns those nodes."""
-    found = [node for name in clusters for node in backend.compute.lapsed(backend.state.nodes(name))]
+def sweep(clusters: set[str], backend: Backend, *, quiet: float = 0.0) -> list[Node]:
+    """Take the tasks from the nodes of clusters that have lapsed. Returns those nodes.
+
+    With `quiet`, only nodes that have not been heard of for so many seconds are looked at.
+    """
+    nodes = [node for name in clusters for node in backend.state.nodes(name, quiet=quiet)]
+    found = backend.compute.lapsed(nodes)
     # Marked before anything of it is killed: where nobody can write, a worker that cannot report is not to blame.
     lapsed = [node for node in found if _give_up(node, backend)]
     for node in lapsed:

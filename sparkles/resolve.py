@@ -85,6 +85,7 @@ def pin(
     spec["uploads"] = listed
     names = _check_placeholders(document, sweep, files).names if sweep else frozenset[str]()
     spec["uploads"] = uploads.pinned(listed, sweep, inputs)
+    inputs.buckets.require_buckets([mount["bucket"] for mount in spec.get("resources", {}).get("mounts", [])])
     _check_patterns(spec["outputs"], files)
     files.raise_problems()
     if not listed:
@@ -107,6 +108,7 @@ def pin(
             *_unused_files(spec, manifest.base),
             *_unused_parameters(names, sweep),
             *_stray_references(spec),
+            *_mounts_at_home(spec, backend),
             *image.warnings,
         ],
     )
@@ -255,6 +257,16 @@ def _stray_references(spec: Mapping[str, Any]) -> Iterator[str]:
     for text in (*words, *spec.get("env", {}).values()):
         if "{results." in text:
             yield f"{text!r}: {{results.JOB}} is only filled in in uploads and in parameters.csv; here it stays text"
+
+
+def _mounts_at_home(spec: Mapping[str, Any], backend: Backend) -> Iterator[str]:
+    """Warn of folders of buckets where nothing shows them: where tasks may run without an image, nodes are no VMs."""
+    if backend.host is not None:
+        for mount in spec.get("resources", {}).get("mounts", []):
+            yield (
+                f"gs://{mount['bucket']} is a folder on VMs only; here tasks find at {mount['path']} what this "
+                "machine, or their image, has there"
+            )
 
 
 def _unused_files(spec: Mapping[str, Any], base: Path) -> Iterator[str]:

@@ -38,7 +38,7 @@ def begin_waiting(backend: Backend) -> None:
 
 
 def _waiting(backend: Backend) -> list[Job]:
-    return [job for job in backend.state.jobs() if job.state is JobState.WAITING]
+    return [job for job in backend.state.open_jobs() if job.state is JobState.WAITING]
 
 
 def agree(job: Job, backend: Backend) -> None:

@@ -37,6 +37,8 @@ class Sight:
     counts: Mapping[TaskState, int]
     #: Printed state of a node → how many are in it.
     nodes: Mapping[str, int] = field(default_factory=dict)
+    #: Of those that are yet to come: printed state → for how long some have been in it.
+    coming: Mapping[str, float] = field(default_factory=dict)
     #: The jobs that it waits for.
     needs: tuple[str, ...] = ()
     #: Since it was submitted.

@@ -156,13 +156,13 @@ def renew_scaler(cluster: Cluster, *, token: str, anew: str) -> Cluster | None:
     return replace(cluster, scaler=anew) if cluster.scaler == token else None
 
 
-def free_scaler(cluster: Cluster, *, token: str, asked: int) -> Cluster:
+def free_scaler(cluster: Cluster, *, token: str, asked: int, now: float) -> Cluster:
     """Give that back, unless another has taken it over, after asking for so many nodes: they count in any case.
 
     Who asks for nodes wants none to go.
     """
     freed = replace(cluster, scaler=None) if cluster.scaler == token else cluster
-    return replace(freed, drain=0, boots=freed.boots + asked) if asked else freed
+    return replace(freed, drain=0, boots=freed.boots + asked, asked=now) if asked else freed
 
 
 # What is counted
@@ -189,15 +189,14 @@ def begin_anew(cluster: Cluster, *, nodes: Sequence[Node]) -> Cluster:
 # Who goes
 
 
-def linger(cluster: Cluster, *, node: str, nodes: Collection[Node]) -> Cluster | None:
-    """Give an idle node one of the places to wait for work, if one is free: by the records of `nodes`.
+def linger(cluster: Cluster, *, node: str, gone: Collection[str]) -> Cluster | None:
+    """Give an idle node one of the places to wait for work, if one is free, or held by a node that is `gone`.
 
     None if it has to go.
     """
     if cluster.keep is None or node in cluster.lingerers:
         return cluster
-    alive = {other.name for other in nodes if other.state is NodeState.ALIVE}
-    held = tuple(name for name in cluster.lingerers if name in alive)
+    held = tuple(name for name in cluster.lingerers if name not in gone)
     return replace(cluster, lingerers=(*held, node)) if len(held) < cluster.keep else None
 
 

@@ -32,6 +32,9 @@ HANDED_ON = (
 _LOCAL_SSD = "local-ssd"
 _PLACES = "/dev/disk/by-id/google-"
 
+#: Where what shows the first bucket is spoken to, as rclone's manual has it.
+_FIRST_PORT = 5572
+
 
 def attributes(
     cluster: Cluster, gcp: Gcp, *, group: str, script: str, environment: Mapping[str, str]
@@ -51,6 +54,8 @@ def attributes(
         "sparkles-program": _blob(machine.program.sha256, gcp),
         "sparkles-wheels": _blob(machine.program.wheels, gcp) if machine.program.wheels else "",
         "sparkles-boot-log": _object(f"{_layout(gcp).boot_logs(cluster.name)}/", gcp),
+        "sparkles-mount-image": machine.mount_image or "",
+        "sparkles-mounts": "".join(_mounts(machine)),
         "sparkles-disks": "".join(f"{device}\n" for device in devices(machine)),
         "sparkles-gpu": f"{machine.gpu or machine.type}" if machine.has_gpus else "",
         "sparkles-credentials": "node" if machine.credentials else "none",
@@ -68,6 +73,21 @@ def devices(machine: Machine) -> Iterator[str]:
             scratch += 1
         else:
             yield f"{_PLACES}sparkles-{number}"
+
+
+def mount_port(number: int) -> int:
+    """Return the port, of the machine's own address, at which the program listens that shows a bucket, by its number.
+
+    >>> mount_port(0)
+    5572
+    """
+    return _FIRST_PORT + number
+
+
+def _mounts(machine: Machine) -> Iterator[str]:
+    """Yield a line for each bucket: how it is shown, the port, and its name as it stands in a URL."""
+    for number, mount in enumerate(machine.mounts):
+        yield f"{'ro' if mount.read_only else 'rw'} {mount_port(number)} {quote(mount.bucket, safe='')}\n"
 
 
 def _node(cluster: Cluster, machine: Machine, gcp: Gcp, *, group: str) -> str:

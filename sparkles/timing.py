@@ -19,6 +19,8 @@ class Timing:
     kill_margin: float = 15.0
     #: The longest between two heartbeats.
     beat: float = 5.0
+    #: After which a worker tries again what the store refused.
+    retry: float = 1.0
     #: Between two commits of a worker, in the long run; a few may come sooner.
     commit_gap: float = 0.0
     #: How often a busy worker looks whether there is something to stop. One that has become idle looks less and less

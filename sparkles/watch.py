@@ -231,7 +231,15 @@ class Watcher:
                 self._say_once(f"waiting for {', '.join(job.waiting.needs)}")
             self._follow(nodes)
             self.screen.show(
-                partial(self._lookout.look, job, counts, by_word(nodes, coming), self._tail, now=time.time())
+                partial(
+                    self._lookout.look,
+                    job,
+                    counts,
+                    by_word(nodes, coming),
+                    self._tail,
+                    now=time.time(),
+                    asked=coming.asked,
+                )
             )
         if not self._tailed and sum(counts.values()) == 1:
             self._print_whole()

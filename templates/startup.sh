@@ -33,6 +33,7 @@ log=$root/start.log
 reason=$root/reason
 phases=$root/phases
 variables=$root/variables
+buckets=/mnt/disks/sparkles-buckets
 compute=https://compute.googleapis.com
 storage=https://storage.googleapis.com
 
@@ -155,11 +156,126 @@ pull() {
 
 pull_images() {
     local image
-    for image in "$(attribute worker-image)" "$(attribute image)"; do
+    for image in "$(attribute worker-image)" "$(attribute image)" "$(attribute mount-image)"; do
         [ -n "$image" ] || continue
         log_in "$image" && pull "$image" || return
     done
     phase images
+}
+
+# Where memory is short, the kernel is to end a task and no container of ours. To ask docker for that would be the end of
+# it where it is not allowed.
+spare() {
+    local pid
+    for _ in {1..20}; do
+        pid=$(docker inspect --format '{{.State.Pid}}' "$1" 2>/dev/null)
+        [ "${pid:-0}" -eq 0 ] || break
+        sleep 0.5
+    done
+    for pid in $pid $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do
+        if [ "$pid" -ne 0 ] && ! { echo -900 >"/proc/$pid/oom_score_adj"; } 2>/dev/null; then
+            say "sparkles: this machine does not let $1 be spared where memory is short"
+            return
+        fi
+    done
+}
+
+# Makes sure that the machine's account may do with a bucket what is wanted, each as storage.objects.… knows it.
+require_rights() {
+    local bucket=$1 role=$2 query='' held permission account
+    for permission in "${@:3}"; do query+="&permissions=storage.objects.$permission"; done
+    if ! held=$(google --retry 4 "$storage/storage/v1/b/$bucket/iam/testPermissions?${query#&}" 2>>"$log"); then
+        if last_line | grep -q 'error: 404'; then
+            refuse "there is no bucket gs://$bucket, which resources.mounts names"
+        else
+            refuse "nobody says whether bucket gs://$bucket may be shown as a folder: $(last_line)"
+        fi
+        return
+    fi
+    for permission in "${@:3}"; do
+        [[ $held != *"\"storage.objects.$permission\""* ]] || continue
+        account=$(about service-accounts/default/email)
+        refuse "the nodes' account lacks storage.objects.$permission in gs://$bucket, which resources.mounts names;" \
+            "whoever owns the bucket allows it with 'gcloud storage buckets add-iam-policy-binding gs://$bucket" \
+            "--member=serviceAccount:$account --role=$role'"
+        return
+    done
+}
+
+# What the container of a bucket does. Each time that it starts, the bucket has a new place in the folder $1, and a link
+# leads there once it is seen: tasks find a bucket there, or an error, and never an empty folder.
+# shellcheck disable=SC2016 # the shell in the container fills this in
+SHOW='cd "$1" || exit
+for old in at-*; do
+    umount -l "$old" 2>/dev/null
+    rmdir "$old" 2>/dev/null
+done
+place=$1/$(mktemp -d at-XXXXXX)
+bucket=$2
+shift 2
+rclone mount "$bucket" "$place" "$@" &
+trap exit TERM
+until mountpoint -q "$place"; do
+    kill -0 $! || exit 1
+    sleep 0.1
+done
+ln -sfn "${place##*/}" now
+wait $!'
+
+# Shows a bucket to tasks, by its number: read-only, or writable. Who writes needs a place for what is not sent yet; the
+# worker asks at the port whether all is. All users may read, whoever a task runs as.
+show_bucket() {
+    local number=$1 way=$2 port=$3 bucket=$4 name=sparkles-bucket-$1 options
+    case $way in
+    ro)
+        require_rights "$bucket" roles/storage.objectViewer get list || return
+        options=(--read-only --vfs-cache-mode off)
+        ;;
+    *)
+        require_rights "$bucket" roles/storage.objectUser get list create delete update || return
+        options=(--vfs-cache-mode writes --vfs-write-back 100ms --vfs-cache-max-age 1m --vfs-cache-poll-interval 30s)
+        ;;
+    esac
+    docker rm -f "$name" >/dev/null 2>&1
+    # What an earlier life of the machine has not sent is of tasks that run again.
+    rm -rf "$root/unsent/$number"
+    mkdir -p "$buckets/$number" "$root/unsent/$number"
+    docker run --detach --name "$name" --restart always --log-driver json-file --log-opt max-size=1m --network host \
+        --device /dev/fuse --cap-add SYS_ADMIN --security-opt apparmor=unconfined \
+        --volume "$buckets:$buckets:rshared" --volume "$root/unsent/$number:/unsent" \
+        --env GCE_METADATA_HOST --env RCLONE_GCS_ENV_AUTH=true --entrypoint sh "$(attribute mount-image)" \
+        -c "$SHOW" sparkles "$buckets/$number" ":gcs:$bucket" --allow-other --umask 0 --dir-cache-time 1m \
+        --gcs-bucket-policy-only --gcs-no-check-bucket --gcs-endpoint "$storage/storage/v1/" \
+        --rc --rc-no-auth --rc-addr "127.0.0.1:$port" --cache-dir /unsent "${options[@]}" >>"$log" 2>&1 ||
+        refuse "bucket gs://$bucket could not be shown as a folder: $(last_line)" || return
+    await_bucket "$number" "$name" || refuse "bucket gs://$bucket could not be shown as a folder: $(last_line)"
+}
+
+await_bucket() {
+    local number=$1 name=$2
+    for _ in {1..300}; do
+        ! mountpoint -q "$buckets/$number/now" || { spare "$name"; return; }
+        [ "$(docker inspect --format '{{.RestartCount}}' "$name" 2>/dev/null)" = 0 ] || break
+        sleep 0.1
+    done
+    docker logs --tail 20 "$name" >>"$log" 2>&1
+    return 1
+}
+
+# What containers mount in the folder is seen on the machine, and by tasks.
+prepare_buckets() {
+    local number=0 way port bucket
+    [ -n "$(attribute mounts)" ] || return 0
+    mkdir -p "$buckets"
+    if ! { mount --bind "$buckets" "$buckets" && mount --make-rshared "$buckets"; } >>"$log" 2>&1; then
+        refuse "the folders of buckets could not be prepared: $(last_line)" || return
+    fi
+    while read -r way port bucket; do
+        [ -n "$bucket" ] || continue
+        show_bucket "$number" "$way" "$port" "$bucket" </dev/null || return
+        number=$((number + 1))
+    done <<<"$(attribute mounts)"
+    phase buckets
 }
 
 # Fetches a blob, given as BUCKET OBJECT SHA256, the first two as they stand in a URL.
@@ -186,7 +302,7 @@ fetch_worker() {
 }
 
 prepare() {
-    prepare_root && prepare_disks && prepare_gpu && pull_images && prepare_credentials && fetch_worker
+    prepare_root && prepare_disks && prepare_gpu && pull_images && prepare_buckets && prepare_credentials && fetch_worker
 }
 
 # --- the worker
@@ -212,19 +328,6 @@ fi
 export PYTHONPATH="$1/program:$1/libraries"
 exec python -m sparkles.node'
 
-# Where memory is short, the kernel is to end a task and not the worker. To ask docker for that would be the end of the
-# worker where it is not allowed.
-spare_worker() {
-    local pid
-    for _ in {1..20}; do
-        pid=$(docker inspect --format '{{.State.Pid}}' sparkles-worker 2>/dev/null)
-        [ "${pid:-0}" -eq 0 ] || break
-        sleep 0.5
-    done
-    [ "${pid:-0}" -eq 0 ] || { echo -900 >"/proc/$pid/oom_score_adj"; } 2>/dev/null ||
-        say "sparkles: this machine does not let the worker be spared where memory is short"
-}
-
 # An engine that ends takes the worker along, and is back after a moment. Whatever it is, the next step shows it.
 await_engine() {
     for _ in {1..60}; do
@@ -236,7 +339,7 @@ await_engine() {
 serve() {
     await_engine
     docker rm -f sparkles-worker >/dev/null 2>&1
-    spare_worker &
+    spare sparkles-worker &
     docker run --rm --name sparkles-worker --network host --pid host --log-driver none \
         --volume /var/run/docker.sock:/var/run/docker.sock --volume "$root:$root" \
         --volume /sys/fs/cgroup:/sys/fs/cgroup:ro --env-file "$variables" \

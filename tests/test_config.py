@@ -152,6 +152,7 @@ account: file-account
 network: file-network
 subnetwork: file-subnetwork
 workerImage: file-image
+mountImage: file-mount-image
 compute: local
 """
 
@@ -165,6 +166,7 @@ ENVIRONMENT = {
     "SPARKLES_NETWORK": "env-network",
     "SPARKLES_SUBNETWORK": "env-subnetwork",
     "SPARKLES_WORKER_IMAGE": "env-image",
+    "SPARKLES_MOUNT_IMAGE": "env-mount-image",
     "SPARKLES_COMPUTE": "vm",
 }
 
@@ -174,19 +176,19 @@ SETTINGS = [name for name in config.VARIABLES if name != "backend"]
 OF_FILE = {
     "project": "file-project", "region": "file-region", "zones": ("file-a", "file-b"), "bucket": "file-bucket/folder",
     "database": "file-database", "account": "file-account", "network": "file-network",
-    "subnetwork": "file-subnetwork", "workerImage": "file-image", "compute": "local",
+    "subnetwork": "file-subnetwork", "workerImage": "file-image", "mountImage": "file-mount-image", "compute": "local",
 }  # fmt: skip
 
 OF_ENVIRONMENT = {
     "project": "env-project", "region": "env-region", "zones": ("env-a", "env-b"), "bucket": "env-bucket",
     "database": "env-database", "account": "env-account", "network": "env-network",
-    "subnetwork": "env-subnetwork", "workerImage": "env-image", "compute": "vm",
+    "subnetwork": "env-subnetwork", "workerImage": "env-image", "mountImage": "env-mount-image", "compute": "vm",
 }  # fmt: skip
 
 
 def as_gcp(values: dict[str, Any]) -> dict[str, Any]:
     """Return settings by the names that they have in Gcp."""
-    return {"worker_image" if name == "workerImage" else name: value for name, value in values.items()}
+    return {name.replace("Image", "_image"): value for name, value in values.items()}
 
 
 def test_what_nothing_sets_is_as_the_backend_takes_it(settings) -> None:

@@ -37,7 +37,15 @@ def said(findings: Any) -> str:
         pytest.param({}, "no node is there", "sparkles watch j", id="no node"),
         pytest.param({"elsewhere": "they are started at home"}, "they are started at home", "", id="nodes elsewhere"),
         pytest.param({"submitted": 2}, "2 nodes asked for, and not made yet", "", id="asked for"),
+        pytest.param(
+            {"submitted": 1, "asked": NOW - 65.0}, "and not made yet; nodes were last asked for 1:05 ago", "",
+            id="asked for a while ago",
+        ),
         pytest.param({"staging": 1}, "1 node starting: made, and yet to report", "", id="made"),
+        pytest.param(
+            {"staging": 1, "asked": NOW - 65.0}, "yet to report; nodes were last asked for 1:05 ago", "",
+            id="made of those that were asked for a while ago",
+        ),
         pytest.param({"troubles": ["no more CPUS"]}, "no more CPUS", "", id="trouble"),
         pytest.param(
             {"nodes": [a_node("s", state=NodeState.STARTING)]}, "node s is starting since 1:20", "", id="starting",
@@ -85,16 +93,17 @@ def test_a_job_stands_somewhere_for_a_reason(known: dict[str, Any], says: str, d
 def test_a_job_whose_tasks_all_run_is_kept_by_nothing() -> None:
     found = diagnose.job(facts(counts={TaskState.CLAIMED: 2, TaskState.SUCCEEDED: 1}, nodes=[WORKING]))
 
-    assert found == [Finding(says="it is active: 2 tasks claimed, 1 task succeeded")]
+    assert found == [Finding(says="it is active: 2 tasks claimed, 1 task succeeded; submitted 1:20 ago")]
 
 
 @pytest.mark.parametrize(
     ("task", "says", "do"),
     [
-        (a_task(), "it is pending, and no try of it has ended yet", ""),
+        (a_task(), "it is pending since 1:20, and no try of it has ended yet", ""),
+        (a_task(generation=0), "it is pending, and no try of it has ended yet", ""),
         (
-            a_task(attempts=2, failures=1, losses=1, reason=Reason.EXIT, exit=3),
-            "it is pending (tried 2 times, failed 1 time, lost its node 1 time, the last one ended by exit code 3)",
+            a_task(attempts=2, losses=1, reason=Reason.EXIT, exit=3, ended=NOW - 9.0),
+            "it is pending (tried 2 times, lost its node 1 time, the last one ended 0:09 ago by exit code 3)",
             "",
         ),
         (a_claimed_task(node="w"), "it is on node w, and may still be fetching what it needs", "sparkles logs -f j.1"),
@@ -104,7 +113,7 @@ def test_a_job_whose_tasks_all_run_is_kept_by_nothing() -> None:
         (a_task(state=TaskState.SUCCEEDED, attempts=2, failures=1), "it succeeded (tried 2 times, failed 1 time)", ""),
         (a_task(state=TaskState.KILLED), "it was killed", "'sparkles retry j.1'"),
     ],
-    ids=["pending", "tried", "fetching", "running", "stopping", "silent", "succeeded", "killed"],
+    ids=["pending", "kept", "tried", "fetching", "running", "stopping", "silent", "succeeded", "killed"],
 )
 def test_a_task_stands_somewhere_for_a_reason(task, says, do) -> None:
     nodes = [WORKING, a_node("r", samples={"claim-1": Sample(2, 3_000_000, 0, 0, 0)})]
@@ -118,7 +127,10 @@ def test_a_task_stands_somewhere_for_a_reason(task, says, do) -> None:
 def test_a_pending_task_is_kept_by_what_keeps_its_job() -> None:
     found = diagnose.task(a_task(), facts(troubles=["no more CPUS"]), last_line="")
 
-    assert [finding.says for finding in found] == ["it is pending, and no try of it has ended yet", "no more CPUS"]
+    assert [finding.says for finding in found] == [
+        "it is pending since 1:20, and no try of it has ended yet",
+        "no more CPUS",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -121,6 +122,21 @@ def test_a_terminal_that_does_not_know_its_size_is_taken_for_an_old_one(terminal
     terminal.size = os.terminal_size((0, 0))
 
     assert Area(terminal).extent[:2] == (78, 24)
+
+
+def test_a_warning_becomes_a_line_above_the_area_until_that_is_gone(terminal):
+    below = Area(terminal)
+    below.draw([], rows(3, 2))
+    terminal.taken()
+
+    logging.getLogger("sparkles.backends").warning("nobody %s", "answers\x1b[2J")
+    above = terminal.taken()
+    below.close()
+    terminal.taken()
+    logging.getLogger("sparkles.backends").warning("nobody answers")
+
+    assert above == "\r\x1b[1A\x1b[Jnobody answers\n\x1b[?7lxxx\nxx\x1b[?7h"
+    assert terminal.taken() == ""
 
 
 # The screen

@@ -43,6 +43,26 @@ def test_the_rate_and_the_rest_are_those_of_tasks_that_end(backend):
     assert (then.rate, then.eta, then.elapsed) == (pytest.approx(2.0), pytest.approx(40.0), 20.0)
 
 
+@pytest.mark.parametrize(
+    ("asked", "nodes", "first"),
+    [
+        pytest.param(990.0, {"submitted": 2}, {"submitted": 10.0}, id="who comes later knows since when none has come"),
+        pytest.param(900.0, {"staging": 1, "running": 1}, {"staging": 0.0}, id="of one made anew nobody knows it"),
+        pytest.param(None, {"staging": 1}, {"staging": 0.0}, id="at home nobody asks"),
+    ],
+)
+def test_for_how_long_nodes_have_been_coming_is_known(backend, asked, nodes, first):
+    lookout = Lookout(backend)
+
+    def coming(now, nodes):
+        return lookout.look(a_job(), {P: 1}, nodes, None, now=now, asked=asked).coming
+
+    assert coming(1000.0, nodes) == first
+    assert coming(1004.0, nodes) == {word: seconds + 4.0 for word, seconds in first.items()}
+    assert coming(1005.0, {"running": 2}) == {}
+    assert coming(1006.0, {"running": 2, "staging": 1}) == {"staging": 0.0}
+
+
 def test_the_last_failures_are_seen_with_their_causes_and_last_lines(backend, tmp_path):
     for index, log in [(2, b"first\nlast words\n"), (5, b"")]:
         result = a_result(backend.objects, tmp_path / str(index), f"claim-{index}", index=index, log=log, files={})

@@ -293,6 +293,20 @@ def pin_there(base: Path, tmp_path: Path, buckets: FakeBuckets) -> Callable[...,
     return pin
 
 
+def test_all_folders_of_buckets_that_do_not_exist_are_named_with_what_else_is_missing(pin_there, buckets) -> None:
+    buckets.put("gs://here/x")
+    mounts = [{"bucket": bucket, "path": f"/{bucket}"} for bucket in ("nowhere", "here", "neither")]
+
+    with pytest.raises(ProblemsError) as error:
+        pin_there(uploads=["gs://here/y"], resources={"mounts": mounts})
+
+    assert str(error.value).splitlines() == [
+        "spec.uploads[0]: nothing is at gs://here/y: no object of that name, and none below it",
+        "spec.resources.mounts[0].bucket: there is no bucket 'nowhere'",
+        "spec.resources.mounts[2].bucket: there is no bucket 'neither'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
@@ -596,6 +610,14 @@ def test_a_word_that_names_a_file_which_is_not_uploaded_is_a_warning(
 
     assert [warning.split("'")[1] for warning in warnings] == warned
     assert all("add -u" in warning for warning in warnings)
+
+
+def test_folders_of_buckets_have_no_effect_at_home_which_is_a_warning(pin) -> None:
+    pinned = pin(resources={"mounts": [{"bucket": "data", "path": "/data"}]})
+
+    assert pinned.warnings == [
+        "gs://data is a folder on VMs only; here tasks find at /data what this machine, or their image, has there"
+    ]
 
 
 def test_notes_about_the_csv_are_warnings(write, pin) -> None:

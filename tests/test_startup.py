@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from conftest import eventually
@@ -24,9 +25,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparkles.config import Gcp
-from sparkles.machine import Disk, Program
+from sparkles.machine import Disk, Mount, Program
 from sparkles.resources import template_text
-from sparkles.startup import attributes, devices
+from sparkles.startup import attributes, devices, mount_port
 
 GCP = Gcp(project="p", bucket="b/lab one", region="us-central1")
 SCRIPT = template_text("startup.sh")
@@ -39,9 +40,11 @@ printf '%s\\0' "${0##*/}" "$@" "
 case "${0##*/} $1" in
 "docker pull") [ ! -e "$CALLS.no-image" ] || { echo "manifest unknown"; exit 1; } ;;
 "docker rm") [ ! -e "$CALLS.full" ] || ln -sf /dev/full "$SPARKLES_ROOT/start.log" ;;
-"docker run") printf '%s' "$SPARKLES_VM" >"$CALLS.node"; echo "the worker says so"; exit "$(cat "$CALLS.exit")" ;;
+"docker run") case "$*" in *"--name sparkles-bucket-"*) exit "$(cat "$CALLS.shown")" ;; esac
+    printf '%s' "$SPARKLES_VM" >"$CALLS.node"; echo "the worker says so"; exit "$(cat "$CALLS.exit")" ;;
 "sleep 900" | "sleep infinity") exec /bin/sleep "$1" ;;
 "docker login") cat >"$CALLS.password" ;;
+"docker logs") echo "rclone says so" ;;
 esac
 """
 
@@ -57,7 +60,13 @@ def archive() -> bytes:
 
 
 PROGRAM = archive()
-MACHINE = a_machine(program=Program(sha256=hashlib.sha256(PROGRAM).hexdigest(), image="w@sha256:" + "1" * 64))
+MACHINE = a_machine(
+    program=Program(sha256=hashlib.sha256(PROGRAM).hexdigest(), image="w@sha256:" + "1" * 64), mounts=()
+)
+
+#: What a machine has that shows a bucket to be read, and one to be written.
+BUCKETS = {"mounts": (Mount(bucket="theirs", path="/data"), Mount(bucket="ours", path="/out", read_only=False)),
+           "mount_image": "rclone@sha256:" + "3" * 64}  # fmt: skip
 
 
 @dataclass
@@ -73,6 +82,9 @@ class Google:
     #: (path, Authorization) of each request that had a token.
     tokens: list[tuple[str, str]] = field(default_factory=list)
     is_over: threading.Event = field(default_factory=threading.Event)
+    #: What the machine's account may do with any bucket but those that are not there.
+    permissions: Collection[str] = ("get", "list", "create", "delete", "update")
+    absent: Collection[str] = ()
     #: Attributes that it does not find.
     hidden: Collection[str] = ()
     #: The times that the group does not answer when it is asked to remove something.
@@ -84,7 +96,14 @@ class Google:
             name = place.removeprefix("attributes/")
             value = None if name in self.hidden else self.attributes.get(name)
             return None if value is None else value.encode()
+        if "/b/" in path and path.endswith("/iam/testPermissions"):
+            return (
+                None
+                if path.split("/")[-3] in self.absent
+                else json.dumps({"permissions": [f"storage.objects.{each}" for each in self.permissions]}).encode()
+            )
         known = {"name": b"s-1-abcd", "zone": b"projects/7/zones/us-central1-a",
+                 "service-accounts/default/email": b"node@p.iam.gserviceaccount.com",
                  "service-accounts/default/token": b'{"access_token": "secret", "expires_in": 99}'}  # fmt: skip
         return self.blob if "/o/" in path else known.get(place)
 
@@ -136,14 +155,18 @@ class Vm:
     google: Google = field(default_factory=Google)
     printed: str = ""
 
-    def start(self, *, exits: int = 0, has_image: bool = True, **changes: object) -> Vm:
-        """Run the script for such a machine, whose worker ends so."""
+    def start(
+        self, *, exits: int = 0, has_image: bool = True, shown: int = 0, is_seen: bool = True, **changes: object
+    ) -> Vm:
+        """Run the script for such a machine, whose worker ends so; what shows a bucket starts with the code `shown`."""
         programs = self.folder / "programs"
         programs.mkdir(parents=True)
         for name in _SHIMS:
             (programs / name).write_text(_SHIM)
             (programs / name).chmod(0o755)
-        (programs / "mountpoint").write_text("#!/bin/sh\nexit 1\n")
+        seen = 'case "$2" in */now) exit 0 ;; esac\n' if is_seen else ""
+        (programs / "mountpoint").write_text(f"#!/bin/sh\n{seen}exit 1\n")
+        (self.folder / "calls.shown").write_text(str(shown))
         (programs / "blkid").write_text("#!/bin/sh\nexit 2\n")
         (self.folder / "calls.exit").write_text(str(exits))
         if not has_image:
@@ -172,6 +195,12 @@ class Vm:
 
     def _is_over(self) -> bool:
         return self.google.is_over.is_set() or bool(self.calls("sleep", "infinity"))
+
+    @property
+    def reason(self) -> str:
+        """The first line of what is kept in the bucket."""
+        (kept,) = self.google.written.values()
+        return kept.splitlines()[0].decode()
 
     def calls(self, *begin: str) -> list[list[str]]:
         """Return what was called, those that begin so."""
@@ -251,6 +280,64 @@ def test_gpus_get_their_driver_and_others_none(vm: Vm, tmp_path: Path) -> None:
 
     assert vm.calls("cos-extensions") == [["cos-extensions", "install", "gpu"]]
     assert other.calls("cos-extensions") == []
+
+
+def test_a_bucket_is_shown_by_a_container_of_its_own_before_the_worker_runs(vm: Vm) -> None:
+    vm.start(**BUCKETS)
+
+    assert [words[-1] for words in vm.calls("docker", "pull")] == [MACHINE.program.image, MACHINE.image,
+                                                                   BUCKETS["mount_image"]]  # fmt: skip
+    read, write, worker = vm.calls("docker", "run")
+    assert "sparkles-worker" in worker
+    for number, run in enumerate((read, write)):
+        place, name = f"/mnt/disks/sparkles-buckets/{number}", run[run.index("sparkles") + 2]
+        assert run[run.index("sparkles") + 1] == place
+        assert name == (":gcs:theirs", ":gcs:ours")[number]
+        assert f"127.0.0.1:{mount_port(number)}" in run
+    assert ("--read-only" in read, "--read-only" in write) == (True, False)
+    phases = (vm.folder / "root/phases").read_text()
+    assert "\nbuckets=" in phases
+
+
+def test_machines_without_buckets_show_none(vm: Vm) -> None:
+    vm.start()
+
+    assert not [words for words in vm.calls("mount") if "--make-rshared" in words]
+    assert "buckets=" not in (vm.folder / "root/phases").read_text()
+
+
+def test_a_bucket_that_is_not_there_is_the_reason(vm: Vm) -> None:
+    vm.google.absent = ["ours"]
+
+    vm.start(**BUCKETS)
+
+    assert vm.reason == "there is no bucket gs://ours, which resources.mounts names"
+    assert not [words for words in vm.calls("docker", "run") if "sparkles-worker" in words]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "bucket", "role"), [("list", "theirs", "objectViewer"), ("create", "ours", "objectUser")]
+)
+def test_a_right_that_is_missing_is_named_with_the_command_that_gives_it(
+    vm: Vm, lacking: str, bucket: str, role: str
+) -> None:
+    vm.google.permissions = {"get", "list", "create", "delete", "update"} - {lacking}
+
+    vm.start(**BUCKETS)
+
+    assert vm.reason == (
+        f"the nodes' account lacks storage.objects.{lacking} in gs://{bucket}, which resources.mounts names; whoever "
+        f"owns the bucket allows it with 'gcloud storage buckets add-iam-policy-binding gs://{bucket} "
+        f"--member=serviceAccount:node@p.iam.gserviceaccount.com --role=roles/storage.{role}'"
+    )
+
+
+@pytest.mark.parametrize("how", [{"shown": 125}, {"is_seen": False}], ids=["no container", "nothing is seen"])
+def test_a_bucket_that_cannot_be_shown_is_the_reason(vm: Vm, how: dict[str, Any]) -> None:
+    vm.start(**BUCKETS, **how)
+
+    assert vm.reason.startswith("bucket gs://theirs could not be shown as a folder: ")
+    assert "is_seen" not in how or vm.reason.endswith("rclone says so")
 
 
 def test_tasks_without_credentials_are_kept_from_who_gives_them(vm: Vm, tmp_path: Path) -> None:
@@ -361,16 +448,25 @@ _HOSTILE = st.text(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(image=_HOSTILE, worker=_HOSTILE, kind=_HOSTILE, account=_HOSTILE, data=st.data())
+@given(image=_HOSTILE, worker=_HOSTILE, kind=_HOSTILE, account=_HOSTILE, bucket=_HOSTILE, shows=_HOSTILE)
 def test_nothing_of_a_job_becomes_a_part_of_the_script(
-    tmp_path_factory: pytest.TempPathFactory, image: str, worker: str, kind: str, account: str, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory,
+    image: str,
+    worker: str,
+    kind: str,
+    account: str,
+    bucket: str,
+    shows: str,
 ) -> None:
     vm = Vm(tmp_path_factory.mktemp("hostile") / "vm")
 
-    vm.start(image=image, type=kind, account=account, program=replace(MACHINE.program, image=worker), gpu=kind)
+    vm.start(image=image, type=kind, account=account, program=replace(MACHINE.program, image=worker), gpu=kind,
+             mounts=(Mount(bucket=bucket, path=bucket),), mount_image=shows)  # fmt: skip
 
     assert not list(vm.folder.rglob("BROKEN"))
-    assert [words[-1] for words in vm.calls("docker", "pull")] == [worker, image]
-    assert vm.calls("docker", "run")[0][-6] == worker
+    assert [words[-1] for words in vm.calls("docker", "pull")] == [worker, image, shows]
+    show, work = vm.calls("docker", "run")
+    assert (show[show.index("--entrypoint") + 2], work[-6]) == (shows, worker)
+    assert f":gcs:{quote(bucket, safe='')}" in show
     told = json.loads((vm.folder / "calls.node").read_text())["machine"]
     assert (told["image"], told["type"], told["account"]) == (image, kind, account)

@@ -49,6 +49,14 @@ def test_a_terminal_of_the_usual_size_shows_all():
     ]
 
 
+def test_nodes_that_are_long_to_come_are_shown_with_the_time():
+    sight = replace(
+        FIT, coming={"staging": 125.0, "submitted": 4.0}, nodes={"submitted": 1, "staging": 1, "running": 2}
+    )
+
+    assert shown(sight, 98, 24)[3].endswith("nodes: submitted (1), staging (1) for 2:05, running (2)")
+
+
 def test_the_page_on_watching_shows_what_is_shown():
     failures = (replace(FIT.failures[0], last_line="ValueError: NaN"), FIT.failures[1])
     rows = shown(replace(FIT, nodes={"running": 2}, failures=failures), 78, 24)

@@ -419,7 +419,7 @@ def test_on_a_live_screen_what_passes_is_seen_and_what_stays_is_printed(backend,
         "log:  5%\r50%",
         "Job finished. 1 tasks completed successfully, 1 tasks failed",
     ]
-    assert glass.sights[0] == Sight(job="j", counts={P: 2}, nodes={"staging": 1})
+    assert glass.sights[0] == Sight(job="j", counts={P: 2}, nodes={"staging": 1}, coming={"staging": 0.0})
     assert [sight.tailed for sight in glass.sights if sight.tailed][-1] == Tailed(
         id="j.1", sample=Sample(3, 343_000_000, 297_000_000, 32_000_000, 72_000_000), unfinished=" 5%\r50%"
     )

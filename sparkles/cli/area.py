@@ -1,17 +1,22 @@
 """Area: the last rows of a terminal, written anew again and again, below lines that stay.
 
 The cursor stays visible and at the end of the area, so there is nothing to be restored, whatever ends the program.
+Warnings that come meanwhile, in whatever thread, become lines as well: on stderr they would be written into the area.
 """
 
 from __future__ import annotations
 
 import locale
+import logging
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import NamedTuple, TextIO
+
+from sparkles.cli.printable import encodable, printable
 
 #: Cells that are left free at the right, for the ^C that a terminal echoes.
 _MARGIN = 2
@@ -21,6 +26,9 @@ _CUT, _WRAP = "\x1b[?7l", "\x1b[?7h"
 
 #: Erases from the cursor on.
 _ERASE = "\x1b[J"
+
+#: What parts of sparkles warn of while they work.
+_LOG = logging.getLogger("sparkles")
 
 
 class Extent(NamedTuple):
@@ -56,9 +64,17 @@ class Area:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        #: The cells of each row that is there now.
-        self._there: list[int] = []
+        #: The rows that are there now.
+        self.there: Sequence[Row] = ()
         self._before = signal.signal(signal.SIGCONT, self._forget)
+        self._lock = threading.RLock()
+        self._warnings = _Warnings(self)
+        _LOG.addHandler(self._warnings)
+
+    def warn(self, text: str) -> None:
+        """Print a line, to stay, above the area as it is. For any thread."""
+        with self._lock:
+            self.draw([encodable(printable(text), self._stream.encoding)], self.there)
 
     @property
     def extent(self) -> Extent:
@@ -72,13 +88,15 @@ class Area:
         """Print lines, to stay, and below them the area."""
         above = "".join(f"{line}\n" for line in lines)
         below = _CUT + "\n".join(row.text for row in rows) + _WRAP if rows else ""
-        text = self._back() + above + below
-        self._there = [row.cells for row in rows]  # before it is: Ctrl-C may come while it is written
-        self._stream.write(text)
-        self._stream.flush()
+        with self._lock:
+            text = self._back() + above + below
+            self.there = rows  # before it is: Ctrl-C may come while it is written
+            self._stream.write(text)
+            self._stream.flush()
 
     def close(self) -> None:
         """Remove the area."""
+        _LOG.removeHandler(self._warnings)
         try:
             self.draw([], [])
         finally:
@@ -89,10 +107,10 @@ class Area:
 
         A terminal that has become narrower has wrapped the rows that were too long for it.
         """
-        if not self._there:
+        if not self.there:
             return ""
         columns, _ = self._size()
-        rows = sum(max(1, -(-cells // columns)) for cells in self._there)
+        rows = sum(max(1, -(-row.cells // columns)) for row in self.there)
         return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "") + _ERASE
 
     def _size(self) -> tuple[int, int]:
@@ -102,4 +120,15 @@ class Area:
 
     def _forget(self, _: int, __: FrameType | None) -> None:
         """Begin anew where the cursor is: after a stop (Ctrl-Z), others have written below the area."""
-        self._there = []
+        self.there = ()
+
+
+class _Warnings(logging.Handler):
+    """Brings warnings to an area."""
+
+    def __init__(self, area: Area) -> None:
+        super().__init__(logging.WARNING)
+        self._area = area
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._area.warn(record.getMessage())

@@ -32,6 +32,9 @@ _LONGEST, _SHORTEST, _PERCENT = 60, 5, 6
 #: Cells of a log line from which on it is worth showing.
 _LEGIBLE = 10
 
+#: Seconds from which on it is worth saying how long a node takes to come.
+_LONG = 5.0
+
 #: Rows from which on a part of a line that has not ended is shown, too.
 _ROOMY = 4
 
@@ -120,7 +123,13 @@ def _facts(sight: Sight) -> Iterator[Text]:
         yield Text(f"ETA {clock(sight.eta)}")
     yield Text(f"elapsed {clock(sight.elapsed)}")
     if sight.nodes:
-        yield Text("nodes: " + ", ".join(f"{word} ({number})" for word, number in sight.nodes.items()))
+        yield Text("nodes: " + ", ".join(_nodes(word, sight) for word in sight.nodes))
+
+
+def _nodes(word: str, sight: Sight) -> str:
+    """Return how many nodes are in a state; of those that are long to come, for how long."""
+    waits = sight.coming.get(word, 0.0)
+    return f"{word} ({sight.nodes[word]})" + (f" for {clock(waits)}" if waits >= _LONG else "")
 
 
 def _speed(rate: float) -> str:

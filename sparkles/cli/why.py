@@ -83,6 +83,7 @@ def look(job: Job, backend: Backend) -> Facts:
         silent=frozenset(node.name for node in backend.compute.lapsed(nodes)),
         submitted=coming.submitted,
         staging=coming.staging,
+        asked=coming.asked,
         troubles=coming.troubles,
         waits=needs.words(job, backend),
         elsewhere=backend.compute.elsewhere(cluster) if cluster else None,

@@ -11,8 +11,9 @@ from sparkles.nodes import change_cluster, find_cluster, staff
 from sparkles.ports import Backend, Place
 from sparkles.worker.departure import Departure, Outcome, Step, Why
 from sparkles.worker.errand import Errand
+from sparkles.worker.ledger import Ledger
 from sparkles.worker.settler import Settler
-from sparkles.worker.tenure import prove
+from sparkles.worker.tenure import Tenure, prove
 
 #: Changes the node's own record by a move; says whether that is written.
 Write = Callable[[Callable[[Node], Node]], bool]
@@ -25,18 +26,18 @@ class Leaving:
         self,
         backend: Backend,
         place: Place,
-        settler: Settler,
         *,
-        node: Callable[[], Node],
+        ledger: Ledger,
+        settler: Settler,
+        tenure: Tenure,
         write: Write,
-        waits_for_lost: Callable[[], bool],
     ) -> None:
         self._backend = backend
         self._place = place
+        self._ledger = ledger
         self._settler = settler
-        self._node = node
+        self._tenure = tenure
         self._write = write
-        self._waits_for_lost = waits_for_lost
         self._departure: Departure | None = None
         self._errand: Errand | None = None
         self._shed: Errand | None = None
@@ -44,6 +45,10 @@ class Leaving:
         self._has_shed = False
         #: Whether the machine is being made anew, so that nobody must ask for its removal any more.
         self.comes_anew = False
+
+    @property
+    def _node(self) -> Node:
+        return self._ledger.node
 
     @property
     def is_under_way(self) -> bool:
@@ -73,7 +78,7 @@ class Leaving:
         if not self._departure.go_on():
             return False
         self._departure = None
-        return self._node().state is NodeState.ALIVE
+        return self._node.state is NodeState.ALIVE
 
     def shed(self) -> bool:
         """While the node waits for work, see that no others are made for nothing; say once that it is done."""
@@ -89,36 +94,36 @@ class Leaving:
     def found(self) -> None:
         """Take note that there was work after all: it may have been counted on nodes that were shed."""
         if self._has_shed or self._shed:
-            self._settler.man(self._node().cluster)
+            self._settler.man(self._node.cluster)
         self._has_shed, self._shed = False, None
 
     def _do(self, step: Step) -> Outcome:
         match step:
             case Step.ANNOUNCE:
-                return self._node().state is NodeState.LEAVING or self._write(lifecycle.leave) or None
+                return self._node.state is NodeState.LEAVING or self._write(lifecycle.leave) or None
             case Step.STAY:
                 return self._write(lifecycle.stay) or None
             case Step.GO:
                 return self._write(lifecycle.go) or None
             case Step.LOOK:
-                return bool(self._backend.state.pending(self._node().cluster, limit=1)) or self._leaves_for_lost()
+                return bool(self._backend.state.pending(self._node.cluster, limit=1)) or self._leaves_for_lost()
             case Step.COUNT:
                 self._count()
                 self.comes_anew = True
                 return True
-            case Step.STAFF if self._node().state is NodeState.ALIVE:
-                self._settler.man(self._node().cluster)
+            case Step.STAFF if self._node.state is NodeState.ALIVE:
+                self._settler.man(self._node.cluster)
                 return True
             case _:
                 return self._ask(step)
 
     def _leaves_for_lost(self) -> bool:
         """Say whether the node has to go while tasks of another are about to come back."""
-        return self.why is Why.LIMIT and self._waits_for_lost()
+        return self.why is Why.LIMIT and self._tenure.waits_for_lost(self._node, self._place.clock())
 
     def _count(self) -> None:
-        cluster = find_cluster(self._node().cluster, self._backend)
-        if cluster and self._node().spot:
+        cluster = find_cluster(self._node.cluster, self._backend)
+        if cluster and self._node.spot:
             change_cluster(cluster, staffing.preempted, self._backend)
 
     def _ask(self, step: Step) -> Outcome:
@@ -140,10 +145,10 @@ class Leaving:
             return
         backend = self._backend.reopen()
         with closing(backend.state):
-            name = self._node().cluster
+            name = self._node.cluster
             if step is Step.STAFF:
                 staff(name, backend)
                 return
-            prove(self._node().name, backend, lingers=not self.is_under_way)
+            prove(self._node.name, backend, lingers=not self.is_under_way)
             if cluster := find_cluster(name, backend):
                 backend.compute.shed(cluster, backend.state.nodes(name))

@@ -28,7 +28,7 @@ _RETRY = 1.0
 class _Duty(NamedTuple):
     """Something to be done."""
 
-    #: `settle` or `staff` a job, `sweep` or `man` a cluster, or `prove` that a node has work.
+    #: `settle` or `staff` a job, `sweep`, `patrol` or `man` a cluster, or `prove` that a node has work.
     what: str
     name: str
 
@@ -41,6 +41,8 @@ class _Duty(NamedTuple):
                     start_nodes(job, backend)
             case "sweep":
                 recover.sweep({self.name}, backend)
+            case "patrol":
+                recover.sweep({self.name}, backend, quiet=backend.timing.silence / 2)
             case "man":
                 staff(self.name, backend)
             case "prove":
@@ -78,6 +80,10 @@ class Settler:
     def sweep(self, cluster: str) -> None:
         """Take over a cluster to sweep."""
         self._put([_Duty("sweep", cluster)])
+
+    def patrol(self, cluster: str) -> None:
+        """Take over a cluster to sweep of nodes that have long been quiet: each may do so often, however many."""
+        self._put([_Duty("patrol", cluster)])
 
     def man(self, cluster: str) -> None:
         """Take over a cluster that may have too few nodes."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 
 from sparkles import staffing
 from sparkles.errors import SparklesError
-from sparkles.model import Cluster, Key, Node, Task
+from sparkles.model import Cluster, Key, Node, NodeState, Task
 from sparkles.nodes import change_cluster, find_cluster
 from sparkles.ports import Backend, Place
 from sparkles.timing import Timing
@@ -94,8 +94,9 @@ class Tenure:
         if not self.has_machine or now < self.recheck:
             return now < self.recheck
         self.recheck = now
-        others = [other for other in self._backend.state.nodes(node.cluster) if other.name != node.name]
-        quiet = [other for other in others if (other.silence or 0.0) > _QUIET_BEATS * self._timing.beat]
+        limit = _QUIET_BEATS * self._timing.beat
+        others = [other for other in self._backend.state.nodes(node.cluster, quiet=limit) if other.name != node.name]
+        quiet = [other for other in others if (other.silence or 0.0) > limit]
         if any(self._backend.state.held(other.name) for other in quiet):
             self.recheck = now + self._timing.beat
         return now < self.recheck
@@ -117,8 +118,10 @@ class Tenure:
         return self._lingers
 
     def _take_place(self, cluster: Cluster, node: Node) -> bool:
-        nodes = self._backend.state.nodes(cluster.name)
-        return self._take(cluster, lambda known: staffing.linger(known, node=node.name, nodes=nodes))
+        records = self._backend.state.read([Key.node(name) for name in cluster.lingerers]).values()
+        alive = {other.name for other in records if isinstance(other, Node) and other.state is NodeState.ALIVE}
+        gone = {*cluster.lingerers} - alive
+        return self._take(cluster, lambda known: staffing.linger(known, node=node.name, gone=gone))
 
     def _take(self, cluster: Cluster, take: Callable[[Cluster], Cluster | None]) -> bool:
         """Take something that the cluster has to give; say whether there was any."""

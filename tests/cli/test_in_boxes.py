@@ -155,3 +155,66 @@ def test_another_kind_of_machine_is_another_node_and_tasks_can_be_kept_from_its_
     assert done.stdout.count("0 tasks completed successfully, 1 tasks failed") == 1, done.stdout + done.stderr
     assert user.log("shared.1") == ""
     assert boxes.booted[-1].run("sh", "-c", f"curl -s -H {ASK[-2]} {ASK[-1]}") == boxes.booted[-1].name
+
+
+@pytest.fixture(scope="module")
+def mount_image(registry: Any) -> str:
+    api = engine.connection()
+    if not engine.has_image(api, "sparkles-test/rclone"):
+        pytest.skip("needs the image sparkles-test/rclone: bash tests/images/rclone")
+    name: str = registry.push(api, "sparkles-test/rclone", name="rclone").tagged
+    return name
+
+
+@pytest.fixture
+def foreign(storage_simulator: Any) -> Iterator[Any]:
+    """A bucket of somebody else's, with an object in it."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.storage import Client
+
+    storage_simulator.make_bucket("foreign", "their-project")
+    client = Client(
+        project="their-project",
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        client_options={"api_endpoint": storage_simulator.url},
+    )
+    with closing(client):
+        bucket = client.bucket("foreign")
+        bucket.blob("samples/one.txt").upload_from_string(b"theirs\n")
+        yield bucket
+
+
+#: Reads what is theirs, and writes into their bucket: one file by several programs, and a large one.
+SCRIPT = """
+cat /data/samples/*.txt
+touch /data/no 2>/dev/null || echo read-only
+mkdir -p /out/of/here/new
+for part in a b; do /bin/echo $part; done >/out/of/here/new/part
+head -c 50000000 /dev/zero >/out/of/here/large
+"""
+
+
+def test_tasks_find_buckets_as_folders_and_what_they_write_is_there_when_they_have_ended(
+    user: User, boxes: Any, foreign: Any, mount_image: str
+) -> None:
+    user.env["SPARKLES_MOUNT_IMAGE"] = mount_image
+    before = len(boxes.booted)
+    manifest = yaml.safe_load(user.ok("sub", "-n", "folders", "--dry-run", "-o", "yaml", "sh", "-c", SCRIPT))
+    mounts = [{"bucket": "foreign", "path": "/data"},
+              {"bucket": "foreign", "path": "/out/of/here", "readOnly": False}]  # fmt: skip
+    manifest["spec"] |= {"resources": {"mounts": mounts}, "nodes": {"credentials": "none"}}
+    user.write("job.yaml", yaml.safe_dump(manifest))
+    again = ("apply", "job.yaml", "--yes", "--rerun", "all", "--wait")
+
+    user.ok(*again, timeout=120)
+    written = {blob.name: blob.size for blob in foreign.list_blobs()}
+    first = user.log("folders.1")
+    foreign.blob("samples/two.txt").upload_from_string(b"new\n")
+    boxes.booted[-1].run("pkill", "-9", "rclone")
+    user.ok(*again, timeout=120)
+    second = user.log("folders.1")
+
+    assert first == "theirs\nread-only\n"
+    assert written == {"samples/one.txt": 7, "new/part": 4, "large": 50_000_000}
+    assert second == "theirs\nnew\nread-only\n"
+    assert len(boxes.booted) == before + 1

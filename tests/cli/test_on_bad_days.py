@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import pytest
 from conftest import User, eventually
 
-from sparkles.model import Key, Task, TaskState
+from sparkles.model import OPEN, Key, Task, TaskState
 
 pytestmark = pytest.mark.in_cloud
 
@@ -116,7 +116,11 @@ def submit(hasty: User, machines: Any, tools: str, process_booter: Any) -> Itera
             return Watched(hasty, machines, state, name, booted=process_booter.folder)
 
         yield submit
-    for instance in machines.instances:  # seen if the test has failed
+        # Seen if the test has failed.
+        print(*state.nodes(), *machines.groups.values(), sep="\n")
+        print(*(task for job in state.jobs() for task in state.tasks(job.name, states=OPEN)), sep="\n")
+        print(*state.read([Key.cluster(job.cluster) for job in state.jobs()]).values(), sep="\n")
+    for instance in machines.instances:
         print(f"--- {instance.vm.name}", machines.serial(instance.vm.name), sep="\n")
 
 

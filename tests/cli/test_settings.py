@@ -61,6 +61,10 @@ def test_every_layer_is_named(user) -> None:
             "value": None,
             "origin": "not set; workerImage: NAME in .sparkles.yaml, or SPARKLES_WORKER_IMAGE",
         },
+        "mountImage": {
+            "value": None,
+            "origin": "not set; mountImage: NAME in .sparkles.yaml, or SPARKLES_MOUNT_IMAGE",
+        },
         "compute": {"value": "vm", "origin": "default"},
         "defaults.image": {"value": None, "origin": "not set; defaults: {image: NAME} in .sparkles.yaml"},
         "defaults.machineType": {"value": None, "origin": "not set; defaults: {machineType: NAME} in .sparkles.yaml"},

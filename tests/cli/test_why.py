@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from conftest import User, eventually
 
@@ -33,13 +34,13 @@ def test_pending_tasks_wait_for_the_one_node_that_there_is(user: User) -> None:
     eventually(lambda: "at work" in user.ok("why", "long"))
     text = user.ok("why", "long")
 
-    assert "long: it is active: 2 tasks pending, 1 task claimed\n" in text
+    assert re.search(r"long: it is active: 2 tasks pending, 1 task claimed; submitted \d:\d\d ago\n", text)
     assert "long: 1 node at work, 1 task at a time each; " in text
     states = {row["task"]: row["state"] for row in user.rows("list", "long")}
     pending = next(task for task, state in states.items() if state == "pending")
-    assert user.ok("why", pending).startswith(
-        f"{pending}: it is pending, and no try of it has ended yet\n{pending}: 1 node at work"
-    )
+    first, second, *_ = user.ok("why", pending).splitlines()
+    assert re.fullmatch(rf"{pending}: it is pending since \d:\d\d, and no try of it has ended yet", first)
+    assert second.startswith(f"{pending}: 1 node at work")
 
 
 def test_a_task_that_runs_says_where(user: User) -> None:

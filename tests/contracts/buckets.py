@@ -66,6 +66,11 @@ class BucketsContract:
         assert found == {f"gs://{bucket}/none": found[f"gs://{bucket}/none"]}
         assert not found[f"gs://{bucket}/none"]
 
+    def test_buckets_that_do_not_exist_are_absent(self, buckets, bucket, put):
+        put("x", b"x")
+
+        assert buckets.absent([bucket, "there-is-none"]) == {"there-is-none"}
+
     @pytest.mark.parametrize("name", ["a b", "ä/ö.txt", "a#1", "a%2Fb", "{x}", "a//b", "q?x=1", "a+b&c"])
     def test_a_name_may_hold_anything(self, buckets, bucket, put, name, tmp_path):
         generation = put(name, b"content")

@@ -49,7 +49,7 @@ READS = {
                   "read_log", "unpromoted", "read_output", "output_sha256", "manifests"},
     Environments: {"read"},
     Compute: {"lapsed", "last_words", "require", "elsewhere", "machine", "staffing", "supplies"},
-    Buckets: {"find", "missing"},
+    Buckets: {"find", "missing", "absent"},
 }  # fmt: skip
 
 
@@ -154,6 +154,9 @@ class FakeBuckets:
     def missing(self, contents: Sequence[str]) -> set[str]:
         self.asked.append(list(contents))
         return {content for content in contents if self._live(content) is None}
+
+    def absent(self, buckets: Sequence[str]) -> set[str]:
+        return {bucket for bucket in buckets if bucket not in self.buckets}
 
     def stage(self, content: str, destination: Path, *, executable: bool) -> None:
         live = self._live(content)

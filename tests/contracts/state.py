@@ -16,6 +16,7 @@ from sparkles import lifecycle
 from sparkles.model import (
     Applying,
     Cluster,
+    JobState,
     Key,
     NewTasks,
     NodeState,
@@ -363,6 +364,29 @@ class StateStoreContract:
         store.change([Key.job("c")], _touch)
 
         assert [job.name for job in store.jobs()] == ["c", "a", "b"]
+
+    def test_open_jobs_are_those_that_have_not_ended(self, store):
+        put(
+            store,
+            a_job("waiting", state=JobState.WAITING, submitted=3.0),
+            a_job("active", submitted=1.0),
+            a_job("finished", state=JobState.FINISHED, ended=2.0),
+            a_job("killed", state=JobState.KILLED, ended=2.0),
+            a_job("being killed", state=JobState.KILLED, submitted=2.0),
+            a_job("elsewhere", cluster="d", submitted=4.0),
+        )
+
+        assert [job.name for job in store.open_jobs()] == ["active", "being killed", "waiting", "elsewhere"]
+        assert [job.name for job in store.open_jobs("c")] == ["active", "being killed", "waiting"]
+
+    def test_a_job_that_ends_is_open_no_more_until_it_begins_anew(self, store):
+        put(store, a_job())
+        put(store, a_job(state=JobState.FINISHED, ended=2.0))
+        assert store.open_jobs() == []
+
+        put(store, a_job(cluster="d"))
+        assert [job.name for job in store.open_jobs("d")] == ["j"]
+        assert store.open_jobs("c") == []
 
     def test_past_nodes_are_those_that_are_lost_or_gone(self, store):
         states = [NodeState.STARTING, NodeState.ALIVE, NodeState.LEAVING, NodeState.LOST, NodeState.GONE]

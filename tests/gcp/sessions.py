@@ -55,10 +55,13 @@ class Session:
             self._take_part(span, body)
         return self.incoming.size == self._total
 
-    def incomplete(self) -> Reply:
-        """Return the reply that says how much is there."""
+    def incomplete(self, *, plain: bool) -> Reply:
+        """Return the reply that says how much is there; `plain` without a status that others use otherwise."""
         size = self.incoming.size
-        return Reply(status=308, headers={"Range": f"bytes=0-{size - 1}"} if size else {})
+        headers = {"Range": f"bytes=0-{size - 1}"} if size else {}
+        if plain:
+            return Reply(status=200, headers={**headers, "X-HTTP-Status-Code-Override": "308"})
+        return Reply(status=308, headers=headers)
 
     def fail(self, error: ApiError) -> ApiError:
         """End without an object."""

@@ -122,6 +122,15 @@ def test_what_came_in_is_told(ask: Ask, begin: Callable[..., str], remote: Bucke
     assert remote.blob("a").download_as_bytes() == CONTENT
 
 
+def test_who_takes_308_for_something_else_is_told_in_a_header(ask: Ask, begin: Callable[..., str]) -> None:
+    address, total = begin(), len(CONTENT)
+
+    some = ask("PUT", address, CONTENT[:GRAIN], Content_Range=f"bytes 0-{GRAIN - 1}/{total}", X_GUploader_No_308="yes")
+
+    assert (some.status, some.headers["range"]) == (200, f"bytes=0-{GRAIN - 1}")
+    assert some.headers["x-http-status-code-override"] == "308"
+
+
 @pytest.mark.parametrize(
     "content_range",
     [f"bytes {GRAIN}-{2 * GRAIN - 1}/*", "bytes 0-9", f"bytes 0-{GRAIN - 1}/5"],

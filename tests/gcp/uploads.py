@@ -105,7 +105,7 @@ class Uploads:
             return ApiError(499, "clientClosedRequest", "Client Closed Request").reply()
         if session.outcome is None:
             if not session.take(Span.of(request), request.body):
-                return session.incomplete()
+                return session.incomplete(plain=request.headers.get("x-guploader-no-308") == "yes")
             session.outcome = self._finish(begun, request)
         return service.json_reply(begun.call, session.outcome)
 

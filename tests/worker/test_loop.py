@@ -89,7 +89,7 @@ def worker(backend: Backend, place: FakePlace) -> Worker:
 
 def a_worker(backend: Backend, place: FakePlace, **timing: float) -> Worker:
     # Nothing is claimed ahead unless a test says so.
-    return Worker(backend, place, Timing(**{"ahead": 0.0, "grace": 0.0, **timing}))
+    return Worker(backend, place, Timing(**{"ahead": 0.0, "grace": 0.0, "retry": 0.001, **timing}))
 
 
 def start_node(backend: Backend, *, slots: int = 1, name: str = "n") -> None:
@@ -594,7 +594,6 @@ def test_a_result_that_can_never_be_stored_fails_the_task(submit, backend, place
 
 
 def test_a_commit_that_the_store_refuses_is_tried_again(submit, backend, worker, runtime, monkeypatch) -> None:
-    monkeypatch.setattr("sparkles.worker.loop._RETRY", 0.001)
     change = backend.state.change
     refusals = [True, False, True]
 
@@ -618,7 +617,6 @@ def test_a_commit_that_was_made_although_nobody_said_so_is_not_made_twice(
     submit, backend, worker, runtime, monkeypatch, number, lost
 ) -> None:
     """Every commit of the worker in turn, from its second on: the first one adopts the node."""
-    monkeypatch.setattr("sparkles.worker.loop._RETRY", 0.001)
     runtime.scripts["once"] = lambda running: running.say("done")
     submit("once")
     change, calls, late = backend.state.change, 0, []
@@ -648,12 +646,11 @@ def test_a_commit_that_was_made_although_nobody_said_so_is_not_made_twice(
     assert node(backend).state is NodeState.GONE
 
 
-@pytest.mark.parametrize("name", ["read", "pending", "jobs", "held"])
+@pytest.mark.parametrize("name", ["read", "pending", "open_jobs", "held"])
 def test_a_worker_lives_through_a_store_that_cannot_be_read(
     tmp_path, submit, backend, place, runtime, monkeypatch, name
 ) -> None:
     """Each way of asking fails three times, at any moment of a worker's life."""
-    monkeypatch.setattr("sparkles.worker.loop._RETRY", 0.001)
     refusals = [True, False, True, False, False, True]
     real = getattr(backend.state, name)
 
@@ -740,7 +737,6 @@ def test_a_task_goes_back_when_its_manifest_or_its_files_are_out_of_reach(
 def test_a_worker_that_was_given_up_while_a_commit_was_unsure_stops(
     submit, backend, worker, runtime, meanwhile, monkeypatch
 ) -> None:
-    monkeypatch.setattr("sparkles.worker.loop._RETRY", 0.001)
     change = backend.state.change
     refused: list[bool] = []
 
@@ -915,15 +911,16 @@ def test_a_stop_of_a_task_that_is_not_begun_ends_it_without_running_it(
     submit, backend, worker, meanwhile, runtime
 ) -> None:
     submit("true")
-    claim = worker._take
+    claim = worker._handover.take
 
-    def killed_first(written: Any, tokens: Any) -> None:
+    def killed_first(written: Any, tokens: Any) -> bool:
         meanwhile(Key.task("j", 1), lambda task: replace(task, stop=Stop.KILLED))
-        claim(written, tokens)
+        claimed = claim(written, tokens)
         for execution in list(worker._slots.held.values()):
             worker._slots.stop(execution, Reason.KILLED)
+        return claimed
 
-    worker._take = killed_first
+    worker._handover.take = killed_first
 
     run(worker, backend)
 
@@ -976,7 +973,7 @@ def test_a_task_that_is_killed_while_its_files_come_is_not_started(
 
     monkeypatch.setattr(backend.objects, "stage", stage_slowly)
     start_node(backend)
-    monkeypatch.setattr(worker, "_is_done", lambda: worker._node.beat > 3 and not worker._slots.held)
+    monkeypatch.setattr(worker, "_is_done", lambda: worker._ledger.node.beat > 3 and not worker._slots.held)
 
     worker.run()
 
@@ -1008,7 +1005,7 @@ def test_samples_outlast_the_commits_of_other_tasks(submit, backend, place, runt
 
     def script(running: ScriptedRunning) -> None:
         eventually(lambda: worker._slots._samples)
-        worker._timing = Timing(ahead=0.0, beat=1000.0)
+        worker._timing = worker._ledger._timing = Timing(ahead=0.0, beat=1000.0)
         seen.append(dict(worker._slots._samples))
 
     runtime.scripts["run"] = script

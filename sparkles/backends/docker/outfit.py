@@ -13,6 +13,8 @@ class Bind:
     source: str
     target: str
     read_only: bool = False
+    #: What the machine mounts there, or takes away, while the container runs: docker's word for it; None for nothing.
+    propagation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,10 @@ class DockerRuntime:
 
         facts, outfit = self._engine.facts, self._outfit
         memory = launch.memory or outfit.memory
-        binds = [Mount(bind.target, bind.source, type="bind", read_only=bind.read_only) for bind in outfit.binds]
+        binds = [
+            Mount(bind.target, bind.source, type="bind", read_only=bind.read_only, propagation=bind.propagation)
+            for bind in outfit.binds
+        ]
         work = str(launch.work or launch.folder)
         host = self._engine.api.create_host_config(
             init=True,

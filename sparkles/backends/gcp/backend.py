@@ -120,7 +120,7 @@ def _on_vms(gcp: Gcp, home: Home, stores: _Stores, *, write: bool, slots: int | 
         state=stores.state(),
         objects=cast("ObjectStore", _Later(stores.objects)),
         buckets=cast("Buckets", _Later(stores.buckets)),
-        compute=vm_compute(gcp, bucket=cache(stores.bucket), delivery=brought, timing=times, own=own),
+        compute=vm_compute(gcp, bucket=cache(stores.bucket), delivery=brought, images=pins, timing=times, own=own),
         hashes=HashCache(home.hashes, write=write),
         reopen=lambda: replace(backend, state=stores.state(), hashes=HashCache(home.hashes, write=write)),
         worker=lambda: gcp.database,  # what a VM runs is a part of its machine; whose records it reads is not

@@ -54,6 +54,17 @@ class CloudBuckets:
         except NoBucketError:
             return names
 
+    def absent(self, buckets: Sequence[str]) -> set[str]:
+        """See Buckets."""
+        return {name for name in buckets if not self._exists(name)}
+
+    def _exists(self, bucket: str) -> bool:
+        try:
+            self._bucket(bucket).some("", start="", most=1)
+        except NoBucketError:
+            return False
+        return True
+
     def stage(self, content: str, destination: Path, *, executable: bool) -> None:
         """See Buckets."""
         self._staging.stage(content, destination, executable=executable, download=self._download)

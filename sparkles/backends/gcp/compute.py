@@ -157,13 +157,16 @@ class VmCompute:
             raise BackendError(f"group {group.name} is not there any more; 'sparkles watch' makes it anew")
         machine = _machine(cluster)
         zones = calls.zones_for(machine)
-        calls.make_template(
-            template.template(
-                group.name, machine, spot=group.spot, metadata=self._metadata(cluster, group),
-                labels=our_labels(cluster.owner_job or "", cluster.name),
-            )
+        made_of = template.template(
+            group.name, machine, spot=group.spot, metadata=self._metadata(cluster, group),
+            labels=our_labels(cluster.owner_job or "", cluster.name),
         )  # fmt: skip
-        calls.make(template.group(group.name, template=calls.template_path(group.name), zones=zones))
+        try:
+            calls.make_template(made_of)
+            calls.make(template.group(group.name, template=calls.template_path(group.name), zones=zones))
+        except reasons.RefusedError as error:
+            why = reasons.meant(error.fault, machine=machine, project=calls.project)
+            raise BackendError(f"{error.what}: {why}") from error
 
     def shed(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         """See Compute. Again and again: what a group is to have it lists after a moment."""

@@ -23,6 +23,7 @@ from google.cloud.datastore_v1.types import datastore as calls
 from google.cloud.datastore_v1.types import entity as entities
 from google.cloud.datastore_v1.types import query as queries
 
+from sparkles.backends.gcp import silence
 from sparkles.backends.gcp.wording import sign_in
 from sparkles.errors import BackendError, UnreachableError
 
@@ -180,6 +181,7 @@ class Datastore:
         except (*_CONFLICTS, *_BUSY) as error:
             raise ConflictError(error.message) from error
         except _UNKNOWN as error:
+            silence.DATASTORE.note(error)
             if isinstance(error, exceptions.DeadlineExceeded):
                 self._reconnect(api)
             raise UnknownOutcomeError(error.message) from None
@@ -245,6 +247,8 @@ class Datastore:
         try:
             return getattr(api, method)(request, retry=None, timeout=self._limit)
         except (*_UNKNOWN, *_BUSY) as error:
+            if isinstance(error, _UNKNOWN):
+                silence.DATASTORE.note(error)
             if isinstance(error, exceptions.DeadlineExceeded):
                 self._reconnect(api)
             patience.wait(error)

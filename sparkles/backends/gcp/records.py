@@ -123,6 +123,18 @@ def queue_of(cluster: str) -> str:
     return f"p:{cluster}/"
 
 
+def leases(cluster: str, *, quiet: float) -> tuple[str, str]:
+    """Return between which two values the property is that finds the nodes of a cluster.
+
+    If they are `quiet` for some seconds, those that were written within them are mostly left out.
+    """
+    return f"{cluster}/", _lease(cluster, time.time() - quiet + _LEASE_STEP) if quiet else f"{cluster}0"
+
+
+def _lease(cluster: str, written: float) -> str:
+    return f"{cluster}/{int(written) // _LEASE_STEP:010d}"
+
+
 def encode(record: Record) -> Properties:
     """Return the properties of a record, but for the indexed ones."""
     kind = record.key.kind
@@ -152,8 +164,10 @@ def indexed(record: Record, old: Record | None) -> Properties:
     match record:
         case Task():
             return _indexed_task(record, old if isinstance(old, Task) else None)
+        case Job() if record.is_open:
+            return {"queue": record.cluster}
         case Node() if record.state is not NodeState.GONE:
-            return {"lease": f"{record.cluster}/{int(time.time()) // _LEASE_STEP:010d}"}
+            return {"lease": _lease(record.cluster, time.time())}
         case _:
             return {}
 

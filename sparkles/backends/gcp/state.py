@@ -240,12 +240,21 @@ class DatastoreState:
 
     def jobs(self) -> Sequence[Job]:
         """See StateStore."""
-        found = self._readable("job", datastore.everything("Job"))
-        return sorted((job for job in found if isinstance(job, Job)), key=lambda job: (job.submitted, job.name))
+        return self._jobs(datastore.everything("Job"))
 
-    def nodes(self, cluster: str | None = None) -> Sequence[Node]:
+    def open_jobs(self, cluster: str | None = None) -> Sequence[Job]:
+        """See StateStore. What another version wrote of a job may have left its place among the open ones."""
+        everywhere = datastore.prefixed("Job", "queue", "", _END)
+        found = self._jobs(everywhere if cluster is None else datastore.equal("Job", "queue", cluster))
+        return [job for job in found if job.is_open]
+
+    def _jobs(self, query: Any) -> Sequence[Job]:
+        found = (job for job in self._readable("job", query) if isinstance(job, Job))
+        return sorted(found, key=lambda job: (job.submitted, job.name))
+
+    def nodes(self, cluster: str | None = None, *, quiet: float = 0.0) -> Sequence[Node]:
         """See StateStore."""
-        start, end = ("", _END) if cluster is None else (f"{cluster}/", f"{cluster}0")
+        start, end = ("", _END) if cluster is None else records.leases(cluster, quiet=quiet)
         found = self._readable("node", datastore.prefixed("Node", "lease", start, end))
         nodes = [node for node in found if isinstance(node, Node) and node.state is not NodeState.GONE]
         return sorted(nodes, key=lambda node: (node.created, node.name))

@@ -101,6 +101,14 @@ class TestCloudBuckets(BucketsContract):
 
         assert (storage.count("storage.objects.get"), storage.count("storage.objects.list")) == (2, 1)
 
+    def test_whether_there_is_a_bucket_takes_one_small_request(self, buckets, bucket, put, storage):
+        for number in range(3):
+            put(f"{number}", b"")
+        storage.forget()
+
+        assert buckets.absent([bucket]) == set()
+        assert storage.count("storage.objects.list") == 1
+
     # Trouble
 
     @pytest.mark.parametrize("permission", ["storage.objects.get", "storage.objects.list"])

@@ -170,6 +170,27 @@ def test_a_machine_type_that_no_zone_has_is_refused_before_anything_is_made(vms,
     assert not compute.groups
 
 
+def test_a_zone_that_there_is_not_is_spoken_of_once_and_passed_over(vms, state, compute, caplog) -> None:
+    zones = ("us-central1-b", "us-central1-x")
+    for name in ("s-0123456789abcdef", "s-1123456789abcdef"):
+        vms.require(cluster(state, name, machine=replace(PLAIN, zones=zones)), [])
+
+    policy = compute.groups["s-1123456789abcdef"].said["distributionPolicy"]
+    assert [each["zone"][-1] for each in policy["zones"]] == ["b"]
+    (said,) = [record.getMessage() for record in caplog.records if "zone" in record.getMessage()]
+    assert "there is no zone 'us-central1-x' in us-central1; did you mean 'us-central1-" in said
+
+
+def test_a_zone_without_such_machines_is_not_worth_a_word(vms, state, compute, caplog) -> None:
+    rare = replace(PLAIN, type="g2-standard-4", zones=("us-central1-a", "us-central1-f"))
+
+    vms.require(here := cluster(state, machine=rare), [])
+
+    policy = compute.groups[here.name].said["distributionPolicy"]
+    assert [each["zone"][-1] for each in policy["zones"]] == ["a"]
+    assert not caplog.records
+
+
 def test_a_gpu_narrows_the_zones(vms, state, compute) -> None:
     here = cluster(state, machine=replace(PLAIN, gpu="nvidia-tesla-v100", gpus=1, zones=()))
 
@@ -185,6 +206,19 @@ def test_a_right_that_is_missing_is_named_with_the_way_to_get_it(vms, state, com
 
     with pytest.raises(BackendError, match=r"instanceGroupManagers\.create.*gcloud projects add-iam-policy-binding"):
         vms.require(here, [])
+
+
+def test_who_may_not_give_nodes_their_account_is_told_the_command_that_allows_it(vms, state, compute) -> None:
+    here = cluster(state, machine=replace(PLAIN, account="node@sparkles-test.iam.gserviceaccount.com"))
+    compute.rights.denied.add("iam.serviceAccounts.actAs")
+
+    with pytest.raises(BackendError) as refused:
+        vms.require(here, [])
+
+    assert (
+        "'gcloud iam service-accounts add-iam-policy-binding node@sparkles-test.iam.gserviceaccount.com "
+        "--project=sparkles-test --member=user:EMAIL --role=roles/iam.serviceAccountUser'"
+    ) in str(refused.value)
 
 
 def test_boots_that_lead_to_nothing_come_to_an_end(vms, state, compute) -> None:

@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from backends.gcp.indexes import is_built_in
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, digest_of, put
+from contracts.reads import ReadsContract
 from contracts.state import OpenStore, StateStoreContract
 from gcp.proxy import Fault, Proxy
 from google.api_core import exceptions
@@ -60,6 +62,12 @@ def _no_query_needs_an_index_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 class TestDatastoreState(StateStoreContract):
+    @pytest.fixture
+    def open_store(self, open_store: OpenStore) -> OpenStore:
+        return open_store
+
+
+class TestDatastoreReads(ReadsContract):
     @pytest.fixture
     def open_store(self, open_store: OpenStore) -> OpenStore:
         return open_store
@@ -137,6 +145,35 @@ def test_a_pending_task_keeps_its_place_in_the_queue(store):
 
     assert _queue(store) == before
     assert before.startswith("p:c/")
+
+
+def test_a_job_that_another_version_has_ended_is_open_no_more(store):
+    put(store, a_job())
+    mutation = datastore.Mutation()
+    store._store.name(mutation.update.key, "Job", "j")
+    mutation.update.properties["state"].string_value = "finished"
+    mutation.update.properties["ended"].double_value = 2.0
+    mutation.property_mask.paths.extend(["state", "ended"])
+    store._store.commit([mutation])
+
+    assert (store.open_jobs(), store.open_jobs("c")) == ([], [])
+
+
+def test_who_asks_for_quiet_nodes_reads_all_of_them_and_few_others(store, monkeypatch):
+    """A thousand nodes that each look at all of them every minute would cost more than the machines."""
+    now = 1_000_000_020.0
+    for ago in (0, 45, 74, 75, 200, 10_000):
+        _set_clock(monkeypatch, now - ago)
+        put(store, a_node(f"{ago} s"), a_node(f"{ago} s, elsewhere", cluster="d"))
+    _set_clock(monkeypatch, now)
+
+    assert {node.name for node in store.nodes("c", quiet=75.0)} == {"74 s", "75 s", "200 s", "10000 s"}
+    assert len(store.nodes("c")) == 6
+
+
+def _set_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Set that of who writes records; gRPC needs the real one."""
+    monkeypatch.setattr(records, "time", SimpleNamespace(time=lambda: seconds))
 
 
 def _queue(store: DatastoreState) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_task, put
+from contracts.reads import ReadsContract
 from contracts.state import INCREMENTS, OpenStore, StateStoreContract, claim_all, increment_often
 
 from sparkles.backends.local import records, state
@@ -20,6 +21,12 @@ from sparkles.backends.local.records import SCHEMA_VERSION
 from sparkles.backends.local.state import SqliteState
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Key, NewTasks, TaskState, Waiting, Writes
+
+
+class TestSqliteReads(ReadsContract):
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> OpenStore:
+        return partial(SqliteState, tmp_path / "state.db")
 
 
 class TestSqliteState(StateStoreContract):

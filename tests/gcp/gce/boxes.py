@@ -27,6 +27,7 @@ _RIGHTS: dict[str, Any] = {
     "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
     "sysctls": {"net.ipv4.conf.all.route_localnet": "1"},
     "binds": ["/sys/fs/cgroup:/sys/fs/cgroup:rw"],
+    "devices": ["/dev/fuse:/dev/fuse:rwm"],
     "read_only": True,
     "tmpfs": {"/run": "", "/tmp": "", "/mnt/disks": "exec"},
     "extra_hosts": {"metadata.google.internal": ground.METADATA, "metadata": ground.METADATA},

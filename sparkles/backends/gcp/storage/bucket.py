@@ -14,9 +14,11 @@ from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
 from google.api_core.exceptions import RequestRangeNotSatisfiable
+from google.api_core.retry import Retry
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from sparkles.backends.gcp import silence
 from sparkles.backends.gcp.storage.faults import OURS, ChangedError, GoneError, reaching
 from sparkles.backends.gcp.threads import Threads
 from sparkles.errors import BackendError
@@ -66,8 +68,7 @@ class Bucket:
         self._client = client
         self._role = role
         self._bucket = client.bucket(name)
-        retry = DEFAULT_RETRY.with_delay(initial=0.5, maximum=8.0, multiplier=2.0).with_timeout(patience)
-        self._care: dict[str, Any] = {"timeout": _TIME_LIMITS, "retry": retry}
+        self._care: dict[str, Any] = {"timeout": _TIME_LIMITS, "retry": _retry(patience)}
 
     def _reaching(self, name: str = "") -> AbstractContextManager[None]:
         return reaching(self.name, name, role=self._role)
@@ -175,10 +176,10 @@ class Bucket:
             for page in found.pages:
                 yield [_stored(blob) for blob in page]
 
-    def some(self, prefix: str, *, start: str, end: str = "") -> tuple[list[Stored], bool]:
-        """Return the next objects below a prefix, as many as come at once, and whether that is all."""
+    def some(self, prefix: str, *, start: str, end: str = "", most: int | None = None) -> tuple[list[Stored], bool]:
+        """Return the next objects below a prefix, as many as come at once or at `most`, and whether that is all."""
         with self._reaching():
-            found = self._listing(prefix, start_offset=start, end_offset=end or None, fields=_FIELDS)
+            found = self._listing(prefix, start_offset=start, end_offset=end or None, page_size=most, fields=_FIELDS)
             some = next(([_stored(blob) for blob in page] for page in found.pages if page.num_items), [])
             return some, found.next_page_token is None
 
@@ -204,6 +205,14 @@ class Bucket:
         with whatever, self._reaching(), self._client.batch(raise_exception=False):
             for stored in doomed:
                 self._bucket.blob(stored.name).delete(if_generation_match=stored.generation, timeout=_TIME_LIMITS)
+
+
+def _retry(patience: float) -> Retry:
+    """Return the library's own way to send a request again, at our pace, and not without a word."""
+    usual = DEFAULT_RETRY._predicate
+    return Retry(
+        predicate=usual, initial=0.5, maximum=8.0, multiplier=2.0, timeout=patience, on_error=silence.STORAGE.note
+    )
 
 
 def _batches(found: Iterable[Stored]) -> Iterator[list[Stored]]:

@@ -19,15 +19,22 @@ from sparkles.resources import template_text
 from sparkles.timing import Timing
 
 if TYPE_CHECKING:
+    from sparkles.backends.gcp.delivery.choice import Pinning
     from sparkles.backends.gcp.storage.bucket import Bucket
     from sparkles.backends.gcp.vms.groups import Groups
 
 
 def vm_compute(
-    gcp: Gcp, *, bucket: Callable[[], Bucket], delivery: Delivery, timing: Timing, own: Node | None = None
+    gcp: Gcp,
+    *,
+    bucket: Callable[[], Bucket],
+    delivery: Delivery,
+    images: Pinning,
+    timing: Timing,
+    own: Node | None = None,
 ) -> VmCompute:
     """Return compute on VMs. A node says which one it is: `own`."""
-    machines = Machines(gcp=gcp, delivery=delivery)
+    machines = Machines(gcp=gcp, delivery=delivery, images=images)
 
     def metadata(cluster: Cluster, group: GroupOf) -> Mapping[str, str]:
         script = template_text("startup.sh")

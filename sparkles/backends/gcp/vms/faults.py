@@ -22,14 +22,6 @@ class ThereError(BackendError):
     """There is such a thing already."""
 
 
-class RefusedError(BackendError):
-    """An operation that was begun has failed. `code` is Google's name of why."""
-
-    def __init__(self, code: str, message: str) -> None:
-        self.code = code
-        super().__init__(message)
-
-
 @contextmanager
 def asking(what: str, project: str) -> Iterator[None]:
     """Raise what goes wrong with `what`, a thing of Compute Engine, as one of the errors above, or for people."""
@@ -61,10 +53,11 @@ def _no_right(what: str, words: str, project: str) -> str:
             f"switch it on with 'gcloud services enable compute.googleapis.com --project={project}'"
         )
     if "actAs" in words or "iam.serviceAccounts" in words or "SERVICE_ACCOUNT" in words:
+        account = re.search(r"[\w.-]+@[\w.-]+\.gserviceaccount\.com", words)
         return (
             f"{what}: {words.rstrip('.')}; whoever owns the service account of the nodes allows it with "
-            "'gcloud iam service-accounts add-iam-policy-binding ACCOUNT --member=user:EMAIL "
-            "--role=roles/iam.serviceAccountUser'"
+            f"'gcloud iam service-accounts add-iam-policy-binding {account[0] if account else 'ACCOUNT'} "
+            f"--project={project} --member=user:EMAIL --role=roles/iam.serviceAccountUser'"
         )
     return (
         f"{what}: {words.rstrip('.')}; whoever owns the project allows it with 'gcloud projects "

@@ -20,10 +20,11 @@ from google.cloud import compute_v1
 from requests.exceptions import ConnectionError as Unconnected
 from requests.exceptions import Timeout
 
+from sparkles.backends.gcp import silence
 from sparkles.backends.gcp.vms.clients import ComputeClients
-from sparkles.backends.gcp.vms.faults import AbsentError, RefusedError, ThereError, asking
+from sparkles.backends.gcp.vms.faults import AbsentError, ThereError, asking
 from sparkles.backends.gcp.vms.members import Member, path_of
-from sparkles.backends.gcp.vms.reasons import Fault
+from sparkles.backends.gcp.vms.reasons import Fault, RefusedError
 from sparkles.backends.gcp.vms.zones import zones_for
 from sparkles.errors import UnreachableError
 from sparkles.machine import Machine
@@ -184,7 +185,13 @@ class Groups:
 
     def _retry(self) -> Retry:
         """Return how a request is repeated that nobody has answered, or not now."""
-        return Retry(predicate=if_exception_type(*_PASSING), initial=0.5, maximum=10.0, timeout=self._patience)
+        return Retry(
+            predicate=if_exception_type(*_PASSING),
+            initial=0.5,
+            maximum=10.0,
+            timeout=self._patience,
+            on_error=silence.COMPUTE.note,
+        )
 
 
 def _member(listed: compute_v1.ManagedInstance) -> Member:
@@ -211,4 +218,4 @@ def _raise_error(operation: compute_v1.Operation, what: str) -> None:
         return
     code, message = errors[0].code, errors[0].message
     kind = {"RESOURCE_NOT_FOUND": AbsentError, "RESOURCE_ALREADY_EXISTS": ThereError}.get(code)
-    raise kind(f"{what}: {message}") if kind else RefusedError(code, f"{what}: {message}")
+    raise kind(f"{what}: {message}") if kind else RefusedError(what, Fault(code=code, message=message))

@@ -6,14 +6,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sparkles.backends.gcp.vms.labels import safe_labels
 from sparkles.backends.gcp.vms.template import LOCAL_SSD, LOCAL_SSD_GB
-from sparkles.config import Gcp, ways
-from sparkles.errors import BackendError, RequestError
+from sparkles.config import MOUNT_IMAGE, Gcp, ways
+from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.machine import Disk, Machine, Program, architecture_of, brings_gpus
 from sparkles.spec import JobSpec, MachineSpec
+
+if TYPE_CHECKING:
+    from sparkles.backends.gcp.delivery.choice import Pinning
 
 #: What a node is where nobody says.
 _TYPE, _BOOT_DISK_GB = "n1-standard-1", 50
@@ -43,10 +46,11 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machines:
-    """Makes machines as the settings say."""
+    """Makes machines as the settings say. `images` pins the one that shows buckets as folders."""
 
     gcp: Gcp
     delivery: Delivery
+    images: Pinning
 
     def machine(self, spec: JobSpec, image: str | None) -> Machine:
         """Return what each node is made of for such a job, with this pinned image."""
@@ -67,6 +71,7 @@ class Machines:
             boot_disk_type=asked.boot_disk_type or _disk(kind),
             disks=tuple(_typed(disk, kind) for disk in asked.disks),
             mounts=tuple(asked.mounts),
+            mount_image=self._mount_image(architecture_of(kind)) if asked.mounts else None,
             spot=asked.spot,
             on_demand_after=asked.on_demand_after if asked.spot else None,
             max_life=asked.max_life,
@@ -77,6 +82,13 @@ class Machines:
             account=self.gcp.account,
             labels=safe_labels(asked.labels),
         )
+
+    def _mount_image(self, architecture: str) -> str:
+        try:
+            return self.images.pin(self.gcp.mount_image or MOUNT_IMAGE, architecture=architecture)
+        except SparklesError as error:
+            error.args = (f"spec.resources.mounts: {error}; {ways('mountImage')}",)
+            raise
 
 
 def place(gcp: Gcp) -> tuple[str, Sequence[str]]:
@@ -112,25 +124,54 @@ def _check(asked: MachineSpec, kind: str) -> None:
                 f"spec.resources.disks: a {LOCAL_SSD} has {LOCAL_SSD_GB} GB and no more; for {disk.size_gb} GB name "
                 "several, or another type"
             )
-    if asked.mounts:
-        raise RequestError(
-            "spec.resources.mounts: nodes cannot show buckets as folders yet; give the tasks what they need as "
-            "uploads, such as gs://my-data/model.rds:model.rds"
-        )
-    _check_folders([disk.mount for disk in asked.disks])
+    _check_folders(
+        [
+            *(_Folder(f"disks[{number}].mount", disk.mount, "disk") for number, disk in enumerate(asked.disks)),
+            *(_Folder(f"mounts[{number}].path", mount.path, "bucket") for number, mount in enumerate(asked.mounts)),
+        ]
+    )
     if not _SHORTEST_LIFE <= asked.max_life <= _LONGEST_LIFE:
         raise RequestError("spec.nodes.maxLife: Google lets a machine's life be limited to between 30s and 120d")
 
 
-def _check_folders(folders: Sequence[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder in which the command finds something of its machine."""
+
+    #: The field of `spec.resources` that names it.
+    field: str
+    #: As it was written.
+    name: str
+    #: What is found there.
+    what: str
+
+    @property
+    def path(self) -> Path:
+        return Path(os.path.normpath(self.name))
+
+
+def _check_folders(folders: Sequence[_Folder]) -> None:
     """Refuse what a container cannot have at these places, or what would hide the task from itself."""
     for number, folder in enumerate(folders):
-        where = f"spec.resources.disks[{number}].mount"
-        path = Path(os.path.normpath(folder))
-        if path in [Path(os.path.normpath(other)) for other in folders[:number]]:
-            raise RequestError(f"{where}: another disk is at {folder}, too; each needs a folder of its own")
-        if any(path.is_relative_to(taken) or taken.is_relative_to(path) for taken in _TAKEN):
-            raise RequestError(f"{where}: no disk can be at {folder}; choose a folder such as /scratch")
+        where = f"spec.resources.{folder.field}"
+        if any(folder.path.is_relative_to(taken) or taken.is_relative_to(folder.path) for taken in _TAKEN):
+            example = "/scratch" if folder.what == "disk" else "/data"
+            raise RequestError(f"{where}: no {folder.what} can be at {folder.name}; choose a folder such as {example}")
+        for other in folders[:number]:
+            if folder.path == other.path:
+                raise RequestError(
+                    f"{where}: another {other.what} is at {folder.name}, too; each needs a folder of its own"
+                )
+            _check_not_inside(folder, other)
+            _check_not_inside(other, folder)
+
+
+def _check_not_inside(inner: _Folder, outer: _Folder) -> None:
+    if outer.what == "bucket" and inner.path.is_relative_to(outer.path):
+        raise RequestError(
+            f"spec.resources.{inner.field}: {inner.name} would be inside of the bucket at {outer.name}; choose a "
+            "folder beside it"
+        )
 
 
 def _typed(disk: Disk, kind: str) -> Disk:

@@ -18,7 +18,8 @@ from sparkles.backends.docker.leftovers import remove_of_machine
 from sparkles.backends.docker.outfit import Outfit
 from sparkles.backends.docker.runtime import DockerRuntime
 from sparkles.backends.gcp.backend import Node as NodeParts
-from sparkles.backends.gcp.backend import gcp_backend
+from sparkles.backends.gcp.backend import cloud_timing, gcp_backend
+from sparkles.backends.gcp.vms.bucket_folders import BucketRuntime, folders_of
 from sparkles.backends.gcp.vms.group_names import is_standard
 from sparkles.backends.gcp.vms.guest import Guest
 from sparkles.backends.gcp.vms.outfit import outfit_of
@@ -30,7 +31,7 @@ from sparkles.errors import BackendError
 from sparkles.machine import Machine, machine_from
 from sparkles.model import Node, NodeState
 from sparkles.paths import Home
-from sparkles.ports import Backend
+from sparkles.ports import Backend, Runtime
 
 if TYPE_CHECKING:
     from sparkles.backends.gcp.vms.groups import Groups
@@ -67,7 +68,7 @@ def vm_node() -> tuple[Backend, VmPlace]:
     remove_of_machine(engine, _id(node))  # before their folders
     place = place_of(told, node, guest)
     containers = DockerRuntime(engine, place.containers, node=node.name, outfit=_outfit(told, node))
-    parts = NodeParts(name=node.name, containers=containers, record=node)
+    parts = NodeParts(name=node.name, containers=_with_buckets(containers, told.machine), record=node)
     return gcp_backend(told.gcp, write=True, node=parts), place
 
 
@@ -128,6 +129,12 @@ def _began(phases: Mapping[str, float]) -> float:
 def _outfit(told: Told, node: Node) -> Outfit:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return outfit_of(told.machine, name=_id(node), devices=told.devices, memory=memory)
+
+
+def _with_buckets(containers: Runtime, machine: Machine) -> Runtime:
+    if not machine.mounts:
+        return containers
+    return BucketRuntime(containers, folders_of(machine), patience=cloud_timing().upload_patience)
 
 
 def _id(node: Node) -> str:

@@ -10,6 +10,9 @@ from sparkles.machine import Machine
 #: Where the startup script mounts the further disk of this number, from 0.
 _DISK = "/mnt/disks/sparkles-{number}"
 
+#: And where it shows the bucket of this number: a link, which leads elsewhere whenever the bucket is shown anew.
+_BUCKET = "/mnt/disks/sparkles-buckets/{number}/now"
+
 #: Where Container-Optimized OS has the driver of GPUs, and where images look for it.
 _DRIVER = (
     Bind(source="/var/lib/nvidia/lib64", target="/usr/local/nvidia/lib64", read_only=True),
@@ -21,6 +24,9 @@ _DRIVER_FOLDERS = {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib64", "PATH": "/usr/l
 
 #: What is left of the memory for the machine and the worker: this part of it, and no less than so many bytes.
 _PART, _LEAST = 0.05, 300_000_000
+
+#: And for each bucket that is shown as a folder, which keeps of each open file what comes next.
+_PER_BUCKET = 200_000_000
 
 
 def outfit_of(machine: Machine, *, name: str, devices: Sequence[str], memory: int) -> Outfit:
@@ -34,12 +40,16 @@ def outfit_of(machine: Machine, *, name: str, devices: Sequence[str], memory: in
         binds=tuple(_binds(machine)),
         devices=tuple(devices) if machine.has_gpus else (),
         folders=_DRIVER_FOLDERS if machine.has_gpus else {},
-        memory=int(memory - max(_LEAST, _PART * memory)),
+        memory=int(memory - max(_LEAST, _PART * memory) - _PER_BUCKET * len(machine.mounts)),
     )
 
 
 def _binds(machine: Machine) -> Iterator[Bind]:
     for number, disk in enumerate(machine.disks):
         yield Bind(source=_DISK.format(number=number), target=disk.mount)
+    for number, mount in enumerate(machine.mounts):
+        yield Bind(
+            source=_BUCKET.format(number=number), target=mount.path, read_only=mount.read_only, propagation="rslave"
+        )
     if machine.has_gpus:
         yield from _DRIVER

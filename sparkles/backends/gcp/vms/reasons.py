@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparkles.backends.gcp.wording import short
+from sparkles.errors import BackendError
 from sparkles.machine import Machine
 from sparkles.quantities import counted
 
@@ -41,6 +42,15 @@ class Fault:
     message: str = ""
     #: The metadata of its `errorInfo`, if it has one.
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+class RefusedError(BackendError):
+    """An operation that was begun has failed, by a `fault`."""
+
+    def __init__(self, what: str, fault: Fault) -> None:
+        self.what = what
+        self.fault = fault
+        super().__init__(f"{what}: {fault.message}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +201,12 @@ _BOOTS = (
         ),
     ),
 )
+
+
+def meant(fault: Fault, *, machine: Machine, project: str) -> str:
+    """Return what one fault means."""
+    words, facts = _meaning(fault)
+    return words.format(**{**_facts(machine, project), **facts, "at": _at([_zone(fault)])})
 
 
 def troubles(faults: Iterable[Fault], *, machine: Machine, project: str) -> tuple[str, ...]:

@@ -49,7 +49,8 @@ class Lease:
 
     def free(self) -> None:
         """Give it back, and have what was asked for noted."""
-        self._change(lambda cluster: staffing.free_scaler(cluster, token=self._token, asked=self.asked))
+        token, asked, now = self._token, self.asked, time.time()
+        self._change(lambda cluster: staffing.free_scaler(cluster, token=token, asked=asked, now=now))
 
     def _change(self, change: Callable[[Cluster], Cluster | None]) -> bool:
         """Change the cluster; say whether that was to be done."""

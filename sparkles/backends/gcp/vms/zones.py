@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from sparkles.backends.gcp.vms.clients import ComputeClients
@@ -10,9 +12,14 @@ from sparkles.backends.gcp.vms.faults import AbsentError, asking
 from sparkles.errors import RequestError, nearest
 from sparkles.machine import Machine
 
+_LOG = logging.getLogger(__name__)
+
 
 def zones_for(machine: Machine, clients: ComputeClients, *, project: str) -> Sequence[str]:
-    """Return the zones that have what a machine is made of. Raises RequestError, with the way out, if none has."""
+    """Return the zones that have what a machine is made of. Raises RequestError, with the way out, if none has.
+
+    Zones of the settings that there are not are passed over, with a word.
+    """
     region = machine.region
     zones = machine.zones or _all_zones(region, clients, project)
     having = [zone for zone in zones if _has_type(zone, machine.type, clients, project)]
@@ -22,6 +29,8 @@ def zones_for(machine: Machine, clients: ComputeClients, *, project: str) -> Seq
             f"spec.resources.machineType: no zone of {_words(zones)} has machines of the type {machine.type!r}"
             f"{nearest(machine.type, known)}"
         )
+    if any(zone not in having for zone in zones):
+        _miss(zones, _all_zones(region, clients, project), region)
     if machine.gpu is None:
         return having
     with_gpu = [zone for zone in having if _has_gpu(zone, machine.gpu, clients, project)]
@@ -33,6 +42,18 @@ def zones_for(machine: Machine, clients: ComputeClients, *, project: str) -> Seq
             "shows which zones have which"
         )
     return with_gpu
+
+
+def _miss(zones: Sequence[str], known: Sequence[str], region: str) -> None:
+    """Warn of zones that there are not."""
+    for zone in (zone for zone in zones if zone not in known):
+        _warn(f"there is no zone {zone!r} in {region}{nearest(zone, known) or '; there are ' + _words(known)}")
+
+
+@cache
+def _warn(text: str) -> None:
+    """Say something once, however often it is met with."""
+    _LOG.warning("%s; it is passed over, and 'sparkles config' shows where it is set", text)
 
 
 def _all_zones(region: str, clients: ComputeClients, project: str) -> Sequence[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from contracts.nouns import a_machine
 
 from sparkles.backends.docker.outfit import Bind
 from sparkles.backends.gcp.vms.outfit import outfit_of
-from sparkles.machine import Disk, Machine
+from sparkles.machine import Disk, Machine, Mount
 
 GB = 1_000_000_000
 
@@ -26,6 +28,24 @@ def test_disks_are_where_the_manifest_wants_them() -> None:
         Bind(source="/mnt/disks/sparkles-0", target="/scratch"),
         Bind(source="/mnt/disks/sparkles-1", target="/more"),
     )
+
+
+def test_buckets_are_where_the_manifest_wants_them_and_are_as_writable() -> None:
+    mounts = (Mount(bucket="a", path="/data"), Mount(bucket="b", path="/out", read_only=False))
+
+    got = outfit(replace(PLAIN, mounts=mounts))
+
+    place = "/mnt/disks/sparkles-buckets/{}/now"
+    assert got.binds == (
+        Bind(source=place.format(0), target="/data", read_only=True, propagation="rslave"),
+        Bind(source=place.format(1), target="/out", read_only=False, propagation="rslave"),
+    )
+
+
+def test_what_shows_buckets_has_memory_of_its_own() -> None:
+    less = outfit(replace(PLAIN, mounts=(Mount(bucket="a", path="/data"),)))
+
+    assert outfit(PLAIN).memory - less.memory == 0.2 * GB
 
 
 @pytest.mark.parametrize(
