@@ -12,11 +12,6 @@ from sparkles.references import reference
 Document = Mapping[str, Any]
 
 
-def is_first(document: Document) -> bool:
-    """Say whether a phase is the one that makes the elements."""
-    return _part(document) == parts.GETARGS
-
-
 def is_known_before(document: Document) -> bool:
     """Say whether the line about a phase can be written before its tasks are known."""
     return _part(document) != parts.MIDDLE

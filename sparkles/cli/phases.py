@@ -43,7 +43,7 @@ def follow(jobs: Sequence[Job], backend: Backend, watcher: Watcher | None = None
         for position, job in enumerate(rest):
             code = _follow(job, backend, watcher if position == 0 else None)
             if code:
-                _say_what_is_left([other.name for other in rest[position + 1 :]], whole)
+                _say_what_is_left(rest[position + 1 :], whole, backend)
                 return code
     hint(f"done; you can download the results via '{backend.objects.download_line(rest[-1].name)}'")
     return 0
@@ -71,12 +71,21 @@ def _follow(job: Job, backend: Backend, watcher: Watcher | None) -> int:
 
 
 def _announce_stored(job: Job, backend: Backend) -> None:
-    """Say that a phase begins, once it has begun; of the first one at once, since it may wait for anything."""
-    document = results.manifest(job, backend)
-    tasks = 1 if phase_text.is_first(document) else _begun(job.name, backend)
-    if tasks:
+    """Say that a phase begins, once it has: only then is it known how many elements there are."""
+    begun = _begun(job, backend)
+    tasks = sum(backend.state.counts(job.name).values())
+    if tasks or _is_first(job):
+        document = results.manifest(begun, backend)
         upload = Upload(files=phase_text.files_of(document), missing=0, upload_bytes=0)
         _say(document, upload, tasks=tasks, backend=backend)
+
+
+def _is_first(job: Job) -> bool:
+    return job.name == _first(str(job.whole))
+
+
+def _first(whole: str) -> str:
+    return parts.job_name(parts.FOREACH, whole, parts.GETARGS)
 
 
 def _say(document: Mapping[str, Any], upload: Upload, *, tasks: int, backend: Backend) -> None:
@@ -87,27 +96,31 @@ def _say(document: Mapping[str, Any], upload: Upload, *, tasks: int, backend: Ba
 
 def _batch_size(document: Mapping[str, Any], backend: Backend) -> int:
     """Return how many elements a task works through: the phase that has made them knows."""
-    name = parts.job_name(parts.FOREACH, document["metadata"]["partOf"]["name"], parts.GETARGS)
+    name = _first(document["metadata"]["partOf"]["name"])
     job = find_job(backend, name)
     if job is None:
         raise RequestError(f"job {name} was deleted")
     return phase_text.batch_size_of(results.manifest(job, backend))
 
 
-def _begun(name: str, backend: Backend) -> int:
-    """Wait until a phase has its tasks; return how many. Zero if it is killed before."""
-    has_tasks = False
+def _begun(job: Job, backend: Backend) -> Job:
+    """Wait until a phase has its tasks, or was killed. The first one may wait for anything, and is shown waiting."""
+    found = job
 
-    def before(job: Job) -> None:
-        nonlocal has_tasks
-        has_tasks = job.waiting is None and job.applying is None
+    def before(current: Job) -> None:
+        nonlocal found
+        found = current
 
-    tasks = (sum(counts.values()) for counts in watch.poll(name, backend, before=before) if has_tasks)
-    return next(tasks, 0)
+    for _ in watch.poll(job.name, backend, before=before):
+        if found.applying is None and (found.waiting is None or _is_first(found)):
+            break
+    return found
 
 
-def _say_what_is_left(names: Sequence[str], whole: str) -> None:
-    if names:
-        left = " and ".join(names)
-        hint(f"{left} {'waits' if len(names) == 1 else 'wait'} for that: 'sparkles retry {whole}' runs what failed "
-             "again, and then the rest")  # fmt: skip
+def _say_what_is_left(phases: Sequence[Job], whole: str, backend: Backend) -> None:
+    """Name the phases that wait for one that has failed, and what makes them go on."""
+    waiting = [job.name for job in phases if (now := find_job(backend, job.name)) and now.state is JobState.WAITING]
+    if waiting:
+        wait = "waits" if len(waiting) == 1 else "wait"
+        names = " and ".join(waiting)
+        hint(f"{names} {wait} for that: 'sparkles retry {whole}' runs what failed again, and then the rest")

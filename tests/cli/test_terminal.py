@@ -358,3 +358,44 @@ def test_setup_asks_before_it_makes_and_before_it_writes(ask_of_setup, user, set
     assert code == 0
     assert len(setup_apis.project.accounts) == 1
     assert (user.folder / ".sparkles.yaml").exists() is is_written
+
+
+SCATTER = """
+import os, time
+
+def get_foreach_args(gate):
+    return dict(elements=[1, 2], extra_args=[gate])
+
+def foreach(x, gate):
+    print("working")
+    while not os.path.exists(gate):
+        time.sleep(0.05)
+
+def gather(results, gate):
+    print("gathered", len(results))
+"""
+
+
+def test_the_phases_of_a_script_are_shown_one_after_another(user, start):
+    go = user.folder / "go"
+    user.write("scatter.py", SCATTER)
+    terminal = start("sub", "-n", "j", "--foreach", "scatter.py", str(go), stderr=subprocess.DEVNULL)
+
+    terminal.wait_for("claimed 2")
+    terminal.wait_for("] working")
+    go.touch()
+    code = terminal.end()
+
+    assert code == 0
+    lines = [line for line in untimed(seen(terminal.text)) if "uploaded" not in line]
+    assert lines == [
+        f"Submitting job named j-getargs to execute j-getargs('{go}')",
+        "Job finished. 1 tasks completed successfully, 0 tasks failed",
+        "Submitting job named j to evaluate foreach on 2 elements",
+        "[TIME] [starting tail of log j.1]",
+        "[TIME] working",
+        "Job finished. 2 tasks completed successfully, 0 tasks failed",
+        "Submitting job named j-gather to evaluate gather",
+        "[TIME] gathered 2",
+        "Job finished. 1 tasks completed successfully, 0 tasks failed",
+    ]
