@@ -156,7 +156,7 @@ SCATTERS = [
          files={"x.py": ""}),
     Case("a start with no gather", "sub --no-gather --start-at gather --foreach x.py", ["exclude each other"],
          files={"x.py": ""}),
-    Case("a saved script that would move", "sub --save jobs/x.yaml --foreach in/x.py", ["--save: in/x.py stays in its folder"],
+    Case("a saved script that would move", "sub --save jobs/x.yaml --foreach in/x.py", ["--save: in/x.py stays"],
          files={"in/x.py": ""}),
     Case("a missing upload of a script", "sub -u no1 --foreach x.py", ["no file 'no1' in "], files={"x.py": ""}),
 ]  # fmt: skip
