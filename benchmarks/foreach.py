@@ -54,11 +54,13 @@ spec:
 
 def rows(subject: Subject, *, quick: bool) -> list[Row]:
     """Return the rows of this group."""
-    return [_row(subject, 20 if quick else 1000), _row(subject, 30 if quick else 10_000, long=True)]
+    return [
+        _row("foreach-1k", subject, 20 if quick else 1000),
+        _row("foreach-10k", subject, 30 if quick else 10_000, long=True),
+    ]
 
 
-def _row(subject: Subject, count: int, *, long: bool = False) -> Row:
-    name = f"foreach-{count}"
+def _row(name: str, subject: Subject, count: int, *, long: bool = False) -> Row:
     return Row(
         name=name, group="foreach", title=f"foreach of {count:,} trivial elements, 2 slots", unit="element",
         rounds=3, long=long,
