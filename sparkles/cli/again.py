@@ -69,7 +69,7 @@ def retry_cmd(
     for one in prepared:
         carry_out_or_heal(one, backend, yes=yes, as_it_was=True)
     if wait:
-        follow_all([job.name for job in jobs], backend, quiet=form is not None)
+        follow_all(jobs, backend, quiet=form is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,7 +80,7 @@ def apply_cmd(
     for one in prepared:
         carry_out_or_heal(one, backend, force=force, yes=yes)
     if wait:
-        follow_all([one.name for one in prepared], backend, quiet=form is not None)
+        follow_all(prepared, backend, quiet=form is not None)
 
 
 @click.command("diff")

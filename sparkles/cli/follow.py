@@ -48,7 +48,7 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
     if phases.are_phases(found):
         sys.exit(phases.follow(found, backend))
     if len(found) > 1:
-        follow_all([one.name for one in found], backend, quiet=False)
+        follow_all(found, backend, quiet=False)
     name = found[0].name
     sys.exit(follow(name, backend, watch.Watcher(name, backend, live.screen())))
 

@@ -113,15 +113,20 @@ def hint_at_wait(job: Job, backend: Backend) -> None:
         hint(f"hint: {why}")
 
 
-def follow_all(jobs: Sequence[str], backend: Backend, *, quiet: bool) -> NoReturn:
+def follow_all(jobs: Sequence[Job | Prepared], backend: Backend, *, quiet: bool) -> NoReturn:
     """Watch jobs to their ends and exit; if `quiet`, what is on stdout stays the only thing there."""
-    sys.exit(max([_followed(job, backend, Paper(hint) if quiet else live.screen()) for job in jobs], default=0))
+    are_one = len(jobs) > 1 and len({job.whole for job in jobs}) == 1
+    codes = [
+        _followed(job.name, backend, Paper(hint) if quiet else live.screen(), whole=job.whole if are_one else None)
+        for job in jobs
+    ]
+    sys.exit(max(codes, default=0))
 
 
-def _followed(job: str, backend: Backend, screen: Screen) -> int:
+def _followed(job: str, backend: Backend, screen: Screen, *, whole: str | None) -> int:
     """Return the exit code of a job that is watched beside others, which may go on although it cannot."""
     try:
-        return follow(job, backend, watch.Watcher(job, backend, screen))
+        return follow(job, backend, watch.Watcher(job, backend, screen), whole=whole)
     except watch.BlockedError as error:
         hint(f"error: {error}")
         return error.exit_code
@@ -190,9 +195,12 @@ def fetch_image(prepared: Prepared, backend: Backend) -> None:
             raise
 
 
-def follow(name: str, backend: Backend, watcher: watch.Watcher) -> int:
-    """Watch a job to its end; print where its results are. Ctrl-C leaves the job running. Returns the exit code."""
-    with interrupted_ends(name):
+def follow(name: str, backend: Backend, watcher: watch.Watcher, *, whole: str | None = None) -> int:
+    """Watch a job to its end; print where its results are. Ctrl-C leaves it running. Returns the exit code.
+
+    If it is the `whole` that is watched, that is what Ctrl-C speaks of.
+    """
+    with interrupted_ends(whole or name):
         counts = stay(name, backend, watcher)
     watcher.screen.say(f"Done waiting for job. You can download results via '{backend.objects.download_line(name)}'")
     return conclude(name, backend, counts)

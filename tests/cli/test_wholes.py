@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from textwrap import dedent, indent
 
 import pytest
@@ -372,3 +374,19 @@ def test_watching_a_whole_follows_its_parts_and_last_is_the_whole(warm: User) ->
     assert watching.returncode == 0, errors
     assert printed.count(b"Job finished. 1 tasks completed successfully, 0 tasks failed\n") == 4
     assert b"] 14\n" in printed
+
+
+def test_ctrl_c_while_a_whole_is_watched_speaks_of_the_whole(warm: User) -> None:
+    gate = warm.folder / "gate-w13"
+    warm.ok("apply", a_diamond(warm, "w13", top=f"{until(gate)}; echo 7 > n.txt"))
+
+    watching = warm.start("watch", "w13")
+    assert watching.stdout is not None
+    watching.stdout.readline()
+    os.killpg(watching.pid, signal.SIGINT)
+    _, errors = watching.communicate(timeout=60)
+    gate.touch()
+
+    assert watching.returncode == 130
+    assert b"job w13 goes on; come back to it with 'sparkles watch w13'" in errors
+    assert warm("wait", "w13").returncode == 0
