@@ -158,7 +158,10 @@ class Worker:
             return
         if self._terminated:
             self._outlook.skip(now)
-            self._slots.stop_all(self._terminated)
+            if self._terminated is Reason.PREEMPTED:
+                self._slots.surrender(self._terminated)
+            else:
+                self._slots.stop_all(self._terminated)
         else:
             self._search.may_find |= self._outlook.look_if_due(now, self._rest.since)
         if self._tenure.is_over(now):

@@ -27,6 +27,9 @@ class Slots:
         self._call = call
         self._ready: queue.SimpleQueue[Execution | None] = queue.SimpleQueue()
         self._ended: deque[Ended] = deque()
+        #: Claims that went back while a thread still had them: what comes of them does not count any more.
+        self._surrendered: set[str] = set()
+        self._surrendering = threading.Lock()
         #: Whether the loop has been called since it last listened.
         self._called = False
         self._samples: dict[str, Sample] = {}
@@ -55,6 +58,19 @@ class Slots:
         """Stop everything and give it back."""
         for execution in list(self.held.values()):
             self.stop(execution, why, abandon=True)
+
+    def surrender(self, why: Reason) -> None:
+        """Give everything back at once, and have it stopped meanwhile: the machine is gone in seconds.
+
+        Nothing here waits for what runs to end, nor for an engine that is about to end, too, and answers no more.
+        """
+        with self._surrendering:
+            over = self._surrendered | {ended.task.claim for ended in self._ended}
+            left = [execution for claim, execution in self.held.items() if claim not in over]
+            self._surrendered.update(execution.claim for execution in left)
+            self._ended.extend(Ended(execution.task, stopped=why) for execution in left)
+        if left:
+            threading.Thread(target=_stop_each, args=(left, why), name="surrender", daemon=True).start()
 
     def tick(self) -> None:
         """Enforce time-outs and the ends of graces."""
@@ -108,8 +124,11 @@ class Slots:
             self._ready.put(None)
 
     def join(self) -> None:
-        """Wait for the threads, which hold nothing any more but may be about to call."""
-        for thread in self._threads:
+        """Wait for the threads, which hold nothing any more but may be about to call.
+
+        Not for those that hold what was surrendered: they may wait for an engine that never answers.
+        """
+        for thread in () if self._surrendered else self._threads:
             thread.join()
 
     def _run(self) -> None:
@@ -124,11 +143,22 @@ class Slots:
                 report(execution.task)
                 ended = Ended(execution.task, broke=True)
             del self._begun[execution.claim]
-            if ended:
+            if ended and self._hand_in(ended) and (not self._called or self.are_short):
+                self._called = True
+                self._call()
+
+    def _hand_in(self, ended: Ended) -> bool:
+        """Put what has ended where the loop finds it; False if it has gone back already."""
+        with self._surrendering:
+            is_mine = ended.task.claim not in self._surrendered
+            if is_mine:
                 self._ended.append(ended)
-                if not self._called or self.are_short:
-                    self._called = True
-                    self._call()
+        return is_mine
+
+
+def _stop_each(executions: Sequence[Execution], why: Reason) -> None:
+    for execution in executions:
+        execution.stop(why, abandon=True)
 
 
 def report(task: Task) -> None:

@@ -31,6 +31,7 @@ class Tenure:
     def __init__(self, backend: Backend, place: Place, timing: Timing) -> None:
         self._backend = backend
         self._timing = timing
+        self._came = place.clock()
         #: Whether the node has a machine of its own.
         self.has_machine = place.node is not None
         life = None if place.end is None else place.end - place.clock()
@@ -89,12 +90,14 @@ class Tenure:
     def waits_for_lost(self, node: Node, now: float) -> bool:
         """Say whether another node may be lost that holds tasks: who goes before they come back leaves them behind.
 
-        One that died a moment ago does not show; its machine is made anew, and by the time that comes up it does.
+        Such is who is quiet for long; and who has not been heard of since this node came: its machine may be the one
+        that was made in the place of the other's, sooner than that one's silence shows. One that dies later than that
+        leaves nobody waiting here, but a machine that is made in its place waits in turn.
         """
         if not self.has_machine or now < self.recheck:
             return now < self.recheck
         self.recheck = now
-        limit = _QUIET_BEATS * self._timing.beat
+        limit = min(_QUIET_BEATS * self._timing.beat, now - self._came)
         others = [other for other in self._backend.state.nodes(node.cluster, quiet=limit) if other.name != node.name]
         quiet = [other for other in others if (other.silence or 0.0) > limit]
         if any(self._backend.state.held(other.name) for other in quiet):

@@ -237,11 +237,6 @@ def test_a_disk_of_its_own_is_another_node_and_tasks_work_on_it(user: User, boxe
     assert "google-local-nvme-ssd-0 on /mnt/disks/sparkles-1 type ext4" in boxes.booted[-1].run("mount")
 
 
-@pytest.mark.xfail(
-    run=False,
-    reason="the machine's engine stops with the notice, the worker waits for it to remove the container, and is ended "
-    "before it has given the task back; the machine that comes anew finds nothing and leaves",
-)
 def test_a_task_whose_machine_is_taken_away_with_notice_runs_anew_and_has_one_result(
     user: User, machines: Any, boxes: Any
 ) -> None:

@@ -46,7 +46,8 @@ def test_a_list_is_a_table_json_yaml_or_csv(looker: User, words: tuple[str, ...]
     rows = json.loads(from_json)
     assert table == looker.ok(*words)
     header, *lines = table.splitlines()
-    columns = list(rows[0])
+    # Of which whole a job is a part only documents say: in a table its name does.
+    columns = [column for column in rows[0] if column != "whole"]
     assert header.split() == [column.upper() for column in columns]
     assert len(lines) == len(rows)
     assert as_yaml(from_yaml) == rows
