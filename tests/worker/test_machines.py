@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +21,7 @@ from sparkles.ports import Backend
 from sparkles.prepare import find_job
 from sparkles.timing import Timing
 from sparkles.worker.loop import Worker
+from sparkles.worker.tenure import Tenure
 
 
 @pytest.fixture
@@ -177,6 +179,50 @@ def test_one_that_is_taken_away_asks_for_nothing_and_is_counted(backend, place, 
     assert cluster(backend).preemptions == 1
     assert worker.comes_anew
     assert node(backend).state is NodeState.GONE
+
+
+def test_one_that_is_taken_away_gives_back_what_runs_although_its_engine_does_not_answer(backend, place) -> None:
+    answers, worker = threading.Event(), a_worker(backend, place)
+
+    def run(running: Any) -> None:
+        running.signal = lambda _: answers.wait(30)
+        worker.terminate(Reason.PREEMPTED)
+        answers.wait(30)
+
+    backend.host.scripts["true"] = run
+
+    worker.run()
+
+    assert not answers.is_set()
+    assert node(backend).state is NodeState.GONE
+    tasks = list(backend.state.tasks("j"))
+    assert {(task.state, task.attempts, task.losses) for task in tasks} == {(TaskState.PENDING, 0, 0)}
+    assert Reason.PREEMPTED in {task.reason for task in tasks}
+    answers.set()
+
+
+@pytest.mark.parametrize(
+    ("age", "silence", "stays"),
+    [
+        pytest.param(10.0, 12.0, True, id="not heard of since this one came"),
+        pytest.param(10.0, 8.0, False, id="heard of since"),
+        pytest.param(1000.0, 30.0, True, id="quiet for long"),
+        pytest.param(1000.0, 12.0, False, id="quiet for a moment"),
+    ],
+)
+def test_it_waits_for_another_that_may_be_lost_and_holds_tasks(
+    backend, place, monkeypatch, age, silence, stays
+) -> None:
+    other = a_node("1-z", cluster=cluster(backend).name, instance="z", instance_id="9", silence=silence)
+    put(backend.state, other)
+    for task in list(backend.state.tasks("j")):
+        put(backend.state, lifecycle.claim(task, node=other.name, token="t"))
+    monkeypatch.setattr(backend.state, "nodes", lambda *_, **__: [other])
+    tenure = Tenure(backend, place, Timing(beat=5.0))
+
+    place.ahead += age
+
+    assert tenure.waits_for_lost(place.node, place.clock()) is stays
 
 
 def test_at_the_end_of_its_life_it_claims_nothing_and_is_replaced(backend, place) -> None:
