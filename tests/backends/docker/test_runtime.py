@@ -144,7 +144,7 @@ class TestDockerRuntime(RuntimeContract):
         assert list(records.iterdir()) == []
 
     def test_the_peak_of_memory_is_that_of_all_processes(self, start):
-        half = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 0.3"
+        half = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 1"
 
         peak = start("/bin/sh", "-c", f"({half}) & ({half}) & wait").wait().peak_memory
 
