@@ -13,6 +13,7 @@ from sparkles.cli.sources import Source
 from sparkles.cli.submission import warn
 from sparkles.errors import RequestError, SparklesError
 from sparkles.manifest import Manifest
+from sparkles.model import JobState
 from sparkles.parts import part_names
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
@@ -63,8 +64,9 @@ def expanded(documents: Sequence[Manifest], backend: Backend) -> list[Manifest]:
     wholes.require_names(jobs, there)
     for document in documents:
         for job in wholes.left_out(document, there):
+            stays = "begins all the same when it can" if job.state is JobState.WAITING else "stays as it is"
             hint(
-                f"hint: job {job.name} is no part of {document.name} any more, and stays as it is; remove it with "
+                f"hint: job {job.name} is no part of {document.name} any more, and {stays}; remove it with "
                 f"'sparkles delete {job.name}'"
             )
     return jobs

@@ -339,3 +339,15 @@ def test_what_is_wrong_with_a_script_is_printed(warm: User, script: str, says: s
 
     assert done.returncode == 1
     assert says in done.stdout
+
+
+def test_a_gather_that_waits_and_is_left_out_is_said_to_begin_all_the_same(scatter: User) -> None:
+    scatter("sub", "-n", "left", "--foreach", "scatter.py", "no-number")
+
+    ran = scatter("sub", "-n", "left", "--no-gather", "--foreach", "scatter.py", "1")
+
+    assert ran.returncode == 0
+    assert (
+        "hint: job left-gather is no part of left any more, and begins all the same when it can; remove it with "
+        "'sparkles delete left-gather'\n" in ran.stderr
+    )
