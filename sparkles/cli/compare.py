@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 
 from sparkles import comparison, comparison_text, lineup, names, results
-from sparkles.cli.output import print_document, print_rows
+from sparkles.cli.output import print_documents
 from sparkles.comparison import Comparison, Subject
 from sparkles.model import Job
 from sparkles.ports import Backend
@@ -60,10 +60,7 @@ def show(compared: Compared, form: str | None, *, verbose: bool) -> None:
     if form:
         documents = [comparison_text.document(pair) for pair in compared.pairs]
         documents += [{"version": 1, "jobs": [job.name], "changes": True} for job in alone]
-        if len(documents) == 1:
-            print_document(documents[0], form)
-        else:
-            print_rows(documents, [], form)
+        print_documents(documents, form)
         return
     for pair in compared.pairs:
         for line in comparison_text.lines(pair, verbose=verbose):

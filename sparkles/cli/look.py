@@ -13,7 +13,7 @@ import click
 
 from sparkles import lifecycle, lineup, names, results
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.output import moment, print_document, print_rows, with_output
+from sparkles.cli.output import moment, print_document, print_documents, print_rows, with_output
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task, TaskState
 from sparkles.ports import Backend
@@ -198,10 +198,8 @@ def get_cmd(chosen: Chosen, target: str, form: str) -> None:
     jobs, index = _target(target, backend)
     if index:
         print_document(_record(results.find_task(jobs[0], index, backend), backend), form)
-    elif len(jobs) == 1:
-        print_document(results.manifest(jobs[0], backend), form)
     else:
-        print_rows((results.manifest(job, backend) for job in jobs), [], form)
+        print_documents([results.manifest(job, backend) for job in jobs], form)
 
 
 def _target(text: str, backend: Backend) -> tuple[Sequence[Job], int | None]:

@@ -33,6 +33,14 @@ def print_document(document: Mapping[str, Any], form: str) -> None:
     click.echo(manifests.dump(dict(document)).encode(), nl=False)
 
 
+def print_documents(documents: Sequence[Mapping[str, Any]], form: str) -> None:
+    """Print one document as it is; several in a list (JSON) or a stream (YAML)."""
+    if len(documents) == 1:
+        print_document(documents[0], form)
+    else:
+        print_rows(documents, [], form)
+
+
 def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:
     """Print rows as they come, where the form allows it; `columns` name their keys, in order."""
     if form == "table":

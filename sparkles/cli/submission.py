@@ -15,7 +15,7 @@ from sparkles import apply, lifecycle, needs, nodes, plan_text, recover, watch
 from sparkles.apply import Submitter
 from sparkles.cli import INTERRUPTED, live
 from sparkles.cli.context import hint
-from sparkles.cli.output import print_document, print_rows
+from sparkles.cli.output import print_documents
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.model import Job, TaskState
@@ -92,17 +92,13 @@ def warn(*prepared: Prepared) -> None:
 
 
 def show_all(prepared: Sequence[Prepared], form: str | None = None, *, verbose: bool = False) -> None:
-    """Print plans: for people, or as one document, of several as documents in a list (JSON) or a stream (YAML)."""
+    """Print plans: for people, or as documents."""
     if form is None:
         for one in prepared:
             for line in plan_text.lines(one.plan, **one.upload, verbose=verbose):
                 click.echo(line)
         return
-    documents = [plan_text.document(one.plan, **one.upload) for one in prepared]
-    if len(documents) == 1:
-        print_document(documents[0], form)
-    else:
-        print_rows(documents, [], form)
+    print_documents([plan_text.document(one.plan, **one.upload) for one in prepared], form)
 
 
 def carry_out_or_heal(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from sparkles import diagnose, lineup, names, needs, results
 from sparkles.cli.context import Chosen, with_backend
-from sparkles.cli.output import print_document, print_rows
+from sparkles.cli.output import print_documents
 from sparkles.cli.printable import printable
 from sparkles.diagnose import Facts, Finding
 from sparkles.model import Job
@@ -38,7 +39,7 @@ def why_cmd(chosen: Chosen, target: str, form: str | None) -> None:
     else:
         found = [_of_job(job, backend) for job in lineup.one_or_whole(name, there, backend)]
     if form:
-        _print(found, form)
+        print_documents([_document(*each) for each in found], form)
         return
     for what, findings in found:
         for finding in findings:
@@ -61,12 +62,8 @@ def _of_job(job: Job, backend: Backend) -> _About:
     return job.name, diagnose.job(look(job, backend))
 
 
-def _print(found: Sequence[_About], form: str) -> None:
-    documents = [{"target": what, "findings": [asdict(each) for each in findings]} for what, findings in found]
-    if len(documents) == 1:
-        print_document(documents[0], form)
-    else:
-        print_rows(documents, [], form)
+def _document(what: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    return {"target": what, "findings": [asdict(each) for each in findings]}
 
 
 def look(job: Job, backend: Backend) -> Facts:
