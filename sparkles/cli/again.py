@@ -9,7 +9,7 @@ import click
 
 from sparkles import filters, lineup, names, results
 from sparkles.cli.context import Chosen, with_backend
-from sparkles.cli.submission import carry_out_or_heal, confirm, fetch_image, follow_all, require_owner, show_all
+from sparkles.cli.submission import carry_out_or_heal, follow_all, make_ready, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend
@@ -62,10 +62,7 @@ def retry_cmd(
     show_all(prepared, form)
     if dry_run:
         return
-    for one in prepared:
-        confirm(one, yes=yes)
-    for one in prepared:
-        fetch_image(one, backend)
+    make_ready(prepared, backend, yes=yes)
     for one in prepared:
         carry_out_or_heal(one, backend, yes=yes, as_it_was=True)
     if wait:

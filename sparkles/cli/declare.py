@@ -11,7 +11,7 @@ from sparkles.cli import compare
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.documents import documents_of, prepare_all
 from sparkles.cli.sources import Asked, Source, with_sources
-from sparkles.cli.submission import carry_out_or_heal, confirm, fetch_image, follow_all, show_all
+from sparkles.cli.submission import carry_out_or_heal, follow_all, make_ready, show_all
 from sparkles.errors import BackendError, RequestError
 from sparkles.plan import Rerun
 from sparkles.prepare import Prepared
@@ -73,10 +73,7 @@ def apply_cmd(
     show_all(prepared, form, verbose=verbose)
     if dry_run:
         return
-    for one in prepared:
-        confirm(one, yes=yes)
-    for one in prepared:
-        fetch_image(one, backend)
+    make_ready(prepared, backend, yes=yes)
     for one in prepared:
         carry_out_or_heal(one, backend, force=force, yes=yes)
     if wait:

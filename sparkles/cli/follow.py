@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import click
 
@@ -12,7 +13,7 @@ from sparkles import lineup, names, spec, watch
 from sparkles.cli import live, phases
 from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.submission import exit_code, follow, follow_all, require_owner
+from sparkles.cli.submission import beside, exit_code, follow, follow_all, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
 from sparkles.ports import Backend
@@ -41,10 +42,11 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
     """
     backend = chosen.open()
     found = lineup.one_or_whole(job, backend.state.jobs(), backend)
-    for one in found if nodes else ():
-        require_owner(one, yes=yes)
-    for one in found if nodes else ():
-        hint(scaled(one, nodes or 1, backend))
+    if nodes:
+        for one in found:
+            require_owner(one, yes=yes)
+        for one in found:
+            hint(scaled(one, nodes, backend))
     if phases.are_phases(found):
         sys.exit(phases.follow(found, backend))
     if len(found) > 1:
@@ -70,7 +72,7 @@ def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
     try:
         if len(found) == 1:
             sys.exit(_waited(found[0].name, backend, deadline))
-        sys.exit(max(_waited_beside(one.name, backend, deadline) for one in found))
+        sys.exit(max(beside(partial(_waited, one.name, backend, deadline)) for one in found))
     except TimeoutError:
         what = f"job {found[0].name}" if len(found) == 1 else found[0].whole
         hint(f"{what} has not ended after {timeout}; it goes on")
@@ -82,15 +84,6 @@ def _waited(name: str, backend: Backend, deadline: float | None) -> int:
     counts: Mapping[TaskState, int] = {}
     *_, counts = watch.poll(name, backend, deadline=deadline)
     return exit_code(name, backend, counts)
-
-
-def _waited_beside(name: str, backend: Backend, deadline: float | None) -> int:
-    """Wait for a job beside others, which may go on although it cannot."""
-    try:
-        return _waited(name, backend, deadline)
-    except watch.BlockedError as error:
-        hint(f"error: {error}")
-        return error.exit_code
 
 
 def _seconds(text: str) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import NoReturn
 
 import click
@@ -50,7 +51,15 @@ def require_owner(job: Job, *, yes: bool) -> None:
         raise BackendError(f"job {job.name} is {job.owner}'s; to go ahead all the same add --yes")
 
 
-def confirm(prepared: Prepared, *, yes: bool) -> None:
+def make_ready(prepared: Sequence[Prepared], backend: Backend, *, yes: bool) -> None:
+    """Ask what is to be asked about all that is to be carried out, and bring in images, before anything is changed."""
+    for one in prepared:
+        _confirm(one, yes=yes)
+    for one in prepared:
+        _fetch_image(one, backend)
+
+
+def _confirm(prepared: Prepared, *, yes: bool) -> None:
     """Ask before anything is lost. Without a terminal to ask on, that is a wrong request."""
     if prepared.job:
         require_owner(prepared.job, yes=yes)
@@ -59,6 +68,20 @@ def confirm(prepared: Prepared, *, yes: bool) -> None:
         return
     loss = plan_text.question(asks)
     ask(loss, about=f"job {prepared.name}: ")
+
+
+def _fetch_image(prepared: Prepared, backend: Backend) -> None:
+    """Bring in the image now, where people see how far it is."""
+    image = prepared.pinned.spec.image
+    if image and backend.images and (prepared.plan.touches_tasks or prepared.plan.waits):
+        name = prepared.pinned.image
+        try:
+            with Transfer(f"fetching image {name}") as transfer:
+                kind = architecture(prepared.pinned.document["spec"])
+                backend.images.fetch(image, transfer.at, architecture=kind)
+        except SparklesError as error:
+            error.args = (f"job {prepared.name}, image {name!r}: {error}",)
+            raise
 
 
 def ask(loss: str, *, about: str = "") -> None:
@@ -124,16 +147,20 @@ def follow_all(jobs: Sequence[Job | Prepared], backend: Backend, *, quiet: bool)
     """Watch jobs to their ends and exit; if `quiet`, what is on stdout stays the only thing there."""
     are_one = len(jobs) > 1 and len({job.whole for job in jobs}) == 1
     codes = [
-        _followed(job.name, backend, Paper(hint) if quiet else live.screen(), whole=job.whole if are_one else None)
+        beside(partial(_followed, job, backend, Paper(hint) if quiet else live.screen(), is_part=are_one))
         for job in jobs
     ]
     sys.exit(max(codes, default=0))
 
 
-def _followed(job: str, backend: Backend, screen: Screen, *, whole: str | None) -> int:
-    """Return the exit code of a job that is watched beside others, which may go on although it cannot."""
+def _followed(job: Job | Prepared, backend: Backend, screen: Screen, *, is_part: bool) -> int:
+    return follow(job.name, backend, watch.Watcher(job.name, backend, screen), whole=job.whole if is_part else None)
+
+
+def beside(follow: Callable[[], int]) -> int:
+    """Return the exit code of a job that is followed beside others, which may go on although it cannot."""
     try:
-        return follow(job, backend, watch.Watcher(job, backend, screen), whole=whole)
+        return follow()
     except watch.BlockedError as error:
         hint(f"error: {error}")
         return error.exit_code
@@ -186,20 +213,6 @@ def _counts(prepared: Prepared, backend: Backend) -> Mapping[TaskState, int]:
     if prepared.job is None and not prepared.plan.waits:
         return {TaskState.PENDING: prepared.plan.runs}
     return backend.state.counts(prepared.name)
-
-
-def fetch_image(prepared: Prepared, backend: Backend) -> None:
-    """Bring in the image now, where people see how far it is. To be done before anything is changed."""
-    image = prepared.pinned.spec.image
-    if image and backend.images and (prepared.plan.touches_tasks or prepared.plan.waits):
-        name = prepared.pinned.image
-        try:
-            with Transfer(f"fetching image {name}") as transfer:
-                kind = architecture(prepared.pinned.document["spec"])
-                backend.images.fetch(image, transfer.at, architecture=kind)
-        except SparklesError as error:
-            error.args = (f"job {prepared.name}, image {name!r}: {error}",)
-            raise
 
 
 def follow(name: str, backend: Backend, watcher: watch.Watcher, *, whole: str | None = None) -> int:

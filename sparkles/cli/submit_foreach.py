@@ -9,7 +9,7 @@ from sparkles import needs, parts
 from sparkles.cli import live, phases
 from sparkles.cli.context import hint
 from sparkles.cli.documents import expanded, prepare_each
-from sparkles.cli.submission import carry_out, confirm, fetch_image, require_owner
+from sparkles.cli.submission import carry_out, make_ready, require_owner
 from sparkles.cli.submit_job import Asked, how_it_runs
 from sparkles.errors import RequestError
 from sparkles.manifest import Manifest
@@ -36,10 +36,7 @@ def submit(manifest: Manifest, backend: Backend, asked: Asked) -> int:
     """Apply the phases, and follow them; return the exit code."""
     _require_ended(parts.part_names(manifest.document), manifest.name, backend, asked)
     phased = prepared(manifest, backend, asked)
-    for one in phased:
-        confirm(one, yes=asked.yes)
-    for one in phased:
-        fetch_image(one, backend)
+    make_ready(phased, backend, yes=asked.yes)
     announced = phases.announce(phased[0], backend)
     watcher = Watcher(phased[0].name, backend, live.screen()) if announced else None
     jobs = _carry_out_all(phased, backend, asked, watcher)

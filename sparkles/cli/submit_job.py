@@ -9,7 +9,7 @@ import click
 from sparkles import names, phase_text, watch, wholes
 from sparkles.cli import live
 from sparkles.cli.context import hint
-from sparkles.cli.submission import carry_out, confirm, fetch_image, follow, require_owner, warn
+from sparkles.cli.submission import carry_out, follow, make_ready, require_owner, warn
 from sparkles.errors import RequestError
 from sparkles.manifest import Manifest
 from sparkles.model import Job, JobState
@@ -46,8 +46,7 @@ def submit(manifest: Manifest, backend: Backend, asked: Asked) -> int:
     """Apply the job and watch it; return the exit code."""
     _require_ended(manifest.name, backend, asked)
     (one,) = prepared(manifest, backend, asked)
-    confirm(one, yes=asked.yes)
-    fetch_image(one, backend)
+    make_ready([one], backend, yes=asked.yes)
     click.echo(phase_text.upload_line(**one.upload))
     watcher = watch.Watcher(one.name, backend, live.screen())
     if not one.plan.is_empty:
