@@ -35,8 +35,7 @@ def jobs(document: Document) -> list[dict[str, Any]]:
 
 
 def _job(document: Document, part: str) -> dict[str, Any]:
-    metadata, spec = document["metadata"], document["spec"]
-    whole = metadata["name"]
+    spec, whole = document["spec"], document["metadata"]["name"]
     needs = [parts.job_name(FOREACH, whole, other) for other in _needed(part)]
     own: dict[str, Any] = {
         "command": _command(spec, part),
@@ -46,16 +45,8 @@ def _job(document: Document, part: str) -> dict[str, Any]:
     }
     if part == MIDDLE:
         own["parameters"] = {"csv": f"{_left_by(whole, GETARGS)}/1/{_OURS}/batches.csv"}
-    return {
-        "apiVersion": document["apiVersion"],
-        "kind": "Job",
-        "metadata": {
-            **metadata,
-            "name": parts.job_name(FOREACH, whole, part),
-            "partOf": {"kind": FOREACH, "name": whole, "part": part},
-        },
-        "spec": {**{name: spec[name] for name in _SHARED if name in spec}, **own, **_environment(spec)},
-    }
+    shared = {name: spec[name] for name in _SHARED if name in spec}
+    return parts.job(document, part, {**shared, **own, **_environment(spec)})
 
 
 def _needed(part: str) -> Sequence[str]:

@@ -28,6 +28,31 @@ def job_name(kind: str, whole: str, part: str) -> str:
     return whole if kind == FOREACH and part == MIDDLE else f"{whole}-{part}"
 
 
+def part_of(job: str, whole: str) -> str:
+    """Return what a part is called in its whole, given the names of its job and of the whole.
+
+    >>> part_of("assembly-split", "assembly"), part_of("sample", "sample")
+    ('split', 'foreach')
+    """
+    return MIDDLE if job == whole else job.removeprefix(f"{whole}-")
+
+
+def job(document: Mapping[str, Any], part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Job document of a part of what a document describes."""
+    kind, metadata = document["kind"], document["metadata"]
+    whole = metadata["name"]
+    return {
+        "apiVersion": document["apiVersion"],
+        "kind": "Job",
+        "metadata": {
+            **metadata,
+            "name": job_name(kind, whole, part),
+            "partOf": {"kind": kind, "name": whole, "part": part},
+        },
+        "spec": spec,
+    }
+
+
 def whole_of(document: Mapping[str, Any]) -> str | None:
     """Return the name of the whole that a Job document is a part of; None if it is one by itself."""
     part_of = document["metadata"].get("partOf")

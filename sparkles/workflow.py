@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from sparkles import parts
 from sparkles.compile import default_dest
 from sparkles.errors import ProblemsError, nearest
 from sparkles.parts import WORKFLOW, job_name
@@ -44,7 +45,6 @@ def _unknown_needs(document: Document, names: Mapping[str, str], others: Collect
 
 
 def _job(document: Document, step: Document, names: Mapping[str, str]) -> dict[str, Any]:
-    metadata = document["metadata"]
     spec = {name: document["spec"][name] for name in _DEFAULTS if name in document["spec"]}
     spec |= {name: value for name, value in step.items() if name != "name"}
     if "needs" in step:
@@ -53,16 +53,7 @@ def _job(document: Document, step: Document, names: Mapping[str, str]) -> dict[s
         spec["uploads"] = [_upload(entry, names) for entry in step["uploads"]]
     if "csv" in step.get("parameters", {}):
         spec["parameters"] = {**step["parameters"], "csv": _source(step["parameters"]["csv"], names)}
-    return {
-        "apiVersion": document["apiVersion"],
-        "kind": "Job",
-        "metadata": {
-            **metadata,
-            "name": names[step["name"]],
-            "partOf": {"kind": WORKFLOW, "name": metadata["name"], "part": step["name"]},
-        },
-        "spec": spec,
-    }
+    return parts.job(document, step["name"], spec)
 
 
 def _upload(entry: str | Document, names: Mapping[str, str]) -> str | dict[str, Any]:

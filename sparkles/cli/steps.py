@@ -52,14 +52,10 @@ def _whole(name: str, there: Sequence[Job], backend: Backend) -> str:
 
 
 def _steps(whole: str, jobs: Sequence[Job], backend: Backend) -> list[Step]:
-    called = {job.name: _name(job, whole) for job in jobs}
+    called = {job.name: parts.part_of(job.name, whole) for job in jobs}
     needs = lineup.needs_of(jobs, backend)
     counts = results.each(lambda job: backend.state.counts(job.name), jobs, backend)
     return [
         Step(name=called[job.name], job=job, needs=[called[need] for need in needs[job.name]], counts=found)
         for job, found in zip(jobs, counts, strict=True)
     ]
-
-
-def _name(job: Job, whole: str) -> str:
-    return parts.MIDDLE if job.name == whole else job.name.removeprefix(f"{whole}-")
