@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 from sparkles import names, parts, results
 from sparkles.errors import SparklesError
@@ -22,6 +21,12 @@ def one_or_whole(pattern: str, there: Sequence[Job], backend: Backend) -> list[J
     """Return the one job that a name, LAST or a glob stands for, or all parts of the one whole."""
     found = jobs_of(pattern, there, backend)
     return found if names.whole_of(found) else [names.one(pattern, there)]
+
+
+def target(text: str, there: Sequence[Job], backend: Backend) -> tuple[list[Job], int | None]:
+    """Return the jobs that a text stands for; of a task, `JOB.N`, the one job, and the index."""
+    name, index = names.split_task(text)
+    return ([names.one(name, there)], index) if index else (one_or_whole(name, there, backend), None)
 
 
 def in_order(whole: Sequence[Job], backend: Backend) -> list[Job]:
@@ -51,12 +56,7 @@ def _needs(job: Job, backend: Backend) -> Sequence[str]:
     if job.waiting:
         return job.waiting.needs
     try:
-        found: Sequence[str] = _spec(job, backend).get("needs", [])
+        found: Sequence[str] = results.manifest(job, backend)["spec"].get("needs", [])
     except SparklesError:  # still being applied for the first time, or half deleted
         return []
     return found
-
-
-def _spec(job: Job, backend: Backend) -> Mapping[str, Any]:
-    spec: Mapping[str, Any] = results.manifest(job, backend)["spec"]
-    return spec

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from sparkles import filters, lineup, names, results
+from sparkles import filters, lineup, results
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.submission import carry_out_or_heal, follow_all, make_ready, require_owner, show_all
 from sparkles.errors import RequestError
@@ -48,11 +48,10 @@ def retry_cmd(
       sparkles retry fit --failed --filter 'reason=timeout'
       sparkles retry fit.3 --wait
     """
+    chosen_filters = [filters.parse(text) for text in expressions]
     backend = chosen.open(write=not dry_run)
-    name, index = names.split_task(target)
-    there = backend.state.jobs()
-    jobs = [names.one(name, there)] if index else lineup.one_or_whole(name, there, backend)
-    which = _Which(index=index, failed=failed, killed=killed, filters=[filters.parse(text) for text in expressions])
+    jobs, index = lineup.target(target, backend.state.jobs(), backend)
+    which = _Which(index=index, failed=failed, killed=killed, filters=chosen_filters)
     prepared = _prepared(jobs, which, backend)
     if not prepared:
         such = "such " if expressions or failed or killed else ""

@@ -139,7 +139,7 @@ def logs_cmd(chosen: Chosen, target: str, follow: bool) -> None:
       sparkles logs -f LAST.1
     """
     backend = chosen.open(write=False)
-    jobs, index = _target(target, backend)
+    jobs, index = lineup.target(target, backend.state.jobs(), backend)
     tasks = [results.find_task(jobs[0], index, backend)] if index else list(_tasks(jobs, backend))
     for job in jobs:
         _say_what_it_waits_for(job, backend)
@@ -195,18 +195,11 @@ def get_cmd(chosen: Chosen, target: str, form: str) -> None:
       sparkles get fit.3 -o json
     """
     backend = chosen.open(write=False)
-    jobs, index = _target(target, backend)
+    jobs, index = lineup.target(target, backend.state.jobs(), backend)
     if index:
         print_document(_record(results.find_task(jobs[0], index, backend), backend), form)
     else:
         print_documents([results.manifest(job, backend) for job in jobs], form)
-
-
-def _target(text: str, backend: Backend) -> tuple[Sequence[Job], int | None]:
-    """Return the jobs that are meant, or the one of a task and its index."""
-    name, index = names.split_task(text)
-    there = backend.state.jobs()
-    return ([names.one(name, there)] if index else lineup.one_or_whole(name, there, backend)), index
 
 
 def _record(task: Task, backend: Backend) -> dict[str, Any]:

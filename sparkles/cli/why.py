@@ -32,12 +32,8 @@ def why_cmd(chosen: Chosen, target: str, form: str | None) -> None:
       sparkles why fit.3
     """
     backend = chosen.open(write=False)
-    name, index = names.split_task(target)
-    there = backend.state.jobs()
-    if index:
-        found = [_of_task(names.one(name, there), index, backend)]
-    else:
-        found = [_of_job(job, backend) for job in lineup.one_or_whole(name, there, backend)]
+    jobs, index = lineup.target(target, backend.state.jobs(), backend)
+    found = [_of_task(job, index, backend) if index else _of_job(job, backend) for job in jobs]
     if form:
         print_documents([_document(*each) for each in found], form)
         return
