@@ -34,9 +34,12 @@ class Step:
     @property
     def state(self) -> str:
         """How it stands, in one word: as its job, or if that has ended, how."""
-        if self.job.applying or self.job.state is not JobState.FINISHED:
-            return "active" if self.job.applying else self.job.state.value
-        return "succeeded" if lifecycle.has_succeeded(self.job, self.counts) else "failed"
+        if self.job.applying:
+            return "active"
+        if self.job.state is JobState.FINISHED:
+            return "succeeded" if lifecycle.has_succeeded(self.job, self.counts) else "failed"
+        state: str = self.job.state.value
+        return state
 
 
 def row(step: Step) -> dict[str, Any]:

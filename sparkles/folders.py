@@ -34,7 +34,7 @@ class Folders:
 
     def chosen(self, refers: Reference) -> list[str]:
         """Return those of the paths, names of results, that a reference chooses: itself, or what is below it."""
-        if refers.name in self._paths:
+        if refers.name in self:
             return [refers.name]
         if refers.name == refers.root:  # a folder
             return list(self.below(refers.root))

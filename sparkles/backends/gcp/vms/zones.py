@@ -46,8 +46,9 @@ def zones_for(machine: Machine, clients: ComputeClients, *, project: str) -> Seq
 
 def _miss(zones: Sequence[str], known: Sequence[str], region: str) -> None:
     """Warn of zones that there are not."""
-    for zone in (zone for zone in zones if zone not in known):
-        _warn(f"there is no zone {zone!r} in {region}{nearest(zone, known) or '; there are ' + _words(known)}")
+    for zone in zones:
+        if zone not in known:
+            _warn(f"there is no zone {zone!r} in {region}{nearest(zone, known) or '; there are ' + _words(known)}")
 
 
 @cache
