@@ -74,7 +74,7 @@ CREATE TABLE cluster (
 
 #: Looking a state or a reason up is quicker than making one of its value.
 TASK_STATES = {state.value: state for state in TaskState}
-_REASONS = {None: None, **{reason.value: reason for reason in Reason}}
+_REASONS: dict[str | None, Reason | None] = {None: None, **{reason.value: reason for reason in Reason}}
 
 _TYPES: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "cluster": Cluster}
 
