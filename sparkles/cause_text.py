@@ -80,20 +80,18 @@ def _details(cause: Cause, job: str) -> Iterator[str]:
     example = cause.example
     if example.said and example.said != cause.words and cause.state is TaskState.FAILED:
         yield f"such as {example.id}: {example.said}"
-    yield f"its log:    {command('logs', example.id)}"
+    yield from commands(cause, job)
+
+
+def commands(cause: Cause, job: str) -> list[str]:
+    """Return the commands that show what a cause is about, and run its tasks again, as they are typed into a shell."""
+    log = _command("logs", cause.example.id)
     if cause.count == 1:
-        yield f"run again:  {command('retry', example.id)}"
-    else:
-        yield f"all {cause.count}:".ljust(12) + command("list", job, cause.filters)
-        yield f"run again:  {command('retry', job, cause.filters)}"
+        return [log, _command("retry", cause.example.id)]
+    return [log, _command("list", job, cause.filters), _command("retry", job, cause.filters)]
 
 
-def command(verb: str, target: str, filters: Sequence[str] = ()) -> str:
-    """Return a command of sparkles as it is typed into a shell.
-
-    >>> command("list", "fit", ["state=failed", "said ~ bad value"])
-    "sparkles list fit --filter state=failed --filter 'said ~ bad value'"
-    """
+def _command(verb: str, target: str, filters: Sequence[str] = ()) -> str:
     return shlex.join(["sparkles", verb, target, *(word for text in filters for word in ("--filter", text))])
 
 

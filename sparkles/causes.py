@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sparkles.folding import VARIOUS, Folded, fold, pieces, unfold
+from sparkles.folding import VARIOUS, Folded, fold, literally, pattern, pieces, unfold
 from sparkles.model import Reason, Task, TaskState
 
 #: Causes that are told of a job, if nobody asks for more.
@@ -28,7 +28,8 @@ _TELLING = frozenset({Reason.EXIT, Reason.UPLOAD, None})
 #: What is hard to quote for a shell.
 _AWKWARD = re.compile("['\"`\\\\$!\u2018\u2019\u201c\u201d]")
 
-_SPECIAL = re.compile(r"[.^$*+?{}\[\]|()\\]")
+#: Stand at the edges of pieces, and tell nothing.
+_EDGES = " :;,.-()[]{}<>=#"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,14 @@ class Causes:
     """Why the tasks of a job failed or were killed."""
 
     #: The most frequent first.
-    told: Sequence[Cause]
+    told: Sequence[Cause] = ()
     #: Causes that are not told, and how many tasks had one of them.
     more: int = 0
     rest: int = 0
+
+
+#: Of a job of which nothing has failed.
+NONE = Causes()
 
 
 class _Way(NamedTuple):
@@ -160,15 +165,10 @@ def _pattern(group: _Group, others: Sequence[_Group]) -> str:
     """Return a pattern for what these tasks said and `others` did not: a plain piece of it, if there is such a one."""
     for piece in sorted(_plain_pieces(group.shape), key=len, reverse=True):
         if not any(piece in other.shape or piece in (other.example.said or "") for other in others):
-            return _literally(piece)
-    return f"^{'.*'.join(map(_literally, pieces(group.shape)))}$"
-
-
-def _literally(text: str) -> str:
-    """Return a pattern for a text, with no more backslashes than it takes: people are going to read it."""
-    return _SPECIAL.sub(r"\\\g<0>", text)
+            return literally(piece)
+    return pattern(group.shape, group.parts)
 
 
 def _plain_pieces(shape: str) -> Iterator[str]:
     for piece in pieces(shape):
-        yield from filter(None, (part.strip() for part in _AWKWARD.split(piece)))
+        yield from filter(None, (part.strip(_EDGES) for part in _AWKWARD.split(piece)))

@@ -60,6 +60,12 @@ _PLACE = re.compile(f"{_MARK}([^{_MARK}]*){_MARK}")
 #: Shapes do not depend on which digits stand where, and so one is found out once for most of the lines that have it.
 _ALIKE = str.maketrans("123456789", "000000000")
 
+#: What any part looks like that may stand in a place.
+_LIKE = {"<file>": ".*[/.].*", "<id>": "[-0-9a-fA-Fx]+", "<n>": "[-+0-9.,eE]+"}
+
+#: What means something else in a regular expression.
+_SPECIAL = re.compile(r"[.^$*+?{}\[\]|()\\]")
+
 
 class Folded(NamedTuple):
     """A line, taken apart."""
@@ -109,6 +115,25 @@ def unfold(shape: str, parts: Sequence[str | None]) -> str:
     """
     rest = iter(parts)
     return _PLACE.sub(lambda match: next(rest) or match[1], shape)
+
+
+def pattern(shape: str, parts: Sequence[str | None]) -> str:
+    """Return a regular expression that finds lines of a shape; those with the parts that are known.
+
+    >>> pattern(fold("3: ./a.sh: not found", {}).shape, [None, None])
+    '^[-+0-9.,eE]+: .*[/.].*: not found$'
+    """
+    rest = iter(parts)
+    found = ""
+    for place, piece in enumerate(_PLACE.split(shape)):
+        part = piece if place % 2 == 0 else next(rest)
+        found += _LIKE.get(piece, ".+") if part is None else literally(part)
+    return f"^{found}$"
+
+
+def literally(text: str) -> str:
+    """Return a regular expression for a text, with no more backslashes than it takes: people are going to read it."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def pieces(shape: str) -> Sequence[str]:

@@ -12,10 +12,10 @@ END = 4096
 #: The most characters of it that are kept.
 _MOST = 200
 
-#: What R, Node.js, Java and make write after the line that tells what was wrong.
+#: What R, Node.js, Java, env and make write after the line that tells what was wrong.
 _CLOSING = re.compile(
     r"Execution halted|Calls: .*|In addition: Warning messages?:|Node\.js v[0-9.]+|at [\w$.<>/]+\(.*\)|\.\.\. \d+ more|"
-    r"make(\[\d+\])?: \*\*\* .*"
+    r".*env: use -\[v\]S .*|make(\[\d+\])?: \*\*\* .*"
 )
 
 

@@ -44,7 +44,7 @@ _IMAGE = "in the image; without an image, on this machine"
 _MEMORY = "give it more (--memory, or a larger machine type with -m), or run fewer at once (--slots)"
 _SPELLING = (
     "check how the command is spelled, that the image has it, and that files of yours are uploaded (-u) and named as "
-    "./FILE"
+    "./FILE; of a script also that the program named in its first line is there"
 )
 _MACHINE = (
     "build the program, or the image, for the machines that it runs on: docker build --platform linux/amd64; a script "
@@ -106,7 +106,7 @@ RULES: Sequence[Rule] = (
         do="build it in the image that it runs in, or take a newer image",
     ),
     Rule(
-        line=r"\\r['\"\u2019]|\^M|^['\"\u2019]?: (No such file|not found)",
+        line=r"\\r['\"\u2019]|\^M|^['\"\u2019]?: ",
         says="the script was written on Windows: its lines end in a way that Unix does not understand",
         do=_LINE_ENDS,
     ),
@@ -125,6 +125,12 @@ RULES: Sequence[Rule] = (
         line="Exec format error|cannot execute binary file",
         says="the program was made for another kind of machine",
         do=_MACHINE,
+    ),
+    Rule(
+        line=r"(?P<name>[^ :]+): cannot execute: required file not found",
+        says="the program that the first line of {name} names is missing",
+        do=f"correct it (#!/usr/bin/env python3, say), or install the program {_IMAGE}; if the file was written "
+        f"on Windows, {_LINE_ENDS}",
     ),
     Rule(exit=126, line="Permission denied", says="the file is not executable", do=_EXECUTABLE),
     Rule(
