@@ -121,11 +121,18 @@ def poll(
             yield counts
             if job.applying is None and job.waiting is None and not any(counts.get(state) for state in OPEN):
                 settle(name, backend)
-                results.tidy(name, backend)  # whoever was told that the job ended finds its results
-                return
+                if not (job.canary and _goes_on(job, backend)):
+                    results.tidy(name, backend)  # whoever was told that the job ended finds its results
+                    return
         if deadline is not None and now >= deadline:
             raise TimeoutError
         time.sleep(min(pause, times.longest_poll))
+
+
+def _goes_on(job: Job, backend: Backend) -> bool:
+    """Say whether a job without open tasks goes on when its first ones have succeeded, or has since."""
+    current = find_job(backend, job.name)
+    return current is not None and (current.canary is None or lifecycle.holds_back(current))
 
 
 class BlockedError(BackendError):

@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkles.model import (
     Applying,
+    Canary,
     Cluster,
     Fence,
     Job,
@@ -26,7 +27,7 @@ from sparkles.model import (
 )
 
 #: Raised by one with each change of `SCHEMA`; an older file is migrated, a newer one refused.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 #: What makes a file of each version one of the next.
 MIGRATIONS = {
@@ -34,14 +35,19 @@ MIGRATIONS = {
     2: ["DROP INDEX task_state", 'CREATE INDEX task_state ON task(job, state, "index")'],
     3: ["ALTER TABLE node ADD COLUMN more TEXT", "ALTER TABLE cluster ADD COLUMN more TEXT"],
     4: ["ALTER TABLE job ADD COLUMN whole TEXT"],
+    5: [
+        "ALTER TABLE job ADD COLUMN canary TEXT",
+        "ALTER TABLE job ADD COLUMN max_failures INTEGER",
+        "ALTER TABLE job ADD COLUMN failed_before INTEGER NOT NULL DEFAULT 0",
+    ],
 }
 
 SCHEMA = """
 CREATE TABLE job (
   name TEXT PRIMARY KEY, state TEXT NOT NULL, generation INTEGER NOT NULL, cluster TEXT NOT NULL,
   owner TEXT NOT NULL, submitted REAL NOT NULL, ended REAL, last_index INTEGER NOT NULL,
-  max_nodes INTEGER NOT NULL, scaled INTEGER, whole TEXT, waiting TEXT, applying TEXT,
-  environment TEXT,
+  max_nodes INTEGER NOT NULL, scaled INTEGER, whole TEXT, waiting TEXT, canary TEXT, max_failures INTEGER,
+  failed_before INTEGER NOT NULL, applying TEXT, environment TEXT,
   version INTEGER NOT NULL);
 CREATE TABLE task (
   job TEXT NOT NULL, "index" INTEGER NOT NULL, row TEXT NOT NULL, digest BLOB NOT NULL,
@@ -108,9 +114,8 @@ def encode(record: Record) -> tuple[Any, ...]:
             return (
                 record.name, record.state.value, record.generation, record.cluster, record.owner,
                 record.submitted, record.ended, record.last_index, record.max_nodes,
-                record.scaled, record.whole, json.dumps(asdict(record.waiting)) if record.waiting else None,
-                json.dumps(asdict(record.applying)) if record.applying else None,
-                record.environment, record.version,
+                record.scaled, record.whole, _json(record.waiting), _json(record.canary),
+                record.max_failures, record.failed_before, _json(record.applying), record.environment, record.version,
             )  # fmt: skip
         case Node():
             return (
@@ -122,6 +127,10 @@ def encode(record: Record) -> tuple[Any, ...]:
             return (record.name, record.slots, record.linger, record.epoch, record.version, _more(record))
         case Fence():
             raise AssertionError("only stores with several streams keep fences")
+
+
+def _json(part: Waiting | Canary | Applying | None) -> str | None:
+    return json.dumps(asdict(part)) if part else None
 
 
 def _more(record: Node | Cluster) -> str | None:
@@ -144,14 +153,15 @@ def task_from(row: Sequence[Any]) -> Task:
 def job_from(row: Sequence[Any]) -> Job:
     """Read a job back."""
     values = dict(zip(COLUMNS["job"], row, strict=True))
-    applying = Applying(**json.loads(values["applying"])) if values["applying"] else None
-    waiting = json.loads(values["waiting"]) if values["waiting"] else None
+    parts = {name: json.loads(values[name]) if values[name] else None for name in ("waiting", "canary", "applying")}
+    waiting = parts["waiting"]
     return Job(
         **{
             **values,
             "state": JobState(values["state"]),
             "waiting": Waiting(**{**waiting, "needs": tuple(waiting["needs"])}) if waiting else None,
-            "applying": applying,
+            "canary": Canary(**parts["canary"]) if parts["canary"] else None,
+            "applying": Applying(**parts["applying"]) if parts["applying"] else None,
         }
     )
 
