@@ -64,7 +64,7 @@ def _stopped(job: Job | None, backend: Backend) -> Job | None:
     if not why and not lifecycle.is_being_killed(job):
         return job
     if why:
-        kill_if_same(job, backend)
+        kill_if_same(job, backend, by=why)
     else:
         kill_open(job, backend)
     return find_job(backend, job.name)

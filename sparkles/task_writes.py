@@ -38,7 +38,13 @@ def task_commits(
     for some in _chunks_of_rows(_tasks_of(prepared, Verb.RECORD), limit):
         yield [Key.task(name, index) for index, _, _ in some], _recording(some, name)
     template = Task(
-        job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
+        job=name,
+        index=0,
+        row="",
+        digest=b"",
+        generation=applying.generation,
+        cluster=prepared.cluster.name,
+        queued=time.time(),
     )
     if prepared.job and (prepared.job.applying or prepared.job.cluster != prepared.cluster.name):
         for keys in chunks(_open_elsewhere(prepared, backend), limit):
@@ -89,7 +95,7 @@ def _stop(action: Action, spared: Callable[[int], None]) -> TaskWrites:
         kept = [task for task in tasks if task.state is TaskState.CLAIMED and not action.loss]
         for task in kept:
             spared(task.index)
-        return Writes(put=[lifecycle.kill(task, now=time.time()) for task in tasks if task not in kept])
+        return Writes(put=[lifecycle.kill(task, now=time.time(), by="canary") for task in tasks if task not in kept])
 
     return writes
 
@@ -113,7 +119,12 @@ def _renewal(
                 continue
             renewed.append(
                 lifecycle.renew(
-                    task, row=row, digest=digest, generation=applying.generation, cluster=prepared.cluster.name
+                    task,
+                    row=row,
+                    digest=digest,
+                    generation=applying.generation,
+                    cluster=prepared.cluster.name,
+                    now=time.time(),
                 )
             )
         return Writes(put=renewed)

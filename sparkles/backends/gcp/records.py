@@ -29,6 +29,7 @@ from sparkles.model import (
     NewTasks,
     Node,
     NodeState,
+    Past,
     Reason,
     Record,
     Sample,
@@ -155,7 +156,7 @@ def _plain(value: Any) -> Any:
         case Applying() | Waiting() | Canary() | Machine():
             return json.dumps(asdict(value))
         case tuple():
-            return json.dumps(value) if value else None
+            return json.dumps(value, default=asdict) if value else None
         case Mapping():
             return json.dumps(value) if value else None
         case _:
@@ -275,12 +276,16 @@ def _value(value: Any) -> Any:
 
 def _task(key: Key, known: Properties, entity: Any, _: float) -> Task:
     stop, reason = known["stop"], known["reason"]
-    return Task(
-        job=key.name,
-        index=key.index,
-        state=state_of(entity),
-        **{**known, "stop": Stop(stop) if stop else None, "reason": Reason(reason) if reason else None},
-    )
+    found = {
+        "stop": Stop(stop) if stop else None,
+        "reason": Reason(reason) if reason else None,
+        "history": tuple(map(_past, json.loads(known["history"] or "[]"))),
+    }
+    return Task(job=key.name, index=key.index, state=state_of(entity), **{**known, **found})
+
+
+def _past(values: Properties) -> Past:
+    return Past(**{**_known(Past, values), "reason": Reason(values["reason"])})
 
 
 def _job(key: Key, known: Properties, _: Any, silence: float) -> Job:
@@ -295,11 +300,13 @@ def _job(key: Key, known: Properties, _: Any, silence: float) -> Job:
 
 
 def _part(noun: type[_Part], text: str | None) -> _Part | None:
-    """Read a part of a job back, passing over what this version does not know of it."""
-    if text is None:
-        return None
+    return noun(**_known(noun, json.loads(text))) if text else None
+
+
+def _known(noun: type[Applying | Canary | Past | Waiting], values: Properties) -> Properties:
+    """Return what this version knows of a noun's fields."""
     names = {field.name for field in fields(noun)}
-    return noun(**{name: value for name, value in json.loads(text).items() if name in names})
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _node(key: Key, known: Properties, _: Any, silence: float) -> Node:
