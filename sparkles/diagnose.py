@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sparkles import lifecycle
+from sparkles import guard_text, lifecycle
 from sparkles.model import OPEN, Cluster, Job, JobState, Node, NodeState, Reason, Sample, Task, TaskState
 from sparkles.quantities import clock, counted, human_bytes
 
@@ -55,8 +55,8 @@ def job(facts: Facts) -> Sequence[Finding]:
     if found.applying and lifecycle.is_cut_off(found, now=facts.now):
         return [Finding(says="it is half applied: its last sub or apply was cut off", do="run that again")]
     if any(facts.counts.get(state) for state in OPEN):
-        return [Finding(says=_standing(facts)), *_staffed(facts)]
-    return [_ended(facts)]
+        return [Finding(says=_standing(facts)), *_held_back(facts), *_staffed(facts)]
+    return _held_back(facts) or [*_guarded(facts), _ended(facts)]
 
 
 def task(one: Task, facts: Facts, *, last_line: str) -> Sequence[Finding]:
@@ -78,6 +78,16 @@ def task(one: Task, facts: Facts, *, last_line: str) -> Sequence[Finding]:
 def _standing(facts: Facts) -> str:
     told = [f"{counted(facts.counts[state], 'task')} {state.value}" for state in TaskState if facts.counts.get(state)]
     return f"it is {facts.job.state.value}: {', '.join(told)}; submitted {_ago(facts.job.submitted, facts)}"
+
+
+def _held_back(facts: Facts) -> list[Finding]:
+    held = guard_text.holds(facts.job)
+    return [Finding(says=held)] if held else []
+
+
+def _guarded(facts: Facts) -> list[Finding]:
+    found = guard_text.ended(facts.job)
+    return [Finding(says=found[0], do=found[1])] if found else []
 
 
 def _ago(moment: float, facts: Facts) -> str:

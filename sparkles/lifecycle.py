@@ -230,6 +230,10 @@ def may_finish(job: Job) -> bool:
     return job.applying is None and job.ended is None and job.state in (JobState.ACTIVE, JobState.KILLED)
 
 
+#: Who kills a job of which too many tasks have failed.
+FAIL_FAST = "failFast"
+
+
 class Trial(str, Enum):
     """How the first tasks of a job stand, which others are held back for."""
 
@@ -282,7 +286,7 @@ def excess(job: Job, *, failed: int) -> str | None:
     counted = failed - job.failed_before
     if job.max_failures is None or counted <= job.max_failures:
         return None
-    return f"failFast: {counted} task{'' if counted == 1 else 's'} failed, more than {job.max_failures}"
+    return f"{FAIL_FAST}: {counted} task{'' if counted == 1 else 's'} failed, more than {job.max_failures}"
 
 
 def is_same_run(job: object, other: Job) -> bool:
