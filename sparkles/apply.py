@@ -294,4 +294,10 @@ def _canary(plan: Plan, *, may_lose: bool) -> Canary | None:
     """Return what is held back from now on."""
     if not plan.held:
         return None
-    return Canary(first=to_runs(plan.first), held=plan.held, rerun=plan.rerun_held.value, may_lose=may_lose)
+    return Canary(
+        first=to_runs(plan.first),
+        held=plan.held,
+        rerun=plan.rerun_held.value,
+        done=to_runs(plan.done),
+        may_lose=may_lose,
+    )

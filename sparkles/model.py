@@ -139,6 +139,8 @@ class Canary:
     held: int
     #: Which unchanged ones of them run again then (see `plan.Rerun`).
     rerun: str = "none"
+    #: The tasks that have been made to run since that was asked for, as runs: they do not once more.
+    done: str = ""
     #: Whether what is lost by it may be lost.
     may_lose: bool = False
     #: Why they could not go on although the first ones have succeeded; None while that was not tried.

@@ -34,12 +34,14 @@ _EXTENT = list(Rerun).index
 class Draft:
     """What becomes of each row and of each task that has none: the numbers of a plan, before its words."""
 
-    def __init__(self, desired: Desired, observed: Observed, *, rerun: Rerun, retry: Collection[int]) -> None:
+    def __init__(
+        self, desired: Desired, observed: Observed, *, rerun: Rerun, retry: Collection[int], is_same: bool
+    ) -> None:
         self._desired, self._observed = desired, observed
         self._rerun, self._retry = rerun, retry
-        #: What was asked for of tasks that are held back, when they began to be; but for those that were first.
+        #: What was asked for of tasks that are held back, when they began to be; and those that have run since.
         self._remembered = Rerun(observed.canary.rerun) if observed.canary else Rerun.NONE
-        self._are_done = observed.begun.union(from_runs(observed.canary.first)) if observed.canary else frozenset()
+        self._are_done = observed.begun.union(from_runs(observed.canary.done)) if observed.canary else frozenset()
         self._moves = bool(observed.cluster) and observed.cluster != desired.cluster
         self._groups: defaultdict[tuple[Verb, str, Loss | None], array[int]] = defaultdict(lambda: array("q"))
         #: Places in the sweep of rows whose task has another digest.
@@ -47,7 +49,8 @@ class Draft:
         #: Places in the sweep of rows that differ from what is recorded of their task, which stays as it is.
         self._recorded_anew = array("q")
         self._labels = self._read_labels()
-        self.assigned = self._assign()
+        # Rows that are as they were are what they were: those that are held back cannot be told by their tasks.
+        self.assigned = from_runs(observed.order) if is_same else self._assign()
         self.verbs = bytearray(len(self.assigned))
         #: Tasks that stay as they are, and have yet to end.
         self.still_open = 0
@@ -81,6 +84,15 @@ class Draft:
         """Which unchanged ones of those that are held back run again when they go on."""
         retried = Rerun.FAILED if self._retry else Rerun.NONE
         return max(self._rerun, self._remembered, retried, key=_EXTENT) if self._gate.holds else Rerun.NONE
+
+    @property
+    def done(self) -> Sequence[int]:
+        """The tasks that are made to run since that was asked for, now or before."""
+        if self.rerun_held is Rerun.NONE:
+            return ()
+        before = () if self._rerun is Rerun.ALL else self._are_done
+        runs = {BYTES[verb] for verb in (Verb.ADD, Verb.CHANGE, Verb.RERUN)}
+        return sorted({*before, *(index for index, verb in zip(self.first, self.verbs, strict=False) if verb in runs)})
 
     def _assign(self) -> Sequence[int]:
         """Return the index of each row."""

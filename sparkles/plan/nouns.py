@@ -169,6 +169,8 @@ class Plan:
     first: Sequence[int] = ()
     #: Which unchanged ones of those run again when they go on.
     rerun_held: Rerun = Rerun.NONE
+    #: The tasks that have been made to run since that was asked for.
+    done: Sequence[int] = ()
     #: How many tasks have failed and stay as they are.
     failed: int = 0
     #: What `scale` has set and this apply leaves; None if the manifest's `nodes.max` holds.
