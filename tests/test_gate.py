@@ -72,9 +72,7 @@ class Job:
         self.rows = rows
         self.document = {**a_document(parameters={"rows": [{"x": row} for row in rows]}), "status": {}}
         self.document["status"] = {"indices": to_runs(made.assigned)}
-        held = Canary(
-            first=to_runs(made.first), held=made.held, rerun=made.rerun_held.value, done=to_runs(made.done)
-        )
+        held = Canary(first=to_runs(made.first), held=made.held, rerun=made.rerun_held.value, done=to_runs(made.done))
         self.canary = held if made.held else None
 
     def end(self, state: TaskState, *indices: int) -> None:
