@@ -24,6 +24,9 @@ RUNNERS = frozenset({f"{_OURS}/run.py", f"{_OURS}/run.R"})
 #: Fields that mean for each phase what they mean for a job.
 _SHARED = ("image", "resources", "nodes", "retries", "timeout")
 
+#: Fields that mean something for the phase that has many tasks.
+_OF_MANY = ("failFast", "canary")
+
 _FUNCTIONS = {GETARGS: "get_foreach_args", MIDDLE: "foreach", GATHER: "gather"}
 
 Document = Mapping[str, Any]
@@ -44,6 +47,7 @@ def _job(document: Document, part: str) -> dict[str, Any]:
         "needs": [*needs, *spec.get("needs", [])],
     }
     if part == MIDDLE:
+        own |= {name: spec[name] for name in _OF_MANY if name in spec}
         own["parameters"] = {"csv": f"{_left_by(whole, GETARGS)}/1/{_OURS}/batches.csv"}
     shared = {name: spec[name] for name in _SHARED if name in spec}
     return parts.job(document, part, {**shared, **own, **_environment(spec)})

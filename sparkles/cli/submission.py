@@ -15,7 +15,7 @@ import click
 from sparkles import apply, lifecycle, needs, nodes, plan_text, recover, watch
 from sparkles.apply import Submitter
 from sparkles.cli import INTERRUPTED, live
-from sparkles.cli.context import hint
+from sparkles.cli.context import hint, hint_at_guards
 from sparkles.cli.failures import say_causes
 from sparkles.cli.output import print_documents
 from sparkles.cli.transfer import Transfer
@@ -247,6 +247,7 @@ def conclude(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> in
     """Say why tasks of a job that has ended failed, and clear up after it. Returns the exit code."""
     say_causes(name, backend, counts)
     if job := find_job(backend, name):
+        hint_at_guards(job)
         nodes.clear_away(job, backend)
     return exit_code(name, backend, counts)
 

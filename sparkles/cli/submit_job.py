@@ -65,7 +65,7 @@ def _require_ended(name: str, backend: Backend, asked: Asked) -> None:
         return
     settle(job.name, backend)
     require_owner(job, yes=asked.yes)
-    if not asked.explicit and (job.state is JobState.WAITING or backend.state.is_open(job.name)):
+    if not asked.explicit and (job.has_more or backend.state.is_open(job.name)):
         raise RequestError(
             f"job {job.name} {how_it_runs(job)}; follow it with 'sparkles watch {job.name}', stop it with "
             f"'sparkles kill {job.name}', choose another name with -n, or say --rerun all to start it anew"

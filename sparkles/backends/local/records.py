@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkles.model import (
     Applying,
+    Canary,
     Cluster,
     Fence,
     Job,
@@ -74,7 +75,7 @@ CREATE TABLE cluster (
 
 #: Looking a state or a reason up is quicker than making one of its value.
 TASK_STATES = {state.value: state for state in TaskState}
-_REASONS = {None: None, **{reason.value: reason for reason in Reason}}
+_REASONS: dict[str | None, Reason | None] = {None: None, **{reason.value: reason for reason in Reason}}
 
 _TYPES: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "cluster": Cluster}
 
@@ -166,6 +167,8 @@ def job_from(row: Sequence[Any]) -> Job:
     applying = Applying(**json.loads(values["applying"])) if values["applying"] else None
     waiting = json.loads(values["waiting"]) if values["waiting"] else None
     more = json.loads(values.pop("more") or "{}")
+    if "canary" in more:
+        more["canary"] = Canary(**more["canary"])
     return Job(
         **{
             **values,
