@@ -38,7 +38,7 @@ COMMANDS = {
     "retry": ("again", "Run the tasks of a job again that failed or were killed."),
     "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
-    "fetch": ("control", "Copy the results of a job to a folder."),
+    "fetch": ("fetch", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
     "gc": ("collect", "Find what nobody needs any more, and remove it."),
