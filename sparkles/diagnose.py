@@ -98,6 +98,8 @@ def _ended(facts: Facts) -> Finding:
     if failed := counts.get(TaskState.FAILED, 0):
         see = f"'sparkles list {name} --filter state=failed' shows them, 'sparkles why {name}.N' what became of one"
         return Finding(says=f"it has ended: {failed} of {_all(counts)} failed", do=f"{see}; {again}")
+    if facts.job.state is JobState.KILLED and not sum(counts.values()):
+        return Finding(says="it was killed before it had tasks", do=f"'sparkles retry {name}' lets it wait again")
     if facts.job.state is JobState.KILLED or counts.get(TaskState.KILLED):
         return Finding(says=f"it was killed: {counts.get(TaskState.KILLED, 0)} of {_all(counts)}", do=again)
     return Finding(says="it has no tasks", do="run its sub or apply again")
