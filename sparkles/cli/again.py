@@ -9,7 +9,8 @@ import click
 
 from sparkles import filters, lineup, results
 from sparkles.cli.context import Chosen, with_backend
-from sparkles.cli.submission import carry_out_or_heal, follow_all, make_ready, require_owner, show_all
+from sparkles.cli.execute import carry_out, hint_at_waits
+from sparkles.cli.submission import follow_all, make_ready, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend
@@ -62,8 +63,7 @@ def retry_cmd(
     if dry_run:
         return
     make_ready(prepared, backend, yes=yes)
-    for one in prepared:
-        carry_out_or_heal(one, backend, yes=yes, as_it_was=True)
+    hint_at_waits(carry_out(prepared, backend, yes=yes, as_it_was=True), backend)
     if wait:
         follow_all(jobs, backend, quiet=form is not None)
 

@@ -10,8 +10,9 @@ import click
 from sparkles.cli import compare
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.documents import documents_of, prepare_all
+from sparkles.cli.execute import carry_out, hint_at_waits
 from sparkles.cli.sources import Asked, Source, with_sources
-from sparkles.cli.submission import carry_out_or_heal, follow_all, make_ready, show_all
+from sparkles.cli.submission import follow_all, make_ready, show_all
 from sparkles.errors import BackendError, RequestError
 from sparkles.plan import Rerun
 from sparkles.prepare import Prepared
@@ -74,8 +75,7 @@ def apply_cmd(
     if dry_run:
         return
     make_ready(prepared, backend, yes=yes)
-    for one in prepared:
-        carry_out_or_heal(one, backend, force=force, yes=yes)
+    hint_at_waits(carry_out(prepared, backend, force=force, yes=yes), backend)
     if wait:
         follow_all(prepared, backend, quiet=form is not None)
 
