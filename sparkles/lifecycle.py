@@ -20,6 +20,7 @@ from sparkles.model import (
     JobState,
     Node,
     NodeState,
+    Past,
     Reason,
     Sample,
     Stop,
@@ -30,6 +31,9 @@ from sparkles.model import (
 
 #: Times that a task may lose its node before it is taken for the cause of it: spot nodes are taken away for others.
 LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
+
+#: Attempts that are remembered of a task beside its last one.
+HISTORY = 10
 
 #: Seconds that a starting node has to adopt its record.
 RESERVATION = 30.0
@@ -107,6 +111,8 @@ class Attempt:
     started: float
     ended: float
     peak_memory: int | None = None
+    #: The last line that it wrote, if it did not succeed.
+    said: str | None = None
     result_generation: str | None = None
 
 
@@ -133,15 +139,19 @@ def finish(task: Task, attempt: Attempt, retry: RetryPolicy) -> Task:
         "reason": attempt.reason,
         "started": attempt.started,
         "ended": attempt.ended,
+        "said": attempt.said,
         "peak_memory": attempt.peak_memory,
     }
-    done = {**ended, "node": None, "stop": None, "result_generation": attempt.result_generation}
+    killed_by = task.killed_by if attempt.reason is Reason.KILLED else None
+    done = {**ended, "stop": None, "killed_by": killed_by, "result_generation": attempt.result_generation}
     if attempt.reason is Reason.EXIT and attempt.exit == 0:
         return _move(task, "succeed", **done)
     if attempt.reason is Reason.KILLED:
         return _move(task, "kill", **done)
     if task.stop is None and attempt.reason in retry.on and task.failures < retry.limit:
-        return _release(replace(task, **ended, failures=task.failures + 1))
+        history = _remembered(task, reason=attempt.reason, exit=attempt.exit, started=attempt.started,
+                              ended=attempt.ended, said=attempt.said)  # fmt: skip
+        return _release(replace(task, **ended, failures=task.failures + 1, history=history), now=attempt.ended)
     return _move(task, "fail", **done)
 
 
@@ -154,42 +164,53 @@ def give_back(
     stopped, if it had begun.
     """
     task = replace(task, attempts=task.attempts + lost)
+    ended: dict[str, Any] = {"exit": None, "ended": now, "said": None}
     if task.stop is Stop.KILLED:
-        killed = replace(task, node=None, stop=None, reason=Reason.KILLED, exit=None, ended=now)
-        return _move(replace(killed, result_generation=None), "kill")
+        return _move(task, "kill", **ended, stop=None, reason=Reason.KILLED, result_generation=None)
     losses = task.losses + lost
     if lost and losses >= limit:
-        failed = replace(task, node=None, stop=None, losses=losses, reason=Reason.NODE_LOST, exit=None, ended=now)
-        return _move(replace(failed, result_generation=None), "fail")
+        lost_it: dict[str, Any] = {"losses": losses, "reason": Reason.NODE_LOST, "result_generation": None}
+        return _move(task, "fail", **ended, **lost_it, stop=None)
+    why = Reason.NODE_LOST if lost else reason
+    if why and task.stop is None:
+        task = replace(task, history=_remembered(task, reason=why, ended=now))
     if reason and task.stop is None:
         task = replace(task, reason=reason, exit=None)
-    return _release(replace(task, losses=losses))
+    return _release(replace(task, losses=losses), now=now)
 
 
-def _release(task: Task) -> Task:
-    return _move(task, "requeue", node=None, claim=None, stop=None)
+def _release(task: Task, *, now: float) -> Task:
+    return _move(task, "requeue", node=None, claim=None, stop=None, queued=now)
 
 
-def kill(task: Task, *, now: float) -> Task:
-    """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop."""
+def _remembered(task: Task, *, reason: Reason, ended: float, **more: Any) -> tuple[Past, ...]:
+    """Return the history of a task with the attempt that ends now."""
+    past = Past(claim=task.claim or "", node=task.node or "", reason=reason, ended=ended, **more)
+    return (*task.history, past)[-HISTORY:]
+
+
+def kill(task: Task, *, now: float, by: str | None = None) -> Task:
+    """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop. `by`: who asks."""
     if task.state is TaskState.PENDING:
-        return _move(task, "kill", reason=Reason.KILLED, exit=None, ended=now, result_generation=None)
+        return _move(task, "kill", reason=Reason.KILLED, exit=None, ended=now, result_generation=None, killed_by=by)
     if task.state is TaskState.CLAIMED:
-        return replace(task, stop=Stop.KILLED)
+        return replace(task, stop=Stop.KILLED, killed_by=by)
     return task
 
 
-def renew(task: Task, *, row: str, digest: bytes, generation: int, cluster: str) -> Task:
+def renew(task: Task, *, row: str, digest: bytes, generation: int, cluster: str, now: float) -> Task:
     """Make an existing task run (again) as the new generation defines it.
 
     A final task keeps its result until the new one commits. A claimed one is stopped; its holder gives it back.
     """
     anew: dict[str, Any] = {
         "row": row, "digest": digest, "generation": generation, "cluster": cluster, "losses": 0, "failures": 0,
+        "history": (), "killed_by": None,
     }  # fmt: skip
     if task.state is TaskState.CLAIMED:
         return replace(task, **anew, stop=Stop.REPLACED)
-    return _move(task, "rerun", **anew, attempts=0, claim=None, exit=None, reason=None)
+    fresh: dict[str, Any] = {"attempts": 0, "queued": now, "node": None, "claim": None}
+    return _move(task, "rerun", **anew, **fresh, exit=None, reason=None, said=None)
 
 
 def record(task: Task, *, row: str) -> Task:
@@ -207,12 +228,12 @@ def may_finish(job: Job) -> bool:
     return job.applying is None and job.ended is None and job.state in (JobState.ACTIVE, JobState.KILLED)
 
 
-def kill_job(job: Job) -> Job:
-    """Mark a job as killed; it ends when its tasks have. An apply that is under way may add no more of them."""
+def kill_job(job: Job, *, by: str | None = None) -> Job:
+    """Mark a job as killed, `by` whom; it ends when its tasks have. An apply that is under way may add no more."""
     if job.applying:  # it has begun anew, although it may still say that it has ended
         job = replace(_move_job(job, "activate"), ended=None)
     job = replace(job, applying=None, waiting=None)
-    return _move_job(job, "kill") if job.state in JOB_MOVES["kill"] else job
+    return replace(_move_job(job, "kill"), killed_by=by) if job.state in JOB_MOVES["kill"] else job
 
 
 def activate(
@@ -236,6 +257,7 @@ def activate(
         applying=None,
         ended=None,
         waiting=waiting,
+        killed_by=None,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 
 from sparkles import names, parts, results
 from sparkles.errors import SparklesError
-from sparkles.model import Job
+from sparkles.model import Job, Task
 from sparkles.ports import Backend
 
 
@@ -27,6 +28,11 @@ def target(text: str, there: Sequence[Job], backend: Backend) -> tuple[list[Job]
     """Return the jobs that a text stands for; of a task, `JOB.N`, the one job, and the index."""
     name, index = names.split_task(text)
     return ([names.one(name, there)], index) if index else (one_or_whole(name, there, backend), None)
+
+
+def tasks(jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
+    """Yield the tasks of jobs, one job after the other."""
+    return chain.from_iterable(backend.state.tasks(job.name) for job in jobs)
 
 
 def in_order(whole: Sequence[Job], backend: Backend) -> list[Job]:

@@ -155,6 +155,8 @@ class Job:
     applying: Applying | None = None
     #: sha256 of the submitting shell's environment (jobs without an image, at home).
     environment: str | None = None
+    #: Who killed it, as `owner` names people; None if nobody did.
+    killed_by: str | None = None
     #: Seconds since this was written, by the store's own clock, when it was read; None where the store has none.
     silence: float | None = field(default=None, compare=False)
     version: int = 0
@@ -168,6 +170,22 @@ class Job:
     def is_open(self) -> bool:
         """Whether it has not ended: it has open tasks, or waits for them, or nobody has seen yet that it has none."""
         return self.ended is None or self.state in (JobState.ACTIVE, JobState.WAITING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """An attempt that did not end its task: the task went back, to be tried again."""
+
+    #: Its log can still be read under this.
+    claim: str
+    node: str
+    reason: Reason
+    exit: int | None = None
+    #: Wall clock, seconds; None if that is not known.
+    started: float | None = None
+    ended: float
+    #: As in `Task`.
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,11 +203,13 @@ class Task:
     generation: int
     cluster: str
     state: TaskState = TaskState.PENDING
-    #: The node that holds the task, while it is claimed.
+    #: The node that holds the task; of one that has ended the node of its last attempt.
     node: str | None = None
     #: Random token of this claim; only its holder may finish the task.
     claim: str | None = None
     stop: Stop | None = None
+    #: Who asked for its end, as `Job.owner` names people; None if nobody did.
+    killed_by: str | None = None
     #: Executions begun.
     attempts: int = 0
     #: Executions that count against `retries.limit`.
@@ -198,9 +218,15 @@ class Task:
     losses: int = 0
     exit: int | None = None
     reason: Reason | None = None
+    #: The attempts that did not end the task, oldest first: the last few of them.
+    history: tuple[Past, ...] = ()
+    #: Wall clock, seconds: since when it has waited for a node, or had waited for the last one.
+    queued: float | None = None
     #: Wall clock, seconds, of the last attempt.
     started: float | None = None
     ended: float | None = None
+    #: The last line that the last attempt wrote, see `said`; None if it succeeded, or wrote none.
+    said: str | None = None
     #: Bytes: the most that one process of the last attempt had resident.
     peak_memory: int | None = None
     #: Names the published result that belongs to this record; any other is not to be trusted.

@@ -97,18 +97,18 @@ def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> 
     return jobs
 
 
-def stop(job: Job, backend: Backend, *, index: int | None = None) -> int:
-    """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is."""
+def stop(job: Job, backend: Backend, *, by: str | None = None, index: int | None = None) -> int:
+    """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is. `by`: who asks."""
     settle(job.name, backend)
     job = find_job(backend, job.name) or job
     # Marked before its tasks are listed: from then on nobody adds any.
     if index is None and (job.applying or job.waiting or backend.state.is_open(job.name)):
-        _change(job, backend, lifecycle.kill_job)
+        _change(job, backend, lambda current: lifecycle.kill_job(current, by=by))
     still_open = backend.state.open_indices(job.name) if index is None else _if_open(job, index, backend)
 
     def move(records: Records) -> Writes:
         now = time.time()
-        return Writes(put=[lifecycle.kill(task, now=now) for task in records.values() if isinstance(task, Task)])
+        return Writes(put=[lifecycle.kill(task, now=now, by=by) for task in records.values() if isinstance(task, Task)])
 
     _change_tasks(job, still_open, move, backend)
     clusters = clusters_of(job, backend)

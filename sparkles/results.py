@@ -9,15 +9,13 @@ from typing import Any, TypeVar
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, Key, Task
 from sparkles.ports import LOG_PIECE, Backend
+from sparkles.said import END, said
 
 #: Times that a result may be replaced while it is copied.
 _TRIES = 3
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-#: Bytes at the end of a log in which its last line is looked for.
-_END = 4096
 
 
 def manifest(job: Job, backend: Backend) -> dict[str, Any]:
@@ -124,9 +122,8 @@ def read_whole_log(task: Task, backend: Backend, *, start: int = 0) -> Iterator[
 
 
 def last_line(task: Task, backend: Backend) -> str:
-    """Return the last line of a task's output that is not blank, or its end if that is very long."""
-    end = read_log(task, backend, start=-_END).decode("utf-8", "replace")
-    return next((line for line in reversed(end.splitlines()) if line.strip()), "")
+    """Return what a task said last, see `said`; empty if nothing. Read from its log if its record does not say."""
+    return task.said or said(read_log(task, backend, start=-END)) or ""
 
 
 def tidy(job: str, backend: Backend) -> None:

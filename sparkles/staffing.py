@@ -114,6 +114,16 @@ def to_shed(members: Sequence[Member], nodes: Sequence[Node]) -> list[Member]:
     return coming[lost:]
 
 
+def quiet_after(*, age: float, patience: float) -> float:
+    """Return the seconds of silence after which another node may be lost, to one that came `age` seconds ago.
+
+    Such is who is silent for longer than the `patience`; and who has not been heard of since this one came: its machine
+    may be the one that was made in the place of the other's, sooner than that one's silence shows. One that dies later
+    than that leaves nobody waiting, but a machine that is made in its place waits in turn.
+    """
+    return min(patience, age)
+
+
 def boots_left(cluster: Cluster, *, wanted: int) -> int:
     """Return how many nodes may still be asked for, until one of them has done something."""
     return max(0, BOOT_LIMIT * wanted - cluster.boots)

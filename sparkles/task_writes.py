@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import compress, islice
@@ -39,7 +40,13 @@ def task_commits(
     for some in _chunks_of_rows(_tasks_of(prepared, Verb.RECORD), limit):
         yield [Key.task(name, index) for index, _, _ in some], _recording(some, name)
     template = Task(
-        job=name, index=0, row="", digest=b"", generation=applying.generation, cluster=prepared.cluster.name
+        job=name,
+        index=0,
+        row="",
+        digest=b"",
+        generation=applying.generation,
+        cluster=prepared.cluster.name,
+        queued=time.time(),
     )
     if prepared.job and (prepared.job.applying or prepared.job.cluster != prepared.cluster.name):
         for keys in chunks(_open_elsewhere(prepared, backend), limit):
@@ -91,7 +98,12 @@ def _renewal(
                 continue
             renewed.append(
                 lifecycle.renew(
-                    task, row=row, digest=digest, generation=applying.generation, cluster=prepared.cluster.name
+                    task,
+                    row=row,
+                    digest=digest,
+                    generation=applying.generation,
+                    cluster=prepared.cluster.name,
+                    now=time.time(),
                 )
             )
         return Writes(put=renewed)

@@ -51,8 +51,8 @@ class Record(NamedTuple):
     state: NodeState = ALIVE
     #: Tasks that it has claimed.
     held: int = 0
-    #: Whether it has been silent for long enough to be noticed.
-    is_quiet: bool = False
+    #: Whether its silence is longer than anybody's patience.
+    is_silent: bool = False
 
 
 class Raise(NamedTuple):
@@ -71,6 +71,8 @@ class Worker(NamedTuple):
     """The program on a machine."""
 
     number: int
+    #: Those that were dead when it came.
+    came_after: frozenset[int] = frozenset()
     #: Whether it found nothing when it looked last.
     is_idle: bool = False
     has_shed: bool = False
@@ -110,7 +112,7 @@ class Rules:
     to_shed: Callable[..., Sequence[Member]] = staffing.to_shed
     #: In which order one who raises the number of nodes does what.
     order: tuple[str, ...] = ("take", "nodes", "members", "resize", "free")
-    waits_for_the_silent: bool = True
+    quiet_after: Callable[..., float] = staffing.quiet_after
     staffs_after_shedding: bool = True
     boots_fail: bool = False
     watches: bool = False
@@ -130,6 +132,7 @@ def moves(state: State, rules: Rules) -> Iterator[tuple[str, State]]:
     for worker in state.workers:
         yield from _worker(state, worker, rules)
     yield from _cloud(state, rules)
+    yield from _time(state)
 
 
 def open_tasks(state: State) -> int:
@@ -251,14 +254,30 @@ def _begin(state: State, worker: Worker, record: Record, rules: Rules) -> Iterat
         yield f"{who} has its notice", _with(noticed, worker._replace(why=Why.PREEMPTED), emptied)
     if record.held or worker.duty:
         return
-    quiet = rules.waits_for_the_silent and any(other.is_quiet and other.held for other in state.records)
-    if state.drain and not quiet:
+    waits = _waits_for_lost(state, worker, rules)
+    if state.drain and not waits:
         yield f"{who} is one too many", _with(state, worker._replace(why=Why.SURPLUS))._replace(drain=state.drain - 1)
-    if worker.is_idle and not quiet:
+    if worker.is_idle and not waits:
         yield f"{who} may go", _with(state, worker._replace(why=Why.IDLE))
         if rules.lingers and not worker.has_shed:
             shed = _with(state, worker._replace(is_idle=False, has_shed=True))
             yield f"{who} lingers and sheds", _shed(shed, state.records, rules)
+
+
+#: Seconds, each of them longer than the one before: no more of time matters to the rule.
+_SHORT, _LONGER, _PATIENCE, _LONG = 1.0, 2.0, 3.0, 4.0
+
+
+def _waits_for_lost(state: State, worker: Worker, rules: Rules) -> bool:
+    """Say whether a node must not go, because another that holds tasks may be lost."""
+
+    def is_quiet(other: Record) -> bool:
+        is_older = other.number in worker.came_after
+        silence = _LONG if other.is_silent else _LONGER if is_older else _SHORT
+        return silence > rules.quiet_after(age=_SHORT if is_older else _LONG, patience=_PATIENCE)
+
+    working = {other.number for other in state.workers}
+    return any(other.held and is_quiet(other) for other in state.records if other.number not in working)
 
 
 def _leave(state: State, worker: Worker, record: Record, rules: Rules) -> Iterator[tuple[str, State]]:
@@ -268,8 +287,7 @@ def _leave(state: State, worker: Worker, record: Record, rules: Rules) -> Iterat
     step = _next(rules.steps, worker.why, worker.outcomes)
     if step is None:
         raise BrokenError(f"node {worker.number} has neither stayed nor gone")
-    lost = any(other.is_quiet and other.held for other in state.records) and rules.waits_for_the_silent
-    found = state.pending > 0 or (worker.why is Why.LIMIT and lost)
+    found = state.pending > 0 or (worker.why is Why.LIMIT and _waits_for_lost(state, worker, rules))
     on = worker._replace(outcomes=(*worker.outcomes, step is Step.LOOK and found))
     after = _with(state, on)
     match step:
@@ -334,10 +352,18 @@ def _sweep(state: State, worker: Worker) -> Iterator[tuple[str, State]]:
     working = {other.number for other in state.workers}
     for record in state.records:
         if record.number not in working:
-            after = state._replace(
-                records=tuple(other for other in state.records if other != record), pending=state.pending + record.held
-            )
-            yield f"node {worker.number} sweeps {record.number}", _with(after, worker._replace(is_idle=False))
+            swept = _swept(state, record)
+            sweeper = next(other for other in swept.workers if other.number == worker.number)
+            yield f"node {worker.number} sweeps {record.number}", _with(swept, sweeper._replace(is_idle=False))
+
+
+def _swept(state: State, record: Record) -> State:
+    """Give up a node: what it held is pending again, and its number may be another's."""
+    return state._replace(
+        pending=state.pending + record.held,
+        records=tuple(other for other in state.records if other != record),
+        workers=tuple(worker._replace(came_after=worker.came_after - {record.number}) for worker in state.workers),
+    )
 
 
 # The cloud
@@ -370,13 +396,23 @@ def _cloud(state: State, rules: Rules) -> Iterator[tuple[str, State]]:
             yield f"machine {number} dies", _anew(dead, number)
 
 
-def _report(state: State, number: int) -> State:
-    """Let a node come up. That took so long that by now it is seen who died before."""
+def _time(state: State) -> Iterator[tuple[str, State]]:
+    """Let it show that a node is dead."""
     working = {worker.number for worker in state.workers}
-    records = tuple(record._replace(is_quiet=record.number not in working) for record in state.records)
+    for record in state.records:
+        if record.held and not record.is_silent and record.number not in working:
+            others = (other for other in state.records if other != record)
+            silent = tuple(sorted((*others, record._replace(is_silent=True))))
+            yield f"the silence of node {record.number} shows", state._replace(records=silent)
+
+
+def _report(state: State, number: int) -> State:
+    """Let a node come up, before or after it is seen who died."""
+    working = {worker.number for worker in state.workers}
+    dead = frozenset(record.number for record in state.records if record.number not in working and record.held)
     return state._replace(
-        records=tuple(sorted((*records, Record(number)))),
-        workers=tuple(sorted((*state.workers, Worker(number)), key=_key)),
+        records=tuple(sorted((*state.records, Record(number)))),
+        workers=tuple(sorted((*state.workers, Worker(number, came_after=dead)), key=_key)),
     )
 
 

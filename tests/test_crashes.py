@@ -283,7 +283,9 @@ def what_is_left(world: World) -> dict[str, Any]:
         )  # fmt: skip
         for task in backend.state.tasks(job.name):
             assert definition_of(task, backend).digest(rows_of(task), task.index) == task.digest
-            found[task.id] = replace(task, version=0, generation=0, started=None, ended=None)
+            history = tuple(replace(past, ended=0.0) for past in task.history)
+            untimed = replace(task, history=history, queued=None, started=None, ended=None)
+            found[task.id] = replace(untimed, version=0, generation=0)
     layout = Layout(Home(world.folder.parent / "home").objects)
     found["results"] = sorted(backend.objects.results("j"))
     found["records"] = layout.records("j").exists()

@@ -185,6 +185,14 @@ def all_that_come(members, nodes):
     return [member for member in members if member.is_coming]
 
 
+def never(*, age, patience):
+    return float("inf")
+
+
+def when_the_silence_shows(*, age, patience):
+    return patience
+
+
 TWO_CLIENTS = State(clients=(None, None))
 
 MUTATIONS = {
@@ -197,7 +205,9 @@ MUTATIONS = {
         WORLDS["one too many, a task is tried again"][0], Rules(most=1, steps=leaves_what_a_surplus_one_finds)),
     "a limit is taken for the end of work": (State(clients=(None,), limits=1), Rules(steps=never_needed)),
     "what is made for a dead node is shed": (State(clients=(None,), deaths=1), Rules(tasks=2, to_shed=all_that_come)),
-    "nobody waits for the silent": (State(clients=(None,), deaths=1), Rules(waits_for_the_silent=False)),
+    "nobody waits for the lost": (State(clients=(None,), deaths=1), Rules(quiet_after=never)),
+    "who comes sooner than a silence shows waits for nobody": (
+        State(clients=(None,), deaths=1), Rules(quiet_after=when_the_silence_shows)),
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, di
 from sparkles import lifecycle
 from sparkles.lifecycle import (
     APPLY_PATIENCE,
+    HISTORY,
     JOB_MOVES,
     LOSS_LIMIT,
     NODE_MOVES,
@@ -21,7 +22,7 @@ from sparkles.lifecycle import (
     Need,
     RetryPolicy,
 )
-from sparkles.model import Applying, JobState, NodeState, Reason, Sample, Stop, Task, TaskState, Waiting
+from sparkles.model import Applying, JobState, NodeState, Past, Reason, Sample, Stop, Task, TaskState, Waiting
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -148,15 +149,54 @@ RETRY = RetryPolicy(limit=2)
 def test_the_end_of_an_attempt_decides_what_becomes_of_its_task(reason, code, fields, retry, state, failures) -> None:
     task = a_claimed_task(attempts=4, **fields)
 
-    after = lifecycle.finish(task, an_attempt(reason=reason, exit=code, peak_memory=5), retry)
+    attempt = an_attempt(reason=reason, exit=code, peak_memory=5, said="ValueError: NaN")
+    after = lifecycle.finish(task, attempt, retry)
 
     assert (after.state, after.failures, after.attempts, after.stop) == (state, failures, 5, None)
     assert (after.reason, after.exit, after.started, after.ended, after.peak_memory) == (reason, code, 1.0, 3.0, 5)
-    assert after.node is None
+    assert after.said == "ValueError: NaN"
     if state is P:
-        assert (after.claim, after.result_generation) == (None, None)
+        assert (after.node, after.claim, after.result_generation, after.queued) == (None, None, None, 3.0)
     else:
-        assert (after.claim, after.result_generation) == ("claim-1", "claim-1")
+        assert (after.node, after.claim, after.result_generation) == (task.node, "claim-1", "claim-1")
+
+
+def test_an_attempt_that_does_not_end_its_task_is_remembered() -> None:
+    failed = lifecycle.finish(a_claimed_task(node="n"), an_attempt(exit=1, said="no"), RETRY)
+    taken = lifecycle.give_back(lifecycle.claim(failed, node="m", token="2"), now=8.0, reason=Reason.PREEMPTED)
+    lost = lifecycle.give_back(lifecycle.claim(taken, node="m", token="3"), now=9.0, lost=True)
+
+    assert lost.history == (
+        Past(claim="claim-1", node="n", reason=Reason.EXIT, exit=1, started=1.0, ended=3.0, said="no"),
+        Past(claim="2", node="m", reason=Reason.PREEMPTED, ended=8.0),
+        Past(claim="3", node="m", reason=Reason.NODE_LOST, ended=9.0),
+    )
+
+
+def test_what_never_began_is_no_attempt() -> None:
+    assert lifecycle.give_back(a_claimed_task(), now=9.0).history == ()
+
+
+def test_only_the_last_few_attempts_are_remembered() -> None:
+    task = a_task()
+    for number in range(HISTORY + 5):
+        task = lifecycle.give_back(lifecycle.claim(task, node="n", token=str(number)), now=9.0, reason=Reason.PREEMPTED)
+
+    assert [past.claim for past in task.history] == [str(number) for number in range(5, HISTORY + 5)]
+
+
+@pytest.mark.parametrize(
+    ("ending", "by"),
+    [
+        pytest.param({"reason": Reason.KILLED, "exit": 143}, "eva", id="killed"),
+        pytest.param({"exit": 0}, None, id="succeeded before the kill came"),
+        pytest.param({"exit": 1}, None, id="failed before the kill came"),
+    ],
+)
+def test_who_killed_a_task_is_known_if_that_ended_it(ending, by) -> None:
+    task = lifecycle.kill(a_claimed_task(), now=1.0, by="eva")
+
+    assert lifecycle.finish(task, an_attempt(**ending), RetryPolicy()).killed_by == by
 
 
 def test_a_retry_leaves_the_result_of_an_earlier_run_committed() -> None:
@@ -188,8 +228,8 @@ def test_a_task_that_is_taken_from_its_node(fields, lost, state, losses, reason)
     after = lifecycle.give_back(task, now=9.0, lost=lost)
 
     assert (after.state, after.losses, after.reason) == (state, losses, reason)
-    assert (after.node, after.stop, after.attempts, after.failures) == (None, None, 1 + lost, 1)
-    assert after.ended == (None if state is P else 9.0)
+    assert (after.stop, after.attempts, after.failures) == (None, 1 + lost, 1)
+    assert (after.node, after.ended) == ((None, None) if state is P else (task.node, 9.0))
     assert (after.claim is None) is (state is P)
 
 
@@ -197,11 +237,11 @@ def test_a_task_that_is_taken_from_its_node(fields, lost, state, losses, reason)
 def test_a_kill_ends_what_nobody_holds_tells_who_holds_it_and_leaves_the_rest(state: TaskState) -> None:
     task = a_task(state=state, exit=1, reason=Reason.EXIT, ended=1.0, result_generation="g")
 
-    after = lifecycle.kill(task, now=9.0)
+    after = lifecycle.kill(task, now=9.0, by="eva")
 
     expected = {
-        P: replace(task, state=K, reason=Reason.KILLED, exit=None, ended=9.0, result_generation=None),
-        C: replace(task, stop=Stop.KILLED),
+        P: replace(task, state=K, reason=Reason.KILLED, exit=None, ended=9.0, result_generation=None, killed_by="eva"),
+        C: replace(task, stop=Stop.KILLED, killed_by="eva"),
     }
     assert after == expected.get(state, task)
 
@@ -213,7 +253,7 @@ def test_a_renewed_task_runs_as_the_new_generation_defines_it(state: TaskState) 
         state=state, failures=2, losses=2, attempts=3, exit=1, reason=Reason.EXIT, result_generation="g", **held
     )
 
-    after = lifecycle.renew(task, row='{"x":"2"}', digest=digest_of("new"), generation=2, cluster="d")
+    after = lifecycle.renew(task, row='{"x":"2"}', digest=digest_of("new"), generation=2, cluster="d", now=7.0)
 
     assert (after.row, after.digest, after.generation, after.cluster) == ('{"x":"2"}', digest_of("new"), 2, "d")
     assert (after.failures, after.losses, after.result_generation) == (0, 0, "g")
@@ -221,12 +261,13 @@ def test_a_renewed_task_runs_as_the_new_generation_defines_it(state: TaskState) 
         assert (after.state, after.stop, after.node, after.claim) == (C, Stop.REPLACED, "n", "t")
     else:
         assert (after.state, after.stop, after.attempts, after.exit, after.reason) == (P, None, 0, None, None)
+        assert (after.node, after.queued) == (None, 7.0)
 
 
 def test_a_task_that_was_to_be_killed_and_is_then_renewed_runs() -> None:
     task = lifecycle.kill(a_claimed_task(), now=1.0)
 
-    renewed = lifecycle.renew(task, row="{}", digest=digest_of("1"), generation=2, cluster="c")
+    renewed = lifecycle.renew(task, row="{}", digest=digest_of("1"), generation=2, cluster="c", now=1.5)
 
     assert lifecycle.give_back(renewed, now=2.0).state is P
 

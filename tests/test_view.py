@@ -9,9 +9,9 @@ import pytest
 from rich.cells import cell_len
 
 from sparkles.cli.area import Extent
-from sparkles.cli.printable import encodable, printable
 from sparkles.cli.view import job_rows, painted, shares, transfer_row
 from sparkles.model import Sample, TaskState
+from sparkles.printable import encodable, printable
 from sparkles.quantities import clock
 from sparkles.sight import Failure, Sight, Tailed
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import NamedTuple, TextIO
 
-from sparkles.cli.printable import encodable, printable
+from sparkles.printable import encodable, printable
 
 #: Cells that are left free at the right, for the ^C that a terminal echoes.
 _MARGIN = 2

@@ -17,6 +17,7 @@ from sparkles import config, names
 from sparkles.backends.registry import open_backend
 from sparkles.dry import read_only
 from sparkles.errors import RequestError, SparklesError
+from sparkles.model import Job
 from sparkles.ports import Backend
 
 
@@ -82,3 +83,11 @@ def with_backend(command: Callable[..., Any], *, whole: bool = False) -> Callabl
 def hint(text: str) -> None:
     """Say something that is not a result, on stderr."""
     click.echo(text, err=True)
+
+
+def hint_what_it_waits_for(job: Job, backend: Backend) -> None:
+    """Say, of a job that waits for others, for which."""
+    if job.waiting:
+        from sparkles import needs
+
+        hint(f"hint: {needs.words(job, backend)}")

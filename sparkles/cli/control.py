@@ -9,7 +9,7 @@ import click
 
 from sparkles import lineup, names, recover, results
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.submission import ask, require_owner
+from sparkles.cli.submission import ask, owner, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, Task
 from sparkles.ports import Backend
@@ -39,7 +39,7 @@ def kill_cmd(chosen: Chosen, targets: Sequence[str], yes: bool) -> None:
     for job, _ in chosen_jobs:
         require_owner(job, yes=yes)
     for job, index in chosen_jobs:
-        number = recover.stop(job, backend, index=index)
+        number = recover.stop(job, backend, by=owner(), index=index)
         waited = "; it waits no longer" if job.state is JobState.WAITING and index is None else ""
         click.echo(f"{job.name}: {counted(number, 'task')} stopped{waited}")
 

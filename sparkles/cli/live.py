@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from sparkles.cli.area import Area, Row, is_ours, is_terminal
-from sparkles.cli.printable import printable
+from sparkles.printable import printable
 from sparkles.screen import Paper, Screen, stamped
 from sparkles.sight import Sight
 

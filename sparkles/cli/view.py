@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from sparkles.cli.area import Extent, Row
-from sparkles.cli.printable import encodable, printable
 from sparkles.model import Sample, TaskState
+from sparkles.printable import encodable, printable
 from sparkles.quantities import clock, counted, human_bytes
 from sparkles.sight import Failure, Sight, Tailed
 

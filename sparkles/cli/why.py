@@ -12,11 +12,11 @@ import click
 from sparkles import diagnose, lineup, names, needs, results
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.output import print_documents
-from sparkles.cli.printable import printable
 from sparkles.diagnose import Facts, Finding
 from sparkles.model import Job
 from sparkles.nodes import find_cluster, staffing_of
 from sparkles.ports import Backend
+from sparkles.printable import printable
 
 
 @click.command("why")

@@ -5,7 +5,6 @@ Writes no state: what came of it goes back to the worker's loop.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -13,20 +12,17 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sparkles.errors import LaunchError, SparklesError, UnreachableError
 from sparkles.lifecycle import Attempt, RetryPolicy
 from sparkles.model import Reason, Sample, Task
-from sparkles.ports import Backend, Ending, Launch, Output, Result, Running, Runtime
+from sparkles.ports import Backend, Ending, Launch, Running, Runtime
 from sparkles.timing import Timing
 from sparkles.worker import outputs, staging
 from sparkles.worker.definitions import Assignment
+from sparkles.worker.publisher import Publisher, append
 from sparkles.worker.speech import say
 from sparkles.worker.turn import Turn
-
-#: Seconds between two tries to bring in a result: doubled each time, up to the second number.
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +166,7 @@ class Execution:
             say(f"task {self.task.id} goes back: {error}")
             return Ended(self.task)
         except (SparklesError, OSError) as error:
-            _append(log, f"sparkles: the task's files could not be brought in: {error}\n")
+            append(log, f"sparkles: the task's files could not be brought in: {error}\n")
             return self._publish(log, Ending(exit=1), Reason.UPLOAD, started, None)
         if self._why:
             return Ended(self.task)
@@ -178,14 +174,14 @@ class Execution:
         try:
             ending = self._execute(log)
         except (LaunchError, OSError) as error:
-            _append(log, f"sparkles: {error}\n")
+            append(log, f"sparkles: {error}\n")
             code = error.exit if isinstance(error, LaunchError) else 126
             return self._publish(log, Ending(exit=code), Reason.EXIT, started, None)
         reason = self._why or (Reason.OUT_OF_MEMORY if ending.out_of_memory else Reason.EXIT)
         if reason is Reason.OUT_OF_MEMORY:
-            _append(log, f"sparkles: {self._out_of_memory()}\n")
+            append(log, f"sparkles: {self._out_of_memory()}\n")
         if reason is Reason.TIMEOUT:
-            _append(log, f"sparkles: stopped after {self._assignment.policy.timeout:g} s (timeout)\n")
+            append(log, f"sparkles: stopped after {self._assignment.policy.timeout:g} s (timeout)\n")
         return self._publish(log, ending, reason, started, staged)
 
     def _stage(self) -> outputs.Snapshot:
@@ -253,106 +249,19 @@ class Execution:
         """Bring in what there is; without `staged` the command never ran, so there are no outputs."""
         if self._abandoned.is_set():
             return Ended(self.task)
-        ended = time.time()
-        policy = self._assignment.policy
-        found = outputs.NOTHING
-        if staged is not None:
-            try:
-                found = outputs.find(
-                    self._folder, staged, include=policy.include, exclude=policy.exclude, always=policy.always
-                )
-            except OSError as error:  # paths that are too long for the system, for example
-                found = outputs.Found((), [f"its files could not be looked through, so none is kept: {error.strerror}"])
-                _append(log, f"sparkles: {found.notes[0]}\n")
-        result = Result(
-            job=self.task.job,
-            index=self.task.index,
-            claim=self.claim,
-            log=log,
-            outputs=found.outputs,
-            document=self._document(ending, reason, started, ended, found),
-            spare=self._spare(found, staged),
+        publisher = Publisher(
+            self._assignment,
+            backend=self._backend,
+            folder=self._folder,
+            timing=self._timing,
+            node=self._node,
+            turn=self._turn,
+            stopped=self._stopped,
+            holds=self._holds,
         )
-        generation = self._insist(lambda: self._bring_in(result))
-        if generation is None:
+        attempt = publisher.publish(log, ending, reason, started=started, staged=staged)
+        if attempt.result_generation is None:
             if self._abandoned.is_set():
                 return Ended(self.task)
-            return self._ended(ending, Reason.KILLED if self._stopped.is_set() else Reason.UPLOAD, started, ended)
-        return self._ended(ending, reason, started, ended, generation)
-
-    def _spare(self, found: outputs.Found, staged: outputs.Snapshot | None) -> Path | None:
-        """Return the work directory, if it is empty and certain to be ours: what ran in an image may have taken it."""
-        is_empty = staged is not None and found is outputs.NOTHING
-        return self._folder if is_empty and self._assignment.definition.image is None else None
-
-    def _bring_in(self, result: Result) -> str:
-        """Publish a result, once the one that is to be replaced by it is in its place for certain."""
-        objects = self._backend.objects
-        with self._turn.yielded() if objects.streams > 1 else nullcontext():
-            if self.task.result_generation:
-                objects.promote(result.job, result.index, self.task.result_generation)
-            return objects.publish(result, holds=self._holds)
-
-    def _insist(self, publish: Callable[[], str]) -> str | None:
-        """Try for a long time: hours of compute must not be lost to a full disk or a broken network."""
-        deadline = time.monotonic() + self._timing.upload_patience
-        wait = _FIRST_WAIT
-        while True:
-            try:
-                return publish()
-            except (SparklesError, OSError) as error:
-                if time.monotonic() + wait > deadline:
-                    say(f"task {self.task.id}: its result cannot be stored: {error}")
-                    return None
-            with self._turn.yielded():
-                if self._stopped.wait(wait):
-                    return None
-            wait = min(2 * wait, _LONGEST_WAIT)
-
-    def _ended(
-        self, ending: Ending, reason: Reason, started: float, ended: float, generation: str | None = None
-    ) -> Ended:
-        attempt = Attempt(
-            claim=self.claim,
-            digest=self.task.digest,
-            reason=reason,
-            exit=ending.exit,
-            started=started,
-            ended=ended,
-            peak_memory=ending.peak_memory,
-            result_generation=generation,
-        )
+            attempt = replace(attempt, reason=Reason.KILLED if self._stopped.is_set() else Reason.UPLOAD)
         return Ended(self.task, attempt)
-
-    def _document(
-        self, ending: Ending, reason: Reason, started: float, ended: float, found: outputs.Found
-    ) -> dict[str, Any]:
-        document: dict[str, Any] = {
-            "job": self.task.job,
-            "index": self.task.index,
-            "claim": self.claim,
-            "command": list(self._assignment.definition.argv),
-            "parameters": dict(self._assignment.row),
-            "attempt": self.task.attempts + 1,
-            "exit": ending.exit,
-            "reason": reason.value,
-            "started": started,
-            "ended": ended,
-            "peakMemory": ending.peak_memory,
-            "node": self._node,
-            "host": os.uname().nodename,
-            "image": self._assignment.definition.image,
-            "files": [_listed(output) for output in found.outputs],
-        }
-        return {**document, "notes": list(found.notes)} if found.notes else document
-
-
-def _listed(output: Output) -> dict[str, Any]:
-    """Return what result.json says of a file."""
-    listed: dict[str, Any] = {"name": output.name, "size": output.size}
-    return {**listed, "executable": True} if os.access(output.path, os.X_OK) else listed
-
-
-def _append(log: Path, text: str) -> None:
-    with suppress(OSError), log.open("a", encoding="utf-8") as file:  # a full disk, or the job is gone
-        file.write(text)

@@ -13,6 +13,7 @@ from sparkles.errors import SparklesError, UnreachableError
 from sparkles.lifecycle import Attempt, RetryPolicy
 from sparkles.model import Reason, Records, Task
 from sparkles.ports import Backend, Place
+from sparkles.said import said
 from sparkles.timing import Timing
 from sparkles.worker.ahead import Ahead
 from sparkles.worker.attempt import Ended, Execution
@@ -105,11 +106,18 @@ class Handover:
     def _unreadable(self, task: Task, error: Exception) -> Ended:
         """Fail a task that cannot even be begun, saying why where people look: in its log."""
         report(task)
+        words = f"sparkles: this task cannot be executed: {error}\n"
         with suppress(OSError):
             log = self._backend.objects.open_log(task.job, task.index, task.claim or "")
-            log.write_text(f"sparkles: this task cannot be executed: {error}\n", encoding="utf-8")
+            log.write_text(words, encoding="utf-8")
         now = time.time()
         attempt = Attempt(
-            claim=task.claim or "", digest=task.digest, reason=Reason.UPLOAD, exit=None, started=now, ended=now
+            claim=task.claim or "",
+            digest=task.digest,
+            reason=Reason.UPLOAD,
+            exit=None,
+            started=now,
+            ended=now,
+            said=said(words.encode()),
         )
         return Ended(task, attempt)

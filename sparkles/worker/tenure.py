@@ -88,16 +88,11 @@ class Tenure:
         return min(_UNLIMITED if timeout is None else timeout, self._half)
 
     def waits_for_lost(self, node: Node, now: float) -> bool:
-        """Say whether another node may be lost that holds tasks: who goes before they come back leaves them behind.
-
-        Such is who is quiet for long; and who has not been heard of since this node came: its machine may be the one
-        that was made in the place of the other's, sooner than that one's silence shows. One that dies later than that
-        leaves nobody waiting here, but a machine that is made in its place waits in turn.
-        """
+        """Say whether another node may be lost that holds tasks: who goes before they come back leaves them behind."""
         if not self.has_machine or now < self.recheck:
             return now < self.recheck
         self.recheck = now
-        limit = min(_QUIET_BEATS * self._timing.beat, now - self._came)
+        limit = staffing.quiet_after(age=now - self._came, patience=_QUIET_BEATS * self._timing.beat)
         others = [other for other in self._backend.state.nodes(node.cluster, quiet=limit) if other.name != node.name]
         quiet = [other for other in others if (other.silence or 0.0) > limit]
         if any(self._backend.state.held(other.name) for other in quiet):

@@ -232,6 +232,25 @@ def test_a_command_that_fails_is_tried_again_as_often_as_allowed(submit, backend
     assert (results.committed(task(backend), backend) or {})["attempt"] == 3
 
 
+def test_what_an_attempt_said_last_is_kept_and_the_log_of_one_that_was_tried_again(
+    submit, backend, worker, runtime
+) -> None:
+    def flaky(running: ScriptedRunning) -> int:
+        running.launch.log.write_text(f"try {running.launch.env['SPARKLES_ATTEMPT']}\nno\n")
+        return 3
+
+    runtime.scripts["flaky"] = flaky
+    submit("flaky", retries={"limit": 1})
+
+    run(worker, backend)
+
+    after = task(backend)
+    (past,) = after.history
+    assert (after.state, after.said, past.said, past.exit, past.node) == (F, "no", "no", 3, "n")
+    assert backend.objects.read_log("j", 1, past.claim, start=0) == b"try 1\nno\n"
+    assert b"".join(results.read_whole_log(after, backend)) == b"try 2\nno\n"
+
+
 def test_a_retry_that_succeeds_is_a_success(submit, backend, worker, runtime, tmp_path) -> None:
     def flaky(running: ScriptedRunning) -> int:
         running.write(f"{running.launch.env['SPARKLES_ATTEMPT']}.txt", "")
@@ -570,7 +589,7 @@ def test_a_result_that_cannot_be_stored_at_once_is_tried_again_without_running_t
         return publish(result, **options)
 
     monkeypatch.setattr(backend.objects, "publish", failing)
-    monkeypatch.setattr("sparkles.worker.attempt._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("sparkles.worker.publisher._FIRST_WAIT", 0.001)
     submit("true")
 
     run(a_worker(backend, place), backend)

@@ -28,6 +28,7 @@ from sparkles.model import (
     NewTasks,
     Node,
     NodeState,
+    Past,
     Reason,
     Record,
     Sample,
@@ -152,7 +153,7 @@ def _plain(value: Any) -> Any:
         case Applying() | Waiting() | Machine():
             return json.dumps(asdict(value))
         case tuple():
-            return json.dumps(value) if value else None
+            return json.dumps(value, default=asdict) if value else None
         case Mapping():
             return json.dumps(value) if value else None
         case _:
@@ -272,12 +273,16 @@ def _value(value: Any) -> Any:
 
 def _task(key: Key, known: Properties, entity: Any, _: float) -> Task:
     stop, reason = known["stop"], known["reason"]
-    return Task(
-        job=key.name,
-        index=key.index,
-        state=state_of(entity),
-        **{**known, "stop": Stop(stop) if stop else None, "reason": Reason(reason) if reason else None},
-    )
+    found = {
+        "stop": Stop(stop) if stop else None,
+        "reason": Reason(reason) if reason else None,
+        "history": tuple(map(_past, json.loads(known["history"] or "[]"))),
+    }
+    return Task(job=key.name, index=key.index, state=state_of(entity), **{**known, **found})
+
+
+def _past(values: Properties) -> Past:
+    return Past(**{**_known(Past, values), "reason": Reason(values["reason"])})
 
 
 def _job(key: Key, known: Properties, _: Any, silence: float) -> Job:
@@ -291,7 +296,7 @@ def _job(key: Key, known: Properties, _: Any, silence: float) -> Job:
     return Job(name=key.name, silence=silence, **{**known, **found})
 
 
-def _known(noun: type[Applying | Waiting], values: Properties) -> Properties:
+def _known(noun: type[Applying | Past | Waiting], values: Properties) -> Properties:
     """Return what this version knows of a noun's fields."""
     names = {field.name for field in fields(noun)}
     return {name: value for name, value in values.items() if name in names}

@@ -16,6 +16,7 @@ from sparkles.model import (
     Key,
     Node,
     NodeState,
+    Past,
     Reason,
     Record,
     Sample,
@@ -26,7 +27,7 @@ from sparkles.model import (
 )
 
 #: Raised by one with each change of `SCHEMA`; an older file is migrated, a newer one refused.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 #: What makes a file of each version one of the next.
 MIGRATIONS = {
@@ -34,6 +35,13 @@ MIGRATIONS = {
     2: ["DROP INDEX task_state", 'CREATE INDEX task_state ON task(job, state, "index")'],
     3: ["ALTER TABLE node ADD COLUMN more TEXT", "ALTER TABLE cluster ADD COLUMN more TEXT"],
     4: ["ALTER TABLE job ADD COLUMN whole TEXT"],
+    5: [
+        "ALTER TABLE job ADD COLUMN more TEXT",
+        "ALTER TABLE task ADD COLUMN killed_by TEXT",
+        "ALTER TABLE task ADD COLUMN history TEXT",
+        "ALTER TABLE task ADD COLUMN queued REAL",
+        "ALTER TABLE task ADD COLUMN said TEXT",
+    ],
 }
 
 SCHEMA = """
@@ -42,12 +50,13 @@ CREATE TABLE job (
   owner TEXT NOT NULL, submitted REAL NOT NULL, ended REAL, last_index INTEGER NOT NULL,
   max_nodes INTEGER NOT NULL, scaled INTEGER, whole TEXT, waiting TEXT, applying TEXT,
   environment TEXT,
-  version INTEGER NOT NULL);
+  version INTEGER NOT NULL, more TEXT);
 CREATE TABLE task (
   job TEXT NOT NULL, "index" INTEGER NOT NULL, row TEXT NOT NULL, digest BLOB NOT NULL,
   generation INTEGER NOT NULL, cluster TEXT NOT NULL, state TEXT NOT NULL, node TEXT, claim TEXT, stop TEXT,
-  attempts INTEGER NOT NULL, failures INTEGER NOT NULL, losses INTEGER NOT NULL, exit INTEGER, reason TEXT,
-  started REAL, ended REAL, peak_memory INTEGER, result_generation TEXT, version INTEGER NOT NULL);
+  killed_by TEXT, attempts INTEGER NOT NULL, failures INTEGER NOT NULL, losses INTEGER NOT NULL,
+  exit INTEGER, reason TEXT, history TEXT, queued REAL, started REAL, ended REAL, said TEXT, peak_memory INTEGER,
+  result_generation TEXT, version INTEGER NOT NULL);
 -- Claims follow the rowid, that is, the order of submission.
 CREATE UNIQUE INDEX task_key ON task(job, "index");
 -- Without the index, the few tasks that run would be looked for among a million.
@@ -68,8 +77,10 @@ TASK_STATES = {state.value: state for state in TaskState}
 
 _TYPES: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "cluster": Cluster}
 
-#: The fields of nodes and clusters that have columns of their own; those that are mostly empty share `more`.
+#: The fields of jobs, nodes and clusters that have columns of their own; those that are mostly empty share `more`.
 _OWN = {
+    "job": ("name", "state", "generation", "cluster", "owner", "submitted", "ended", "last_index", "max_nodes",
+            "scaled", "whole", "waiting", "applying", "environment", "version"),
     "node": ("name", "cluster", "state", "slots", "created", "beat", "beat_clock", "beat_boot", "pid", "samples",
              "worked", "version"),
     "cluster": ("name", "slots", "linger", "epoch", "version"),
@@ -100,8 +111,10 @@ def encode(record: Record) -> tuple[Any, ...]:
             return (
                 record.job, record.index, record.row, record.digest, record.generation, record.cluster,
                 record.state.value, record.node, record.claim, record.stop and record.stop.value,
-                record.attempts, record.failures, record.losses, record.exit,
-                record.reason and record.reason.value, record.started, record.ended, record.peak_memory,
+                record.killed_by, record.attempts, record.failures, record.losses, record.exit,
+                record.reason and record.reason.value,
+                json.dumps([asdict(past) for past in record.history]) if record.history else None,
+                record.queued, record.started, record.ended, record.said, record.peak_memory,
                 record.result_generation, record.version,
             )  # fmt: skip
         case Job():
@@ -110,7 +123,7 @@ def encode(record: Record) -> tuple[Any, ...]:
                 record.submitted, record.ended, record.last_index, record.max_nodes,
                 record.scaled, record.whole, json.dumps(asdict(record.waiting)) if record.waiting else None,
                 json.dumps(asdict(record.applying)) if record.applying else None,
-                record.environment, record.version,
+                record.environment, record.version, _more(record),
             )  # fmt: skip
         case Node():
             return (
@@ -124,7 +137,7 @@ def encode(record: Record) -> tuple[Any, ...]:
             raise AssertionError("only stores with several streams keep fences")
 
 
-def _more(record: Node | Cluster) -> str | None:
+def _more(record: Job | Node | Cluster) -> str | None:
     """Return the fields without columns of their own, those that are not what they mostly are."""
     found = {name: value for name, usual in _MORE[record.key.kind].items() if (value := getattr(record, name)) != usual}
     return json.dumps(found, default=asdict) if found else None
@@ -135,10 +148,15 @@ def task_from(row: Sequence[Any]) -> Task:
     return Task(
         job=row[0], index=row[1], row=row[2], digest=row[3], generation=row[4], cluster=row[5],
         state=TASK_STATES[row[6]], node=row[7], claim=row[8], stop=Stop(row[9]) if row[9] else None,
-        attempts=row[10], failures=row[11], losses=row[12], exit=row[13],
-        reason=Reason(row[14]) if row[14] else None, started=row[15], ended=row[16], peak_memory=row[17],
-        result_generation=row[18], version=row[19],
+        killed_by=row[10], attempts=row[11], failures=row[12], losses=row[13], exit=row[14],
+        reason=Reason(row[15]) if row[15] else None, history=_history(row[16]) if row[16] else (),
+        queued=row[17], started=row[18], ended=row[19], said=row[20], peak_memory=row[21],
+        result_generation=row[22], version=row[23],
     )  # fmt: skip
+
+
+def _history(text: str) -> tuple[Past, ...]:
+    return tuple(Past(**{**past, "reason": Reason(past["reason"])}) for past in json.loads(text))
 
 
 def job_from(row: Sequence[Any]) -> Job:
@@ -146,12 +164,14 @@ def job_from(row: Sequence[Any]) -> Job:
     values = dict(zip(COLUMNS["job"], row, strict=True))
     applying = Applying(**json.loads(values["applying"])) if values["applying"] else None
     waiting = json.loads(values["waiting"]) if values["waiting"] else None
+    more = json.loads(values.pop("more") or "{}")
     return Job(
         **{
             **values,
             "state": JobState(values["state"]),
             "waiting": Waiting(**{**waiting, "needs": tuple(waiting["needs"])}) if waiting else None,
             "applying": applying,
+            **more,
         }
     )
 

@@ -20,7 +20,7 @@ from sparkles.backends.local.filesystem import filesystem_of
 from sparkles.backends.local.records import SCHEMA_VERSION
 from sparkles.backends.local.state import SqliteState
 from sparkles.errors import BackendError, RequestError
-from sparkles.model import Key, NewTasks, TaskState, Waiting, Writes
+from sparkles.model import Key, NewTasks, Past, Reason, TaskState, Waiting, Writes
 
 
 class TestSqliteReads(ReadsContract):
@@ -205,7 +205,17 @@ def test_state_on_a_network_file_system_is_a_wrong_request_that_names_the_way_ou
     assert list(tmp_path.iterdir()) == []
 
 
-FOURTH_SCHEMA = records.SCHEMA.replace("whole TEXT, ", "")
+FIFTH_SCHEMA = records.SCHEMA
+for column in (
+    ", more TEXT);\nCREATE TABLE task",
+    "killed_by TEXT, ",
+    "history TEXT, ",
+    "queued REAL, ",
+    "said TEXT, ",
+):
+    assert FIFTH_SCHEMA.count(column) == 1
+    FIFTH_SCHEMA = FIFTH_SCHEMA.replace(column, ");\nCREATE TABLE task" if "CREATE" in column else "")
+FOURTH_SCHEMA = FIFTH_SCHEMA.replace("whole TEXT, ", "")
 THIRD_SCHEMA = FOURTH_SCHEMA.replace(", more TEXT", "")
 SECOND_SCHEMA = THIRD_SCHEMA.replace('task(job, state, "index")', "task(job, state)")
 
@@ -261,6 +271,33 @@ def test_a_file_of_the_fourth_version_learns_of_wholes(tmp_path):
         found = {job.name: job.whole for job in state.jobs()}
 
     assert found == {"old": None, "w-a": "w"}
+
+
+def test_a_file_of_the_fifth_version_learns_how_its_tasks_end(tmp_path):
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(FIFTH_SCHEMA)
+    connection.execute(
+        "INSERT INTO job VALUES ('j', 'active', 1, 'c', 'me', 1.0, NULL, 3, 2, NULL, NULL, NULL, NULL, NULL, 1)",
+    )
+    connection.execute(
+        "INSERT INTO task VALUES ('j', 1, '{}', x'00', 1, 'c', 'claimed', 'n', 't', NULL, 0, 0, 0, NULL, NULL, NULL, "
+        "NULL, NULL, NULL, 1)"
+    )
+    connection.execute("PRAGMA user_version = 5")
+    connection.commit()
+    connection.close()
+    past = Past(claim="t", node="n", reason=Reason.EXIT, exit=3, started=1.0, ended=2.0, said="no")
+
+    with closing(SqliteState(path)) as state:
+        (job,), (task,) = state.jobs(), state.tasks("j")
+        more = {"killed_by": "eva", "history": (past,), "queued": 2.0, "said": "no"}
+        records = state.change(
+            [job.key, task.key], lambda _: Writes(put=[replace(job, killed_by="eva"), replace(task, **more)])
+        )
+
+        assert state.read([job.key, task.key]) == records
+    assert (job.killed_by, task.history, task.queued) == (None, (), None)
 
 
 def a_new_file(folder):

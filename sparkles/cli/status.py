@@ -1,0 +1,57 @@
+"""`sparkles status`: jobs, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from sparkles import lineup
+from sparkles.cli.context import Chosen, hint_what_it_waits_for, with_backend
+from sparkles.cli.output import moment, print_rows, with_output
+from sparkles.model import Job, TaskState
+from sparkles.ports import Backend
+
+
+@click.command("status")
+@with_output
+@click.argument("jobs", nargs=-1)
+@with_backend
+def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str) -> None:
+    """Show jobs and how far they are.
+
+    JOBS are names, globs or LAST; all jobs without any.
+
+    \b
+    Example:
+      sparkles status 'fit-*'
+    """
+    backend = chosen.open(write=False)
+    there = backend.state.jobs()
+    found = {job.name: job for pattern in jobs for job in lineup.jobs_of(pattern, there, backend)} if jobs else None
+    rows = _job_rows(list(found.values()) if found is not None else there, backend)
+    print_rows(rows, ["job", "state", *(state.value for state in TaskState), "submitted"], form)
+    for job in found.values() if found else ():
+        hint_what_it_waits_for(job, backend)
+
+
+def _job_rows(jobs: Sequence[Job], backend: Backend) -> list[dict[str, Any]]:
+    """Return the rows of jobs, looked up at the same time where the store is far away."""
+    if backend.state.streams == 1:
+        return [_job_row(job, backend) for job in jobs]
+    from concurrent.futures import ThreadPoolExecutor  # at home nobody has to wait for it to load
+
+    with ThreadPoolExecutor(backend.state.streams) as pool:
+        return list(pool.map(lambda job: _job_row(job, backend), jobs))
+
+
+def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
+    counts = backend.state.counts(job.name)
+    return {
+        "job": job.name,
+        "whole": job.whole,
+        "state": "applying" if job.applying else job.state.value,
+        **{state.value: counts.get(state, 0) for state in TaskState},
+        "submitted": moment(job.submitted),
+    }

@@ -1,0 +1,27 @@
+"""Said: the line of a log that a task's record keeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkles.said import said
+
+
+@pytest.mark.parametrize(
+    ("end", "line"),
+    [
+        pytest.param(b"", None, id="nothing"),
+        pytest.param(b"\n \r\n", None, id="blank"),
+        pytest.param(b"one\ntwo\n\n", "two", id="blank at the end"),
+        pytest.param(b"cut off", "cut off", id="without an end"),
+        pytest.param(b"10%\r50%\r", "50%", id="written over itself"),
+        pytest.param(b"one\r\ntwo\r\n", "two", id="ends of Windows"),
+        pytest.param(b"\x1b[31mno\x1b[0m\n\x1b[0m\n", "no", id="colours"),
+        pytest.param(
+            b"\xff\xfe caf\xe9", "\N{REPLACEMENT CHARACTER}" * 2 + " caf\N{REPLACEMENT CHARACTER}", id="bytes"
+        ),
+        pytest.param(b"x" * 4096, "x" * 200, id="long"),
+    ],
+)
+def test_a_task_says_its_last_line(end: bytes, line: str | None) -> None:
+    assert said(end) == line
