@@ -53,7 +53,7 @@ def retry_cmd(
     backend = chosen.open(write=not dry_run)
     jobs, index = lineup.target(target, backend.state.jobs(), backend)
     which = _Which(index=index, failed=failed, killed=killed, filters=chosen_filters)
-    prepared = _prepared(jobs, which, backend)
+    prepared = _prepared(lineup.current(jobs), which, backend)
     if not prepared:
         such = "such " if expressions or failed or killed else ""
         about = f"job {jobs[0].name}" if len(jobs) == 1 else str(jobs[0].whole)
@@ -65,7 +65,7 @@ def retry_cmd(
     make_ready(prepared, backend, yes=yes)
     hint_at_waits(carry_out(prepared, backend, yes=yes, as_it_was=True), backend)
     if wait:
-        follow_all(jobs, backend, quiet=form is not None)
+        follow_all(lineup.current(jobs), backend, quiet=form is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

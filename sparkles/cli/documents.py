@@ -13,7 +13,7 @@ from sparkles.cli.sources import Source
 from sparkles.cli.submission import warn
 from sparkles.errors import RequestError, SparklesError
 from sparkles.manifest import Manifest
-from sparkles.model import JobState
+from sparkles.model import Job, JobState
 from sparkles.parts import part_names
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
@@ -62,14 +62,24 @@ def expanded(documents: Sequence[Manifest], backend: Backend) -> list[Manifest]:
     others = {*(job.name for job in there), *(name for one in documents for name in part_names(one.document))}
     jobs = [job for document in documents for job in wholes.expand(document, others=others)]
     wholes.require_names(jobs, there)
+    return jobs
+
+
+def left_out(documents: Sequence[Manifest], prepared: Sequence[Prepared], backend: Backend) -> list[Job]:
+    """Name the jobs that are no parts any more of what documents describe; return those whose wait is to end."""
+    if not any(one.whole for one in prepared):
+        return []
+    needed = {need for one in prepared for need in one.needs}
+    there, ending = backend.state.jobs(), []
     for document in documents:
         for job in wholes.left_out(document, there):
-            stays = "begins all the same when it can" if job.state is JobState.WAITING else "stays as it is"
+            ends = job.state is JobState.WAITING and job.name not in needed
+            ending += [job] if ends else []
             hint(
-                f"hint: job {job.name} is no part of {document.name} any more, and {stays}; remove it with "
-                f"'sparkles delete {job.name}'"
+                f"hint: job {job.name} is no part of {document.name} any more, and "
+                f"{'will not begin' if ends else 'stays as it is'}; remove it with 'sparkles delete {job.name}'"
             )
-    return jobs
+    return ending
 
 
 def _in_order(documents: Sequence[Manifest]) -> list[Manifest]:

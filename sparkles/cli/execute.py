@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sparkles import apply, needs, nodes, recover
 from sparkles.apply import Submitter
 from sparkles.cli.context import hint
-from sparkles.cli.submission import owner
+from sparkles.cli.submission import owner, require_owner
 from sparkles.cli.transfer import Transfer
 from sparkles.model import Applying, Job, TaskState
 from sparkles.ports import Backend, Moved
@@ -40,18 +40,23 @@ def carry_out(
     force: bool = False,
     yes: bool = False,
     as_it_was: bool = False,
+    ending: Sequence[Job] = (),
     watcher: Watcher | None = None,
 ) -> list[Job]:
     """Apply what was prepared, in this shell's environment or in the one that the jobs had, `as_it_was`.
 
-    Where there is nothing to do, it sees to it that what runs has nodes. A watcher prints how the first job stands when
-    its tasks are queued. Returns the jobs.
+    Where there is nothing to do, it sees to it that what runs has nodes. The waits of jobs that are `ending` end before
+    anything else changes. A watcher prints how the first job stands when its tasks are queued. Returns the jobs.
     """
+    for waiting in ending:
+        require_owner(waiting, yes=yes)
     changed = [one for one in prepared if not one.plan.is_empty]
     submitter = None if as_it_was else Submitter(owner=owner(), environment=dict(os.environ))
     stored: frozenset[str] = frozenset()
     with together(changed, backend, submitter, force=force) as turns:
         how = _How(submitter=submitter, may_lose=yes, turns=turns)
+        for waiting in ending:
+            recover.leave_out(waiting, backend)
         for one in prepared:
             if one.plan.is_empty:
                 _heal(one, backend, yes=yes)

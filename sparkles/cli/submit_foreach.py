@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sparkles import needs, parts
 from sparkles.cli import live, phases
 from sparkles.cli.context import hint
-from sparkles.cli.documents import expanded, prepare_each
+from sparkles.cli.documents import expanded, left_out, prepare_each
 from sparkles.cli.execute import carry_out
 from sparkles.cli.submission import make_ready, require_owner
 from sparkles.cli.submit_job import Asked, how_it_runs
@@ -22,6 +22,11 @@ from sparkles.watch import Watcher
 
 def prepared(manifest: Manifest, backend: Backend, asked: Asked) -> list[Prepared]:
     """Prepare the phases that are to run. Those before must have succeeded."""
+    return _prepared(manifest, backend, asked)[0]
+
+
+def _prepared(manifest: Manifest, backend: Backend, asked: Asked) -> tuple[list[Prepared], list[Job]]:
+    """Prepare the phases that are to run; return them, and those that wait and are to run no more."""
     named = parts.phases(manifest.document)
     if asked.start_at not in named:
         raise RequestError(f"--start-at {asked.start_at} and --no-gather exclude each other")
@@ -29,17 +34,18 @@ def prepared(manifest: Manifest, backend: Backend, asked: Asked) -> list[Prepare
     jobs = expanded([manifest], backend)
     for kept in jobs[:first]:
         _require_success(kept.name, backend)
-    return prepare_each(jobs[first:], backend, asked.rerun, refresh_image=True)
+    phased = prepare_each(jobs[first:], backend, asked.rerun, refresh_image=True)
+    return phased, left_out([manifest], phased, backend)
 
 
 def submit(manifest: Manifest, backend: Backend, asked: Asked) -> int:
     """Apply the phases, and follow them; return the exit code."""
     _require_ended(parts.part_names(manifest.document), manifest.name, backend, asked)
-    phased = prepared(manifest, backend, asked)
+    phased, ending = _prepared(manifest, backend, asked)
     make_ready(phased, backend, yes=asked.yes)
     announced = phases.announce(phased[0], backend)
     watcher = Watcher(phased[0].name, backend, live.screen()) if announced else None
-    jobs = carry_out(phased, backend, force=asked.force, yes=asked.yes, watcher=watcher)
+    jobs = carry_out(phased, backend, force=asked.force, yes=asked.yes, ending=ending, watcher=watcher)
     if asked.no_wait:
         hint(f"foreach {manifest.name} is submitted; see it with 'sparkles watch {manifest.name}'")
         return 0

@@ -286,6 +286,25 @@ def test_a_step_that_is_left_out_stays_as_it_is_and_is_named(warm: User) -> None
     assert len(warm.rows("status", "w7")) == 4
 
 
+def test_a_step_that_waits_and_is_left_out_does_not_begin_unless_another_one_needs_it(warm: User) -> None:
+    gate = warm.folder / "gate-w14"
+    steps = a_workflow(warm, "w14", DIAMOND.format(top=f"{until(gate)}; echo 7 > n.txt", left=LEFT))
+    warm.ok("apply", steps)
+    fewer = "  - {{name: top, command: \"{}\"}}\n  - {{name: last, command: 'true', needs: [w14-left]}}\n"
+    a_workflow(warm, "w14", fewer.format(f"{until(gate)}; echo 7 > n.txt"))
+
+    planned = warm("diff", "w14.yaml")
+    warm.ok("apply", "w14.yaml")
+    gate.touch()
+    waited = warm("wait", "w14")
+
+    assert (planned.returncode, waited.returncode) == (1, 0)
+    assert "job w14-left is no part of w14 any more, and stays as it is; " in planned.stderr
+    assert "job w14-right is no part of w14 any more, and will not begin; " in planned.stderr
+    states = {row["job"]: row["state"] for row in warm.rows("status", "w14")}
+    assert {job for job, state in states.items() if state == "killed"} == {"w14-right", "w14-bottom"}
+
+
 @pytest.mark.parametrize(
     ("steps", "says"),
     [
