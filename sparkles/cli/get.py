@@ -10,7 +10,7 @@ from sparkles import lineup, names, results
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.list import task_row
 from sparkles.cli.output import moment, print_document, print_documents
-from sparkles.model import Task
+from sparkles.model import Past, Task
 from sparkles.ports import Backend
 
 
@@ -37,6 +37,23 @@ def get_cmd(chosen: Chosen, target: str, form: str) -> None:
 
 
 def _record(task: Task, backend: Backend) -> dict[str, Any]:
-    row = {**task_row(task), "generation": task.generation, "digest": task.digest.hex(), "ended": moment(task.ended)}
     folder = f"{backend.objects.url(task.job)}/{task.index}" if task.result_generation else None
-    return {**row, "losses": task.losses, "node": task.node, "result": folder}
+    return {
+        **task_row(task),
+        "generation": task.generation,
+        "digest": task.digest.hex(),
+        "queued": moment(task.queued),
+        "ended": moment(task.ended),
+        "failures": task.failures,
+        "losses": task.losses,
+        "node": task.node,
+        "said": task.said,
+        "killedBy": task.killed_by,
+        "history": [_past(past) for past in task.history],
+        "result": folder,
+    }
+
+
+def _past(past: Past) -> dict[str, Any]:
+    times = {"started": moment(past.started), "ended": moment(past.ended)}
+    return {"node": past.node, "reason": past.reason.value, "exit": past.exit, **times, "said": past.said}

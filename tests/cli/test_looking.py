@@ -101,6 +101,7 @@ def test_the_record_of_a_task_is_a_document(looker: User) -> None:
 
     assert as_yaml(from_yaml) == [from_json]
     assert (from_json["exit"], from_json["generation"], bool(from_json["node"])) == (3, 1, True)
+    assert (from_json["said"], from_json["killedBy"], from_json["history"]) == ("ä,b", None, [])
     assert from_json["result"] == f"{looker.stores.url('bad')}/2"
     assert looker.stores.file("bad/2/result.json")
 
