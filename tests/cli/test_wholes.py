@@ -169,6 +169,23 @@ def test_elements_are_worked_through_by_the_batch_and_nothing_need_be_gathered(w
     assert [row["task"] for row in warm.rows("list", "fe6")] == ["fe6-getargs.1", "fe6.1", "fe6.2"]
 
 
+def test_what_a_deleted_foreach_left_is_removed_by_its_name_and_nothing_else(warm: User) -> None:
+    warm.ok("apply", "--wait", a_foreach(warm, "fe8", 1))
+    warm.ok("sub", "-n", "plain", "true")
+    warm.ok("sub", "-n", "plain-gather", "true")
+    warm.ok("delete", "fe8", "plain", "plain-gather")
+
+    refused = warm("delete", "fe8")
+    removed = warm.ok("delete", "--results", "fe8", "plain")
+
+    assert "job fe8 is deleted, but its results are still there; remove them with --results" in refused.stderr
+    assert set(removed.splitlines()) == {
+        f"{job}: results removed" for job in ("fe8", "fe8-gather", "fe8-getargs", "plain")
+    }
+    assert warm("apply", "fe8.yaml").returncode == 0
+    assert "results of a deleted job" in warm("sub", "-n", "plain-gather", "true").stderr
+
+
 # Workflows
 
 
