@@ -35,12 +35,17 @@ def jobs(document: Document) -> list[dict[str, Any]]:
     return [_job(document, part) for part in parts.phases(document)]
 
 
+def places(document: Document) -> dict[str, str]:
+    """Return what fields of the jobs are called in the document, where that is something else."""
+    return {f"spec.uploads[{len(document['spec'].get('uploads', [])) + 1}]": "spec.script"}
+
+
 def _job(document: Document, part: str) -> dict[str, Any]:
     spec, whole = document["spec"], document["metadata"]["name"]
     needs = [parts.job_name(FOREACH, whole, other) for other in _needed(part)]
     own: dict[str, Any] = {
         "command": _command(spec, part),
-        "uploads": [*_program(spec), *_inputs(whole, part, _kind(spec)), *spec.get("uploads", [])],
+        "uploads": [*spec.get("uploads", []), *_program(spec), *_inputs(whole, part, _kind(spec))],
         "outputs": {**spec.get("outputs", {}), "always": [f"{_OURS}/"]},
         "needs": [*needs, *spec.get("needs", [])],
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
 from sparkles import filters, lineup, results
+from sparkles.cli import phases
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.execute import carry_out, hint_at_waits
 from sparkles.cli.submission import follow_all, make_ready, require_owner, show_all
@@ -51,9 +53,10 @@ def retry_cmd(
     """
     chosen_filters = [filters.parse(text) for text in expressions]
     backend = chosen.open(write=not dry_run)
-    jobs, index = lineup.target(target, backend.state.jobs(), backend)
+    found, index = lineup.target(target, backend.state.jobs(), backend)
+    jobs = lineup.current(found)
     which = _Which(index=index, failed=failed, killed=killed, filters=chosen_filters)
-    prepared = _prepared(lineup.current(jobs), which, backend)
+    prepared = _prepared(jobs, which, backend)
     if not prepared:
         such = "such " if expressions or failed or killed else ""
         about = f"job {jobs[0].name}" if len(jobs) == 1 else str(jobs[0].whole)
@@ -64,8 +67,10 @@ def retry_cmd(
         return
     make_ready(prepared, backend, yes=yes)
     hint_at_waits(carry_out(prepared, backend, yes=yes, as_it_was=True), backend)
+    if wait and form is None and phases.are_phases(jobs):
+        sys.exit(phases.follow(jobs, backend))
     if wait:
-        follow_all(lineup.current(jobs), backend, quiet=form is not None)
+        follow_all(jobs, backend, quiet=form is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

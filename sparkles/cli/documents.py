@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -98,10 +98,16 @@ def _prepare(manifest: Manifest, backend: Backend, **how: Any) -> Prepared:
     try:
         return prepare(manifest, backend, **how)
     except SparklesError as error:
-        lines = (_as_written(line, manifest.field) for line in str(error).splitlines())
+        lines = (_as_written(line, manifest.places) for line in str(error).splitlines())
         error.args = ("\n".join(f"{manifest.source}: {line}" for line in lines),)
         raise
 
 
-def _as_written(line: str, field: str) -> str:
-    return field + line.removeprefix("spec") if line.startswith("spec.") else line
+def _as_written(line: str, places: Mapping[str, str]) -> str:
+    """Return a line about a field with what the field is called where it was written.
+
+    >>> _as_written("spec.uploads[1]: no file", {"spec.uploads[1]": "spec.script", "spec": "spec.steps[0]"})
+    'spec.script: no file'
+    """
+    place = next((place for place in places if line.startswith((f"{place}.", f"{place}:"))), "")
+    return places[place] + line.removeprefix(place) if place else line

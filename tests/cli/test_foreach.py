@@ -299,17 +299,21 @@ def test_if_an_element_fails_nothing_is_gathered_and_retry_runs_that_element_and
     done = scatter("sub", "-n", "fails", "--foreach", "fails.py", "1", "2", "3")
     before = started(scatter, "fails")
     gate.touch()
-    scatter.ok("retry", "fails")
-    scatter.ok("wait", "fails")
+    retried = scatter.ok("retry", "--wait", "fails")
 
     assert done.returncode == 1
     assert "evaluate gather" not in done.stdout
     assert lines_of(done.stdout)[-1] == "Job finished. 2 tasks completed successfully, 1 tasks failed"
     assert "fails.2 failed (exit, exit code 1): see 'sparkles logs fails.2'" in done.stderr
     assert (
-        "fails-gather waits for that: 'sparkles retry fails' runs what failed again, and then the rest" in done.stderr
+        "fails-gather waits for that: 'sparkles retry fails' runs what failed again, as it was, and then the rest; "
+        "if you change the script or its files, use sub again\n" in done.stderr
     )
     assert again(scatter, "fails", before) == ["fails.2", "fails-gather.1"]
+    assert lines_of(retried)[-7:] == [
+        *phase("evaluate foreach on 3 elements", job="fails", done=3),
+        *phase("evaluate gather", job="fails-gather", done=1, log=["[10, 20, 30]"]),
+    ]
     assert scatter.log("fails-gather.1") == "[10, 20, 30]\n"
 
 
