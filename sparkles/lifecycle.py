@@ -37,6 +37,9 @@ LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
 #: Attempts that are remembered of a task beside its last one.
 HISTORY = 10
 
+#: Who killed a job that waited, and is no part any more of what it was a part of.
+LEFT_OUT = "leftOut"
+
 #: Seconds that a starting node has to adopt its record.
 RESERVATION = 30.0
 
@@ -309,6 +312,16 @@ def kill_job(job: Job, *, by: str | None = None) -> Job:
         job = replace(_move_job(job, "activate"), ended=None)
     job = replace(job, applying=None, waiting=None)
     return replace(_move_job(job, "kill"), killed_by=by) if job.state in JOB_MOVES["kill"] else job
+
+
+def leave_out(job: Job) -> Job:
+    """End the wait of a job that is no part of its whole any more; tasks that it has from before stay as they are."""
+    return kill_job(job, by=LEFT_OUT) if job.state is JobState.WAITING else job
+
+
+def is_left_out(job: Job) -> bool:
+    """Say whether the wait of a job was ended since its whole does without it."""
+    return job.state is JobState.KILLED and job.killed_by == LEFT_OUT
 
 
 def activate(

@@ -46,6 +46,8 @@ def _ended(facts: Facts) -> Iterator[Finding]:
     elif failed:
         see = f"sparkles list {name} --filter state=failed"
         yield Finding(says=f"it has ended: {failed} of {_all(counts)} failed", commands=[see, f"sparkles retry {name}"])
+    elif facts.job.state is JobState.KILLED and not sum(counts.values()):
+        yield Finding(says="it was killed before it had tasks", do=f"'sparkles retry {name}' lets it wait again")
     elif facts.job.state is JobState.KILLED or killed:
         by = f" by {facts.job.killed_by}" if facts.job.killed_by else ""
         yield Finding(says=f"it was killed{by}: {killed} of {_all(counts)}", commands=[f"sparkles retry {name}"])
