@@ -242,3 +242,6 @@ _FIELDS: Mapping[str, tuple[Callable[[Task], Any], Kind]] = {
     "memory": (lambda task: task.peak_memory, _spans(_size, "bytes or a size such as 500MB, 2GB or 1.5GiB")),
     "node": (lambda task: task.node, _words()),
 }
+
+#: The fields that there are; behind the last one stands the name of a parameter.
+FIELDS = (*_FIELDS, _PARAMETER)
