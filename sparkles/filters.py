@@ -119,7 +119,11 @@ def _filter(text: str, name: str, op: str, value: str) -> Filter:
         raise _UnexpectedError("one of = != < > <= >= ~, found '=='")
     found = fields.field(name, f"filter {text!r}", _KINDS)
     kind = _parameter if found.parameter is not None else _KINDS[name]
-    return Filter(text=text, field=found, _test=kind(op, value), _unset=op == "!=")
+    return Filter(text=text, field=found, _test=kind(op, value), _unset=_holds_of_nothing(op, value))
+
+
+def _holds_of_nothing(op: str, value: str) -> bool:
+    return op == "!=" or (op == "=" and not value.strip())
 
 
 def _spans(read: Callable[[str], tuple[float, float] | None], expected: str) -> Kind:
@@ -230,3 +234,6 @@ _KINDS: Mapping[str, Kind] = {
     "killedBy": _words(),
     "generation": _NUMBERS,
 }
+
+#: The fields that there are; behind the last one stands the name of a parameter.
+FIELDS = (*_KINDS, fields.PREFIX)

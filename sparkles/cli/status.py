@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
-from sparkles import lineup
+from sparkles import cause_text, lineup
+from sparkles.causes import NONE, Causes
 from sparkles.cli.context import Chosen, hint_what_it_waits_for, with_backend
+from sparkles.cli.failures import causes_of
 from sparkles.cli.output import moment, print_rows, with_output
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
@@ -22,7 +24,7 @@ from sparkles.ports import Backend
 def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str, stats: bool) -> None:
     """Show jobs and how far they are.
 
-    JOBS are names, globs or LAST; all jobs without any.
+    JOBS are names, globs or LAST; all jobs without any. Of a single job it is also said why tasks failed.
 
     With --stats a row is for one field of the tasks that have ended: seconds (that they ran), waited (seconds until a
     node took them), memory and attempts, from the least to the most; p25 is what a quarter of them stays within. Below
@@ -31,6 +33,7 @@ def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str, stats: bool) -> N
     \b
     Examples:
       sparkles status 'fit-*'
+      sparkles status fit
       sparkles status fit --stats
     """
     backend = chosen.open(write=False)
@@ -42,9 +45,19 @@ def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str, stats: bool) -> N
         print_stats(list(found.values()) if found is not None else there, backend, form)
         return
     rows = _job_rows(list(found.values()) if found is not None else there, backend)
+    causes = _causes(rows[0], backend) if found and len(rows) == 1 else NONE
     print_rows(rows, ["job", "state", *(state.value for state in TaskState), "submitted"], form)
+    for line in cause_text.lines(causes, rows[0]["job"]) if causes.told and form == "table" else ():
+        click.echo(line)
     for job in found.values() if found else ():
         hint_what_it_waits_for(job, backend)
+
+
+def _causes(row: dict[str, Any], backend: Backend) -> Causes:
+    """Return why tasks of a job failed; its row has them, too, from now on."""
+    found = causes_of(row["job"], backend, {state: row[state.value] for state in TaskState})
+    row["causes"] = [cause_text.document(cause) for cause in found.told]
+    return found
 
 
 def _job_rows(jobs: Sequence[Job], backend: Backend) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkles.model import (
     Applying,
+    Canary,
     Cluster,
     Fence,
     Job,
@@ -166,6 +167,8 @@ def job_from(row: Sequence[Any]) -> Job:
     applying = Applying(**json.loads(values["applying"])) if values["applying"] else None
     waiting = json.loads(values["waiting"]) if values["waiting"] else None
     more = json.loads(values.pop("more") or "{}")
+    if "canary" in more:
+        more["canary"] = Canary(**more["canary"])
     return Job(
         **{
             **values,
