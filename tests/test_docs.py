@@ -32,6 +32,7 @@ SESSIONS = [
             "configuration",
             "foreach",
             "getting-started",
+            "lists",
             "pipelines",
             "templates",
             "workflows",
