@@ -419,6 +419,13 @@ def seconds(task: Task) -> float | None:
     return round(task.ended - task.started, 3)
 
 
+def waited(task: Task) -> float | None:
+    """Return how long a task waited for the node of its last attempt; None while that has not ended."""
+    if task.queued is None or task.started is None or task.node is None or not is_final(task.state):
+        return None
+    return max(0.0, round(task.started - task.queued, 3))  # the two clocks may be of different machines
+
+
 def _move(task: Task, move: str, **changes: Any) -> Task:
     try:
         state = TASK_MOVES[move][task.state]

@@ -16,6 +16,7 @@ from sparkles import apply, lifecycle, needs, nodes, plan_text, recover, watch
 from sparkles.apply import Submitter
 from sparkles.cli import INTERRUPTED, live
 from sparkles.cli.context import hint
+from sparkles.cli.failures import say_causes
 from sparkles.cli.output import print_documents
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError, SparklesError
@@ -26,7 +27,6 @@ from sparkles.quantities import human_bytes
 from sparkles.resolve import architecture
 from sparkles.screen import Paper, Screen
 from sparkles.settle import agree, settle
-from sparkles.sight import cause
 
 #: Tasks that are named which an apply left as they were.
 _SPARED = 3
@@ -244,8 +244,8 @@ def stay(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskSta
 
 
 def conclude(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:
-    """Say what has failed of a job that has ended, and clear up after it. Returns the exit code."""
-    _name_failures(name, backend, counts)
+    """Say why tasks of a job that has ended failed, and clear up after it. Returns the exit code."""
+    say_causes(name, backend, counts)
     if job := find_job(backend, name):
         nodes.clear_away(job, backend)
     return exit_code(name, backend, counts)
@@ -256,21 +256,6 @@ def _say_where_it_runs(name: str, backend: Backend) -> None:
     cluster = nodes.find_cluster(job.cluster, backend) if job else None
     if cluster and (why := backend.compute.elsewhere(cluster)):
         hint(f"hint: job {name}: {why}")
-
-
-#: Failed tasks that are named at the end.
-_NAMED = 3
-
-
-def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> None:
-    failed = counts.get(TaskState.FAILED, 0)
-    if not failed:
-        return
-    shown = backend.state.some(name, TaskState.FAILED, limit=_NAMED)
-    for task in shown:
-        hint(f"{task.id} failed ({cause(task)}): see 'sparkles logs {task.id}'")
-    if failed > len(shown):
-        hint(f"… and {failed - len(shown)} more: 'sparkles list {name}'")
 
 
 def exit_code(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:
