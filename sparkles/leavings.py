@@ -102,6 +102,6 @@ def _text(value: str | float) -> str:
 def _row(text: str) -> Mapping[str, str] | None:
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
-    if len(rows) != 2 or len(rows[0]) != len(rows[1]):  # noqa: PLR2004 - the header and the row
+    if len(rows) != 2 or len(rows[0]) != len(rows[1]):
         return None
     return dict(zip(rows[0], rows[1], strict=True))

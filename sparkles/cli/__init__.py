@@ -38,6 +38,7 @@ COMMANDS = {
     "retry": ("again", "Run the tasks of a job again that failed or were killed."),
     "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
+    "report": ("report", "Write a page about a job: what became of it, where its time went, what broke."),
     "fetch": ("control", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
@@ -48,7 +49,7 @@ COMMANDS = {
 
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"report", "completion"}
+PLANNED = {"completion"}
 
 
 class Sparkles(click.Group):

@@ -4,6 +4,6 @@ Import it only to make a page: it loads Jinja.
 """
 
 from sparkles.report.page import GENERATOR, page
-from sparkles.report.subject import Cause, Subject
+from sparkles.report.subject import Subject
 
-__all__ = ["GENERATOR", "Cause", "Subject", "page"]
+__all__ = ["GENERATOR", "Subject", "page"]

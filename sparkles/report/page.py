@@ -9,14 +9,16 @@ from typing import Any
 
 import jinja2
 
+from sparkles import cause_text, causes
 from sparkles import manifest as manifests
+from sparkles.causes import Cause
 from sparkles.model import Task
 from sparkles.parts import part_of
 from sparkles.quantities import counted
 from sparkles.report import provenance
 from sparkles.report.columns import MOST_PARAMETERS, columns, lanes_of
 from sparkles.report.provenance import File
-from sparkles.report.subject import Cause, Subject
+from sparkles.report.subject import Subject
 from sparkles.report.summary import Summary, iso, summary
 from sparkles.resources import template_text
 
@@ -34,6 +36,18 @@ _MANIFEST = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Broken:
+    """A cause as the template shows it."""
+
+    #: How many tasks had it, and what it was.
+    text: str
+    example: str
+    #: What the example wrote last, if that is not said already.
+    said: str
+    commands: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Shown:
     """A job as the template shows it."""
 
@@ -41,7 +55,9 @@ class _Shown:
     #: What it is called among the parts of its whole.
     part: str
     summary: Summary
-    causes: Sequence[Cause]
+    causes: Sequence[_Broken]
+    #: Of the causes that are not shown.
+    more_causes: str
     facts: Sequence[tuple[str, str]]
     files: Sequence[File]
     more_files: int
@@ -69,17 +85,29 @@ def _shown(subject: Subject, *, now: float) -> _Shown:
     job = subject.job
     there = lanes_of(subject.tasks, now=now)
     files, more_files = provenance.files(subject)
+    broken = causes.of(subject.tasks)
     return _Shown(
         name=job.name,
         part=part_of(job.name, job.whole) if job.whole else job.name,
         summary=summary(job, subject.tasks, there, now=now),
-        causes=subject.causes,
+        causes=[_broken(cause, job.name) for cause in broken.told],
+        more_causes=f"… and {broken.more:,} more, of {broken.rest:,} tasks" if broken.more else "",
         facts=list(provenance.facts(subject)),
         files=files,
         more_files=more_files,
         manifest=_manifest(subject.document),
         notes=[*subject.notes, *_left_out(subject.tasks)],
         data=embedded(columns(subject, there, now=now)),
+    )
+
+
+def _broken(cause: Cause, job: str) -> _Broken:
+    said = cause.example.said or ""
+    return _Broken(
+        text=cause_text.headline(cause),
+        example=cause.example.id,
+        said=said if said != cause.words else "",
+        commands=cause_text.commands(cause, job),
     )
 
 

@@ -98,9 +98,7 @@ def _numbers(job: Job, tasks: Sequence[Task], there: Sequence[Lane], *, now: flo
     if runs:
         yield "run time, median", short(middle(runs))
         yield "run time, longest", short(runs[-1])
-    waits = sorted(
-        task.started - task.queued for task in tasks if task.started is not None and task.queued is not None
-    )
+    waits = sorted(task.started - task.queued for task in tasks if task.started is not None and task.queued is not None)
     if waits:
         yield "queue time, median", short(max(0.0, middle(waits)))
     memory = max((task.peak_memory for task in tasks if task.peak_memory is not None), default=None)
@@ -135,7 +133,7 @@ def short(seconds: float) -> str:
     """
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)  # noqa: PLR2004 - a minute
+    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
 
 
 def hours(seconds: float) -> str:
