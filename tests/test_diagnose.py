@@ -143,9 +143,9 @@ PAST = Past(claim="a", node="s-1", reason=Reason.EXIT, exit=3, ended=NOW - 190.0
     ("task", "says", "commands"),
     [
         pytest.param(
-            a_task(queued=NOW - 80.0), "it is pending since 1:20, and no try of it has ended yet", [], id="pending"
+            a_task(queued=NOW - 80.0), "it is pending since 1:20, and no attempt of it has ended yet", [], id="pending"
         ),
-        pytest.param(a_task(), "it is pending, and no try of it has ended yet", [], id="an old record"),
+        pytest.param(a_task(), "it is pending, and no attempt of it has ended yet", [], id="an old record"),
         pytest.param(
             a_task(queued=NOW - 9.0, attempts=2, losses=1, failures=1, history=(PAST,)),
             "it is pending since 0:09 (tried 2 times, failed 1 time, lost its node 1 time)", [], id="tried",
@@ -198,18 +198,18 @@ def test_a_task_stands_somewhere_for_a_reason(task: Task, says: str, commands: l
 def test_a_pending_task_is_kept_by_what_keeps_its_job() -> None:
     found = diagnose.task(a_task(), facts(troubles=["no more CPUS"]), last_line="")
 
-    assert [finding.says for finding in found] == ["it is pending, and no try of it has ended yet", "no more CPUS"]
+    assert [finding.says for finding in found] == ["it is pending, and no attempt of it has ended yet", "no more CPUS"]
 
 
 @pytest.mark.parametrize("state", TaskState)
-def test_what_became_of_each_try_is_told(state: TaskState) -> None:
+def test_what_became_of_each_attempt_is_told(state: TaskState) -> None:
     lost = Past(claim="b", node="s-2", reason=Reason.NODE_LOST, ended=NOW - 65.0)
 
     found = diagnose.task(a_task(state=state, history=(PAST, lost)), facts(), last_line="")
 
     assert [finding.says for finding in found[-2:]] == [
-        "try 1 on node s-1 ended 3:10 ago: exit code 3; it last wrote: ValueError: NaN",
-        "try 2 on node s-2 ended 1:05 ago: its node died under it",
+        "attempt 1 on node s-1 ended 3:10 ago: exit code 3; it last wrote: ValueError: NaN",
+        "attempt 2 on node s-2 ended 1:05 ago: its node died under it",
     ]
 
 

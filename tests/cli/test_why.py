@@ -43,7 +43,7 @@ def test_pending_tasks_wait_for_the_one_node_that_there_is(user: User) -> None:
     states = {row["task"]: row["state"] for row in user.rows("list", "long")}
     pending = next(task for task, state in states.items() if state == "pending")
     first, second, *_ = user.ok("why", pending).splitlines()
-    assert re.fullmatch(rf"{pending}: it is pending since \d:\d\d, and no try of it has ended yet", first)
+    assert re.fullmatch(rf"{pending}: it is pending since \d:\d\d, and no attempt of it has ended yet", first)
     assert second.startswith(f"{pending}: 1 node at work")
 
 
