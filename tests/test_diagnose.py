@@ -211,6 +211,13 @@ def test_what_became_of_each_attempt_is_told(state: TaskState) -> None:
         "attempt 1 on node s-1 ended 3:10 ago: exit code 3; it last wrote: ValueError: NaN",
         "attempt 2 on node s-2 ended 1:05 ago: its node died under it",
     ]
+    assert found[-1].commands == ["sparkles logs j.1 --attempt 2"]
+
+
+def test_attempts_that_are_forgotten_have_had_their_numbers() -> None:
+    (*_, last) = diagnose.task(failed(attempts=13, history=(PAST, PAST)), facts(), last_line="")
+
+    assert last.says.startswith("attempt 12 on node s-1 ended")
 
 
 def running(seconds: float = 60.0, resident: int = 0, **known: Any) -> list[str]:
