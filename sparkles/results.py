@@ -38,7 +38,8 @@ def find_task(job: Job, index: int, backend: Backend) -> Task:
     if not isinstance(task, Task):
         indices = backend.state.columns(job.name).indices
         there = f"its tasks are {indices[0]} to {indices[-1]}" if len(indices) else "it has no tasks"
-        raise RequestError(f"job {job.name} has no task {index}; {there}")
+        held = f"; {job.canary.held} more are held back until the first ones have succeeded" if job.canary else ""
+        raise RequestError(f"job {job.name} has no task {index}; {there}{held}")
     return task
 
 

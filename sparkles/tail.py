@@ -61,7 +61,7 @@ class Tail:
         """Return the latest sample of the attempt's memory if it is another one than the last."""
         for node in nodes:
             sample = node.samples.get(self.task.claim or "")
-            if sample and sample != self.sample:
+            if sample and (self.sample is None or sample.use != self.sample.use):
                 self.sample = sample
                 return sample
         return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import click
 
-from sparkles import lineup, names, recover, results
+from sparkles import leftovers, lineup, names, recover, results
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.submission import ask, owner, require_owner
 from sparkles.errors import RequestError
@@ -66,14 +67,12 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
     """
     backend = chosen.open()
     there = backend.state.jobs()
-    if with_results and len(jobs) == 1 and is_leftover(jobs[0], there, backend):
-        backend.objects.remove_results(jobs[0])
-        click.echo(f"{jobs[0]}: results removed")
-        return
-    for name in jobs:
-        if is_leftover(name, there, backend):
-            raise RequestError(f"job {name} is deleted, but its results are still there; remove them with --results")
-    found = {job.name: job for pattern in jobs for job in lineup.jobs_of(pattern, there, backend)[::-1]}
+    left = {name: leftovers.of(name, there, backend) for name in jobs}
+    gone = [name for name in jobs if left[name] and not any(name in (job.name, job.whole) for job in there)]
+    if gone and not with_results:
+        raise RequestError(f"job {gone[0]} is deleted, but its results are still there; remove them with --results")
+    known = [name for name in jobs if name not in gone]
+    found = {job.name: job for name in known for job in lineup.jobs_of(name, there, backend)[::-1]}
     for job in found.values():
         require_owner(job, yes=yes)
     if not yes:
@@ -82,6 +81,9 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
         recover.delete(job, backend, results=with_results)
         kept = "; its results are kept" if backend.objects.results(job.name) else ""
         click.echo(f"{job.name}: removed{kept}")
+    for name in dict.fromkeys(chain(*left.values())) if with_results else ():
+        backend.objects.remove_results(name)
+        click.echo(f"{name}: results removed")
 
 
 def _ask_for(doomed: Mapping[str, Job], there: Sequence[Job], backend: Backend) -> None:
@@ -93,8 +95,3 @@ def _ask_for(doomed: Mapping[str, Job], there: Sequence[Job], backend: Backend) 
         needed = [name for name in (job.waiting.needs if job.waiting else ()) if name in doomed]
         if needed and job.name not in doomed:
             ask(f"job {job.name} waits for {', '.join(needed)}; it would wait for ever")
-
-
-def is_leftover(name: str, jobs: Sequence[Job], backend: Backend) -> bool:
-    """Say whether nothing is left of a job but results."""
-    return all(job.name != name for job in jobs) and name != names.LAST and bool(backend.objects.results(name))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from sparkles import fetching, lineup, names, patterns, results
+from sparkles import fetching, leftovers, lineup, names, patterns, results
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.control import is_leftover
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import RequestError
 from sparkles.fetching import Choice, Destination, Folder, Outcome
@@ -98,16 +97,22 @@ class _Part:
 def _parts(target: str, expressions: Sequence[str], backend: Backend) -> list[_Part]:
     name, index = names.split_task(target)
     jobs = backend.state.jobs()
-    if index is None and is_leftover(name, jobs, backend):
+    if index is None and (left := _left(name, jobs, backend)):
         if expressions:
             raise RequestError(
                 f"job {name} is deleted: of its tasks nothing is known but their results; leave out --filter"
             )
-        return [_Part(name, None)]
+        return [_Part(job, None) for job in left]
     found, index = lineup.target(target, jobs, backend)
     if index and expressions:
         raise RequestError(f"{target} is one task; --filter is for those of a job")
     return [_Part(job.name, job, index=index, expressions=expressions) for job in found]
+
+
+def _left(name: str, jobs: Sequence[Job], backend: Backend) -> list[str]:
+    """Return the deleted jobs that a name stands for, if it stands for no other."""
+    is_known = any(name in (job.name, job.whole) for job in jobs)
+    return [] if is_known else leftovers.of(name, jobs, backend)
 
 
 def _say(part: _Part, outcome: Outcome, destination: Path, include: Sequence[str]) -> None:

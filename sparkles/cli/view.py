@@ -117,6 +117,8 @@ def _legend(counts: Mapping[TaskState, int], extent: Extent) -> Iterator[Text]:
 
 
 def _facts(sight: Sight) -> Iterator[Text]:
+    if sight.held:
+        yield Text(f"canary: {sight.held} more when these have succeeded")
     if sight.rate is not None:
         yield Text(_speed(sight.rate))
     if sight.eta is not None:
