@@ -267,7 +267,7 @@ def test_documents_are_alone_on_stdout(warm: User) -> None:
 def test_a_reader_that_has_enough_is_no_error(warm: User) -> None:
     warm.ok("sub", "-n", "many", "--seq", "2", "head -c 300000 /dev/zero | tr '\\0' '\\n'")
 
-    for words in ("logs many.1", "logs many", "explain", "status", "list many"):
+    for words in ("logs many.1", "logs many --all", "explain", "status", "list many"):
         line = " ".join(warm.argv(*words.split()))
         done = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {line} | head -1"],
