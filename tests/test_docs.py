@@ -33,6 +33,7 @@ SESSIONS = [
             "foreach",
             "getting-started",
             "logs",
+            "lists",
             "pipelines",
             "templates",
             "workflows",
