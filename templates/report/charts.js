@@ -9,7 +9,7 @@ function histogram(section, job) {
   const box = section.querySelector(".log");
   const known = tasksWith(job, column);
   const sorted = Float64Array.from(known, column.number).sort();
-  const told = known.length ? spread(sorted, column.write) : "No task has ended that it is known of.";
+  const told = known.length ? spread(sorted, column.write) : "It is not known of any task.";
   section.querySelector(".words").textContent = told;
   canvas.setAttribute("aria-label", `Histogram of ${column.title}. ${told}`);
   if (!known.length) {
@@ -71,7 +71,8 @@ function plot(section, job, choose) {
   const logs = { x: section.querySelector(".logx"), y: section.querySelector(".logy") };
   const measured = job.columns.filter((column) => column.numeric && /^(seconds|queued|memory|attempts|exit|fields\.)/.test(column.key));
   const varied = job.columns.filter((column) => /^(params|fields)\./.test(column.key) && (column.numeric || column.values.length <= 40));
-  const over = [...varied.filter((column) => column.numeric), ...varied.filter((column) => !column.numeric), job.by.index, job.by.started];
+  const rank = (column) => (column.key.startsWith("fields.") ? 2 : column.numeric ? 0 : 1);
+  const over = [...varied, job.by.index, job.by.started].sort((a, b) => rank(a) - rank(b));
   fill(pick.y, measured.filter((column) => tasksWith(job, column).length));
   fill(pick.x, over);
   if (!pick.y.options.length || job.size < 2) {
