@@ -105,17 +105,15 @@ function plot(section, job, choose) {
     const found = [];
     for (const state of "pcskf") {
       pen.fillStyle = colour(STATES[state]);
-      const seen = new Set();
+      const seen = new Uint8Array(Math.ceil(width) * 300);
       for (const task of used) {
         if (job.raw.state[task] !== state) continue;
         const [x, y] = [toX(task), toY(task)];
         const pixel = Math.round(y) * Math.ceil(width) + Math.round(x);
-        if (seen.has(pixel)) continue;
-        seen.add(pixel);
+        if (seen[pixel]) continue;
+        seen[pixel] = 1;
         found.push({ x, y, task });
-        pen.beginPath();
-        pen.arc(x, y, size, 0, 7);
-        pen.fill();
+        if (size < 2) pen.fillRect(x - size, y - size, 2 * size, 2 * size); else disc(pen, x, y, size);
       }
     }
     return found;
@@ -152,6 +150,12 @@ function isWide(job, column) {
   if (column.key === "index" || !column.numeric) return false;
   const values = tasksWith(job, column).map(column.number).sort((a, b) => a - b);
   return values[0] > 0 && values[values.length - 1] / values[0] >= 100;
+}
+
+function disc(pen, x, y, size) {
+  pen.beginPath();
+  pen.arc(x, y, size, 0, 7);
+  pen.fill();
 }
 
 function fill(select, columns) {
