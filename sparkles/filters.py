@@ -234,3 +234,6 @@ _KINDS: Mapping[str, Kind] = {
     "killedBy": _words(),
     "generation": _NUMBERS,
 }
+
+#: The fields that there are; behind the last one stands the name of a parameter.
+FIELDS = (*_KINDS, fields.PREFIX)

@@ -173,6 +173,7 @@ def _prepared(
         rows=lambda places: _rows_at(pinned.sweep, places),
         labels=lambda: _labels(map(row_writer(pinned.sweep.columns), pinned.sweep)),
         waits=pinned.waits,
+        canary=pinned.spec.canary,
     )
 
     digest = canonical.sha256(without_git(pinned.document))
@@ -236,6 +237,8 @@ def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, O
         cluster=job.cluster if job.generation else "",
         cut_off=job.applying is not None,
         waiting=job.waiting,
+        canary=job.canary,
+        begun=_begun(job, backend),
         killed=job.state is JobState.KILLED,
         scaled=job.scaled,
         nodes=nodes,
@@ -243,6 +246,12 @@ def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, O
         rows=lambda indices: _stored_rows(name, indices, backend),
         labels=lambda: _labels(backend.state.rows(name)),
     )
+
+
+def _begun(job: Job, backend: Backend) -> frozenset[int]:
+    if not (job.canary and job.applying and job.applying.begins):
+        return frozenset()
+    return frozenset(task.index for task in backend.state.tasks(job.name) if task.generation == job.applying.generation)
 
 
 def _coming(cluster: str, nodes: Sequence[Node], backend: Backend) -> int:

@@ -102,7 +102,7 @@ def stop(job: Job, backend: Backend, *, by: str | None = None, index: int | None
     settle(job.name, backend)
     job = find_job(backend, job.name) or job
     # Marked before its tasks are listed: from then on nobody adds any.
-    if index is None and (job.applying or job.waiting or backend.state.is_open(job.name)):
+    if index is None and (job.applying or job.has_more or backend.state.is_open(job.name)):
         _change(job, backend, lambda current: lifecycle.kill_job(current, by=by))
     still_open = backend.state.open_indices(job.name) if index is None else _if_open(job, index, backend)
 
@@ -117,6 +117,12 @@ def stop(job: Job, backend: Backend, *, by: str | None = None, index: int | None
     settle(job.name, backend)
     shed(clusters, backend)
     return len(still_open)
+
+
+def leave_out(job: Job, backend: Backend) -> None:
+    """End the wait of a job that is no part of its whole any more."""
+    _change(job, backend, lifecycle.leave_out)
+    settle(job.name, backend)
 
 
 def _if_open(job: Job, index: int, backend: Backend) -> Sequence[int]:

@@ -61,16 +61,7 @@ def with_backend(command: Callable[..., Any], *, whole: bool = False) -> Callabl
     @click.option("--config", "config_file", type=click.Path(path_type=Path), help="The configuration file to use.")
     @functools.wraps(command)
     def wrapped(backend: str | None, local: bool, config_file: Path | None, **arguments: Any) -> Any:
-        if local and backend not in (None, "local"):
-            raise RequestError(f"--local and --backend {backend} exclude each other")
-        settings = config.settings(
-            backend="local" if local else backend,
-            config=config_file,
-            environment=os.environ,
-            cwd=Path.cwd(),
-            home=Path.home(),
-            whole=whole,
-        )
+        settings = settings_of(backend=backend, local=local, config_file=config_file, whole=whole)
         chosen = Chosen(settings, slots=1 if local else None)
         try:
             return command(chosen=chosen, **arguments)
@@ -80,14 +71,43 @@ def with_backend(command: Callable[..., Any], *, whole: bool = False) -> Callabl
     return wrapped
 
 
+def settings_of(
+    *, backend: str | None, local: bool | None, config_file: Path | None, whole: bool = False
+) -> config.Settings:
+    """Return the settings that the flags of `with_backend` choose here."""
+    if local and backend not in (None, "local"):
+        raise RequestError(f"--local and --backend {backend} exclude each other")
+    return config.settings(
+        backend="local" if local else backend,
+        config=config_file,
+        environment=os.environ,
+        cwd=Path.cwd(),
+        home=Path.home(),
+        whole=whole,
+    )
+
+
 def hint(text: str) -> None:
     """Say something that is not a result, on stderr."""
     click.echo(text, err=True)
 
 
 def hint_what_it_waits_for(job: Job, backend: Backend) -> None:
-    """Say, of a job that waits for others, for which."""
+    """Say, of a job that waits for others, for which; and of one that is guarded, what that has come to."""
+    hint_at_guards(job)
     if job.waiting:
         from sparkles import needs
 
         hint(f"hint: {needs.words(job, backend)}")
+
+
+def hint_at_guards(job: Job) -> None:
+    """Say what a job holds back, or why not all of it was run and what to do."""
+    if job.canary is None and job.killed_by is None:
+        return
+    from sparkles import guard_text  # few jobs need it
+
+    if held := guard_text.holds(job):
+        hint(f"hint: {held}")
+    elif found := guard_text.ended(job):
+        hint(f"{found[0]}\n  {found[1]}")

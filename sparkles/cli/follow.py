@@ -42,7 +42,7 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
       sparkles watch fit --nodes 20
     """
     backend = chosen.open()
-    found = lineup.one_or_whole(job, backend.state.jobs(), backend)
+    found = lineup.current(lineup.one_or_whole(job, backend.state.jobs(), backend))
     if nodes:
         for one in found:
             require_owner(one, yes=yes)
@@ -69,7 +69,7 @@ def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
     """
     deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
     backend = chosen.open()
-    found = lineup.one_or_whole(job, backend.state.jobs(), backend)
+    found = lineup.current(lineup.one_or_whole(job, backend.state.jobs(), backend))
     try:
         if len(found) == 1:
             sys.exit(_waited(found[0].name, backend, deadline))

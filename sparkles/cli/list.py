@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,7 +63,8 @@ def list_cmd(
     line of one that did not succeed), killedBy, generation, parameters, or params.NAME for a parameter.
 
     In a filter, OP is one of = != < > <= >= and ~ (a regular expression is found). A date stands for the whole day.
-    What is not set passes only != and, as in said=, no value. Sorted, it is last; a parameter is a number if it is one in all tasks.
+    What is not set passes only != and, as in said=, no value at all. Sorted, it is last; a parameter is a number if
+    it is one in all tasks.
 
     \b
     Examples:
@@ -90,8 +91,7 @@ def list_cmd(
     if params:
         _print_parameters(found, selection, backend)
     else:
-        rows = (_row(task, columns) for task in selection.of(found, backend))
-        print_rows(rows, [column.name for column in columns], form)
+        print_rows(_rows(selection.of(found, backend), columns), [column.name for column in columns], form)
     for one in found:
         hint_what_it_waits_for(one, backend)
 
@@ -138,8 +138,13 @@ def task_row(task: Task) -> dict[str, Any]:
     """Return what is usually said of a task in a line."""
     from sparkles import fields
 
-    return _row(task, fields.chosen(_USUAL, "--fields"))
+    return next(_rows([task], fields.chosen(_USUAL, "--fields")))
 
 
-def _row(task: Task, columns: Sequence[Field]) -> dict[str, Any]:
-    return {one.name: moment(one.read(task)) if one.is_moment else one.read(task) for one in columns}
+def _rows(tasks: Iterable[Task], columns: Sequence[Field]) -> Iterator[dict[str, Any]]:
+    reads = [(one.name, _moment_of(one) if one.is_moment else one.read) for one in columns]
+    return ({name: read(task) for name, read in reads} for task in tasks)
+
+
+def _moment_of(column: Field) -> Callable[[Task], str | None]:
+    return lambda task: moment(column.read(task))

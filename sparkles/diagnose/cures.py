@@ -117,9 +117,9 @@ RULES: Sequence[Rule] = (
         do=f"install {{name}} {_IMAGE}; or choose an image that has it (-i)",
     ),
     Rule(
-        line=r"(?:^|[ '\u2018])(?P<name>[^ :'\u2018]+): bad interpreter",
-        says="the program that the first line of {name} names is missing",
-        do=f"install it {_IMAGE}; or choose an image that has it (-i)",
+        line=r"(?P<name>[^ :]+): bad interpreter",
+        says="the program {name}, which the first line of the script names, is missing",
+        do=f"install {{name}} {_IMAGE}; or choose an image that has it (-i)",
     ),
     Rule(
         line="Exec format error|cannot execute binary file",
@@ -173,6 +173,7 @@ RULES: Sequence[Rule] = (
         says="there is a mistake in the script itself",
         do="correct it where the line above says, and submit again",
     ),
+    Rule(exit=127, line="not found|No such file or directory", do=_SPELLING),
     Rule(
         line="No such file or directory|FileNotFoundError|cannot open (the )?(file|connection)|can't open file|"
         "cannot find (the )?file|does not exist|File not found",
@@ -184,7 +185,6 @@ RULES: Sequence[Rule] = (
         says="it may not read or write a file",
         do="let it write in the folder that it starts in, and check the permissions of what it reads",
     ),
-    Rule(exit=127, line="not found", do=_SPELLING),
     Rule(
         line="Killed$", says="the system killed a part of it: mostly that is for want of memory", do=_MEMORY,
     ),
@@ -255,16 +255,24 @@ def how(reason: Reason | None, code: int | None) -> str:
 
 def cure(reason: Reason | None, code: int | None, line: str) -> Cure | None:
     """Return what was wrong with an attempt that ended like this and wrote `line` last; None if that is not known."""
-    for rule in RULES:
-        if rule.reason is reason and rule.exit in (None, code):
-            found = re.search(rule.line, line, re.IGNORECASE) if rule.line else None
-            if found or not rule.line:
-                return _of(rule, found)
-    return None
-
-
-def _of(rule: Rule, found: re.Match[str] | None) -> Cure:
-    names = found.groupdict() if found else {}
-    says, do = rule.says.format_map(names), rule.do.format_map(names)
-    is_sign = says and found and not found.string.startswith(WORKER)
+    found = rule(reason, code, line)
+    if found is None:
+        return None
+    match = _found(found, line)
+    names = match.groupdict() if match else {}
+    says, do = found.says.format_map(names), found.do.format_map(names)
+    is_sign = says and not line.startswith(WORKER)
     return Cure(f"it looks as if {says}" if is_sign else says, do)
+
+
+def rule(reason: Reason | None, code: int | None, line: str) -> Rule | None:
+    """Return the first rule that fits an ending."""
+    return next((one for one in RULES if _fits(one, reason, code) and (not one.line or _found(one, line))), None)
+
+
+def _fits(one: Rule, reason: Reason | None, code: int | None) -> bool:
+    return one.reason is reason and one.exit in (None, code)
+
+
+def _found(one: Rule, line: str) -> re.Match[str] | None:
+    return re.search(one.line, line, re.IGNORECASE) if one.line else None

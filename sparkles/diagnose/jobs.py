@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sparkles import cause_text, lifecycle
+from sparkles import cause_text, guard_text, lifecycle
 from sparkles.diagnose import cures
 from sparkles.diagnose.facts import Facts, Finding
 from sparkles.model import OPEN, JobState, NodeState, TaskState
@@ -19,13 +19,23 @@ def job(facts: Facts) -> Sequence[Finding]:
     if found.applying and lifecycle.is_cut_off(found, now=facts.now):
         return [Finding(says="it is half applied: its last sub or apply was cut off", do="run that again")]
     if any(facts.counts.get(state) for state in OPEN):
-        return [Finding(says=_standing(facts)), *staffed(facts), *_caused(facts)]
-    return [*_ended(facts), *_caused(facts)]
+        return [Finding(says=_standing(facts)), *_held_back(facts), *staffed(facts), *_caused(facts)]
+    return _held_back(facts) or [*_guarded(facts), *_ended(facts), *_caused(facts)]
 
 
 def _standing(facts: Facts) -> str:
     told = [f"{counted(facts.counts[state], 'task')} {state.value}" for state in TaskState if facts.counts.get(state)]
     return f"it is {facts.job.state.value}: {', '.join(told)}; submitted {facts.ago(facts.job.submitted)}"
+
+
+def _held_back(facts: Facts) -> list[Finding]:
+    held = guard_text.holds(facts.job)
+    return [Finding(says=held)] if held else []
+
+
+def _guarded(facts: Facts) -> list[Finding]:
+    found = guard_text.ended(facts.job)
+    return [Finding(says=found[0], do=found[1])] if found else []
 
 
 def _ended(facts: Facts) -> Iterator[Finding]:
@@ -36,6 +46,8 @@ def _ended(facts: Facts) -> Iterator[Finding]:
     elif failed:
         see = f"sparkles list {name} --filter state=failed"
         yield Finding(says=f"it has ended: {failed} of {_all(counts)} failed", commands=[see, f"sparkles retry {name}"])
+    elif facts.job.state is JobState.KILLED and not sum(counts.values()):
+        yield Finding(says="it was killed before it had tasks", do=f"'sparkles retry {name}' lets it wait again")
     elif facts.job.state is JobState.KILLED or killed:
         by = f" by {facts.job.killed_by}" if facts.job.killed_by else ""
         yield Finding(says=f"it was killed{by}: {killed} of {_all(counts)}", commands=[f"sparkles retry {name}"])
