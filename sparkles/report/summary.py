@@ -108,9 +108,9 @@ def _numbers(job: Job, tasks: Sequence[Task], there: Sequence[Lane], *, now: flo
     if runs:
         yield "run time, median", short(middle(runs))
         yield "run time, longest", short(runs[-1])
-    waits = sorted(task.started - task.queued for task in tasks if task.started is not None and task.queued is not None)
+    waits = sorted(seconds for task in tasks if (seconds := lifecycle.waited(task)) is not None)
     if waits:
-        yield "queue time, median", short(max(0.0, middle(waits)))
+        yield "queue time, median", short(middle(waits))
     memory = max((task.peak_memory for task in tasks if task.peak_memory is not None), default=None)
     if memory is not None:
         yield "peak memory", human_bytes(memory)

@@ -69,7 +69,7 @@ function plot(section, job, choose) {
   const canvas = section.querySelector("canvas");
   const pick = { x: section.querySelector(".x"), y: section.querySelector(".y") };
   const logs = { x: section.querySelector(".logx"), y: section.querySelector(".logy") };
-  const measured = job.columns.filter((column) => column.numeric && /^(seconds|queued|memory|attempts|exit|fields\.)/.test(column.key));
+  const measured = job.columns.filter((column) => column.numeric && /^(seconds|waited|memory|attempts|exit|fields\.)/.test(column.key));
   const varied = job.columns.filter((column) => /^(params|fields)\./.test(column.key) && (column.numeric || column.values.length <= 40));
   const rank = (column) => (column.key.startsWith("fields.") ? 2 : column.numeric ? 0 : 1);
   const over = [...varied, job.by.index, job.by.started].sort((a, b) => rank(a) - rank(b));

@@ -76,7 +76,7 @@ function readJob(raw) {
     ...raw.params.map((one) => texts(`params.${one.name}`, one.name, one)),
     ...raw.fields.map((one) => texts(`fields.${one.name}`, one.name, one)),
     numbers("seconds", "run time", "seconds", run),
-    numbers("queued", "queue time", "seconds", wait),
+    numbers("waited", "queue time", "seconds", wait),
     numbers("memory", "memory", "bytes", memory),
     texts("reason", "reason", raw.reason),
     numbers("exit", "exit", "number", floats(raw.exit)),
