@@ -54,6 +54,7 @@ def execute(
     submitter: Submitter | None,
     *,
     force: bool = False,
+    begun: Applying | None = None,
     may_lose: bool = False,
     before_nodes: Callable[[], None] = lambda: None,
     uploaded: Callable[[Moved], None] = lambda _: None,
@@ -61,23 +62,23 @@ def execute(
 ) -> Job:
     """Carry out what `prepare` decided; return the job as it is then.
 
-    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` as
-    blobs are stored, `before_nodes` when the tasks are queued, and `spared` with the index of
-    each task that stays as it is, because it has begun or ended since it was planned to change or go.
+    Without a `submitter` the job stays its owner's, in the environment that it has. It may have `begun` already. Calls
+    `uploaded` as blobs are stored, `before_nodes` when the tasks are queued, and `spared` with the index of each task
+    that stays as it is, because it has begun or ended since it was planned to change or go.
 
     What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
     when a job that waits begins. Raises BackendError if another apply of the job is under way.
     """
     holders = clusters_of(prepared.job, backend) if prepared.job else set()
-    fenced = backend.state.streams > 1 and prepared.plan.count(*_WRITTEN) > backend.state.commit_limit
-    applying = _begin(prepared, backend, submitter, force=force, fenced=fenced)
+    fenced = _is_fenced(prepared, backend)
+    applying = begun or begin(prepared, backend, submitter, force=force)
     marked = Marked(prepared.name, applying, backend)
     try:
         if prepared.job and prepared.job.applying:
             prepared = _planned_again(prepared, backend, may_lose=may_lose)
         _store_content(prepared, backend, applying, marked, uploaded)
     except BaseException:
-        _withdraw(prepared, backend, applying)
+        withdraw(prepared, backend, applying)
         raise
     try:
         marked.commit_all(task_commits(prepared, backend, applying, spared), fenced=fenced)
@@ -98,8 +99,11 @@ def execute(
     return job
 
 
-def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, force: bool, fenced: bool) -> Applying:
-    """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on."""
+def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, force: bool = False) -> Applying:
+    """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on.
+
+    Raises BackendError if the job is not what it was when this was planned, or another apply of it is under way.
+    """
     key = Key.job(prepared.name)
     environment = None
     if submitter and backend.environments and prepared.pinned.spec.image is None:
@@ -121,7 +125,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
     def move(records: Records) -> Writes:
         job = records.get(key)
         assert job is None or isinstance(job, Job)
-        if _marks(job) != _marks(prepared.job):
+        if _marks(job) != _marks(prepared.job) or (job and job.whole != prepared.whole):
             raise BackendError(f"job {prepared.name}: changed by someone else since this was planned; run it again")
         if job is None:
             assert submitter is not None
@@ -140,7 +144,7 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
         return Writes(put=[replace(job, last_index=max(job.last_index, prepared.plan.last_index))])
 
     backend.state.change([key], move)
-    if fenced:
+    if _is_fenced(prepared, backend):
         mark.raise_fences(prepared.name, applying, backend)
     elif prepared.job and prepared.job.applying:
         mark.drop_fences(prepared.name, backend)
@@ -155,6 +159,11 @@ def _goes_on(prepared: Prepared) -> bool:
 
 def _count_failed(prepared: Prepared, backend: Backend) -> int:
     return backend.state.counts(prepared.name, states=[TaskState.FAILED]).get(TaskState.FAILED, 0)
+
+
+def _is_fenced(prepared: Prepared, backend: Backend) -> bool:
+    """Say whether so many tasks are written that it is worth it to write them in several streams."""
+    return backend.state.streams > 1 and prepared.plan.count(*_WRITTEN) > backend.state.commit_limit
 
 
 def _marks(job: Job | None) -> object:
@@ -208,7 +217,7 @@ def _keep_output(digest: str, prepared: Prepared, backend: Backend) -> None:
     backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
 
 
-def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
+def withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
     """Leave the job as it was before an apply that touched no task, so that nobody has to wait for it."""
     key, before = Key.job(prepared.name), prepared.job
 
@@ -216,7 +225,7 @@ def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
         job = mark.bearer(records.get(key), applying)
         if before is None:
             return Writes(remove=[key])
-        # Only what `_begin` wrote: the job may have been scaled, or have ended, meanwhile.
+        # Only what `begin` wrote: the job may have been scaled, or have ended, meanwhile.
         restored = replace(
             job,
             applying=before.applying,

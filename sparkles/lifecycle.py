@@ -37,6 +37,9 @@ LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
 #: Attempts that are remembered of a task beside its last one.
 HISTORY = 10
 
+#: Who killed a job that waited, and is no part any more of what it was a part of.
+LEFT_OUT = "leftOut"
+
 #: Seconds that a starting node has to adopt its record.
 RESERVATION = 30.0
 
@@ -311,6 +314,16 @@ def kill_job(job: Job, *, by: str | None = None) -> Job:
     return replace(_move_job(job, "kill"), killed_by=by) if job.state in JOB_MOVES["kill"] else job
 
 
+def leave_out(job: Job) -> Job:
+    """End the wait of a job that is no part of its whole any more; tasks that it has from before stay as they are."""
+    return kill_job(job, by=LEFT_OUT) if job.state is JobState.WAITING else job
+
+
+def is_left_out(job: Job) -> bool:
+    """Say whether the wait of a job was ended since its whole does without it."""
+    return job.state is JobState.KILLED and job.killed_by == LEFT_OUT
+
+
 def activate(
     job: Job,
     *,
@@ -502,6 +515,13 @@ def seconds(task: Task) -> float | None:
     if task.started is None or task.ended is None or not is_final(task.state):
         return None
     return round(task.ended - task.started, 3)
+
+
+def waited(task: Task) -> float | None:
+    """Return how long a task waited for the node of its last attempt; None while that has not ended."""
+    if task.queued is None or task.started is None or task.node is None or not is_final(task.state):
+        return None
+    return max(0.0, round(task.started - task.queued, 3))  # the two clocks may be of different machines
 
 
 def _move(task: Task, move: str, **changes: Any) -> Task:

@@ -315,13 +315,20 @@ class Node:
 
 
 class Sample(NamedTuple):
-    """What the processes of one attempt use, in bytes."""
+    """What the processes of one attempt use, in bytes, but for the first and the last field."""
 
     processes: int
     total: int
     data: int
     shared: int
     resident: int
+    #: Seconds for which they had run.
+    seconds: float = 0.0
+
+    @property
+    def use(self) -> tuple[int, ...]:
+        """What they use, without the time."""
+        return self[:5]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

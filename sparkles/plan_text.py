@@ -44,8 +44,7 @@ def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int, verbose: b
     shown = [f"job {plan.job}   generation {plan.generation} → {plan.generation + 1}"]
     shown += _actions(plan.actions, verbose=verbose)
     if plan.waits:
-        kept = f"; until then the {counted(plan.kept, 'task')} of now stay as they are" if plan.kept else ""
-        shown.append(f"  ? tasks known after {', '.join(plan.waits)}{kept}")
+        shown.append(f"  ? tasks known after {', '.join(plan.waits)}{_kept(plan.kept)}")
     shown += _staff(plan)
     shown += [f"  ~ {text}" for text in plan.settings]
     if missing:
@@ -56,6 +55,16 @@ def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int, verbose: b
     numbers += f", {plan.held} held back" if plan.held else ""
     shown.append(f"Plan: waits for {', '.join(plan.waits)}." if plan.waits else f"Plan: {numbers}.")
     return shown
+
+
+def _kept(tasks: int) -> str:
+    match tasks:
+        case 0:
+            return ""
+        case 1:
+            return "; until then the task of now stays as it is"
+        case _:
+            return f"; until then the {tasks} tasks of now stay as they are"
 
 
 def document(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> Mapping[str, Any]:

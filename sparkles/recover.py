@@ -119,6 +119,12 @@ def stop(job: Job, backend: Backend, *, by: str | None = None, index: int | None
     return len(still_open)
 
 
+def leave_out(job: Job, backend: Backend) -> None:
+    """End the wait of a job that is no part of its whole any more."""
+    _change(job, backend, lifecycle.leave_out)
+    settle(job.name, backend)
+
+
 def _if_open(job: Job, index: int, backend: Backend) -> Sequence[int]:
     task = backend.state.read([Key.task(job.name, index)]).get(Key.task(job.name, index))
     return [index] if isinstance(task, Task) and task.state in OPEN else []

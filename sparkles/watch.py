@@ -83,7 +83,7 @@ def finished_line(counts: Mapping[TaskState, int]) -> str:
 
 def sample_line(sample: Sample) -> str:
     """Return the manual's line about memory."""
-    total, data, shared, resident = (f"{size / 1e9:.3f} GB" for size in sample[1:])
+    total, data, shared, resident = (f"{size / 1e9:.3f} GB" for size in sample.use[1:])
     return (
         f"Processes running in container: {sample.processes}, total memory used: {total}, "
         f"data memory used: {data}, shared used {shared}, resident {resident}"

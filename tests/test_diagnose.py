@@ -80,6 +80,10 @@ def said(findings: Any) -> str:
             {"counts": {TaskState.KILLED: 3}, "job": {"state": JobState.KILLED}}, "it was killed: 3 of 3 tasks",
             "'sparkles retry j'", id="killed",
         ),
+        pytest.param(
+            {"counts": {}, "job": {"state": JobState.KILLED}}, "it was killed before it had tasks",
+            "'sparkles retry j' lets it wait again", id="killed while it waited",
+        ),
         pytest.param({"counts": {}}, "it has no tasks", "run its sub or apply again", id="nothing"),
     ],
 )  # fmt: skip

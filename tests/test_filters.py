@@ -107,7 +107,7 @@ def test_a_running_task_has_no_seconds_yet() -> None:
         ("", "expected FIELD OP VALUE, such as state=failed"),
         ("state", "OP is one of = != < > <= >= ~"),
         ("=3", "expected FIELD OP VALUE"),
-        ("exot = 3", "no field 'exot'; there is: index, state, exit, "),
+        ("exot = 3", "no field 'exot'; there is: task, index, state, exit, "),
         ("exot = 3", "did you mean 'exit'?"),
         ("param.x = 3", "did you mean 'params.NAME'?"),
         ("params. = 3", "no field 'params.'"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sparkles.config import Gcp, Settings
-from sparkles.ports import Backend, Keeper, Place
+from sparkles.ports import Backend, Keeper, Place, StateStore
 
 if TYPE_CHECKING:  # most commands do without it
     from sparkles.setup import Step
@@ -29,6 +29,21 @@ def open_backend(settings: Settings, *, write: bool, slots: int | None = None) -
     from sparkles.backends.gcp.backend import gcp_backend
 
     return gcp_backend(settings.gcp, write=write, slots=slots)
+
+
+def open_unchanged(settings: Settings) -> StateStore:
+    """Return the state of the backend that the settings choose, for a look that is to leave it as it is.
+
+    Raises BackendError where it would have to be brought up to date first.
+    """
+    if settings.backend != "local":
+        return open_backend(settings, write=False).state
+    from sparkles.backends.local.backend import home_folder
+    from sparkles.backends.local.state import SqliteState
+    from sparkles.paths import Home
+
+    home = Home(home_folder())
+    return SqliteState(home.state if home.state.exists() else None, fixed=True)
 
 
 def open_node(name: str | None) -> tuple[Backend, Place]:

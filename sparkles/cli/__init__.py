@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import io
+import os
 import sys
 from typing import Any
 
@@ -38,33 +39,74 @@ COMMANDS = {
     "retry": ("again", "Run the tasks of a job again that failed or were killed."),
     "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
-    "fetch": ("control", "Copy the results of a job to a folder."),
+    "fetch": ("fetch", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
     "gc": ("collect", "Find what nobody needs any more, and remove it."),
     "config": ("settings", "Show the settings, and where each comes from."),
+    "completion": ("completion", "Print the script that lets a shell complete our words."),
     "version": ("about", "Print the version."),
 }
 
+#: What the commands are for, in the order in which people need them.
+PURPOSES = {
+    "Submit": ["sub", "apply", "diff", "explain"],
+    "Look": ["status", "list", "workflow", "get", "logs", "why", "watch", "wait", "fetch"],
+    "Change": ["kill", "retry", "scale", "delete"],
+    "Set up": ["setup", "validate", "gc", "config", "completion", "version"],
+}
+
+_EPILOG = """\
+Exit codes: 0, all is well; 1, a task failed or was killed, or diff found changes; 2, the request is wrong, and nothing
+was changed; 3, something stands against it; 124, wait took too long; 130, interrupted.
+"""
+
+#: The names of commands stand in one column, whatever they are for.
+_WIDEST = max(map(len, COMMANDS))
+
+#: The variable in which a shell asks for words; click makes it of our name.
+COMPLETING = "_SPARKLES_COMPLETE"
+
 
 #: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"report", "completion"}
+PLANNED = {"report"}
 
 
 class Sparkles(click.Group):
     """The group of all commands."""
 
+    def main(self, *words: Any, **options: Any) -> Any:
+        """Run what the command line says, or complete a word of it."""
+        if COMPLETING in os.environ:
+            from sparkles.cli.completion import quietly
+
+            quietly(lambda: super(Sparkles, self).main(*words, **options))
+        return super().main(*words, **options)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Return the commands and options that begin so, without loading the commands."""
+        from click.shell_completion import CompletionItem
+
+        fitting = [
+            CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return fitting + click.Command.shell_complete(self, ctx, incomplete)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order that people need them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Load a command."""
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"sparkles.cli.{COMMANDS[name][0]}")
         command = getattr(module, f"{name}_cmd")
         assert isinstance(command, click.Command)
+        if ctx.resilient_parsing:
+            from sparkles.cli.candidates import teach
+
+            teach(command)
         return command
 
     def resolve_command(
@@ -74,6 +116,8 @@ class Sparkles(click.Group):
         from sparkles.errors import nearest
 
         name = args[0]
+        if ctx.resilient_parsing and name not in COMMANDS:
+            return name, click.Command(name), []  # a word of it is being completed: to none
         if name in PLANNED:
             raise BackendError(f"{name}: not built yet")
         if name not in COMMANDS and not name.startswith("-"):
@@ -81,9 +125,10 @@ class Sparkles(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """List the commands without loading them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        """List the commands by what they are for, without loading them."""
+        for purpose, some in PURPOSES.items():
+            with formatter.section(purpose):
+                formatter.write_dl([(name.ljust(_WIDEST), COMMANDS[name][1]) for name in some])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; errors that a user can act on end here, as one message and an exit code."""
@@ -118,7 +163,9 @@ class Sparkles(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=Sparkles, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Sparkles, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, message="sparkles %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:

@@ -61,16 +61,7 @@ def with_backend(command: Callable[..., Any], *, whole: bool = False) -> Callabl
     @click.option("--config", "config_file", type=click.Path(path_type=Path), help="The configuration file to use.")
     @functools.wraps(command)
     def wrapped(backend: str | None, local: bool, config_file: Path | None, **arguments: Any) -> Any:
-        if local and backend not in (None, "local"):
-            raise RequestError(f"--local and --backend {backend} exclude each other")
-        settings = config.settings(
-            backend="local" if local else backend,
-            config=config_file,
-            environment=os.environ,
-            cwd=Path.cwd(),
-            home=Path.home(),
-            whole=whole,
-        )
+        settings = settings_of(backend=backend, local=local, config_file=config_file, whole=whole)
         chosen = Chosen(settings, slots=1 if local else None)
         try:
             return command(chosen=chosen, **arguments)
@@ -78,6 +69,22 @@ def with_backend(command: Callable[..., Any], *, whole: bool = False) -> Callabl
             raise RequestError(f"{error}{chosen.elsewhere(error.pattern)}") from None
 
     return wrapped
+
+
+def settings_of(
+    *, backend: str | None, local: bool | None, config_file: Path | None, whole: bool = False
+) -> config.Settings:
+    """Return the settings that the flags of `with_backend` choose here."""
+    if local and backend not in (None, "local"):
+        raise RequestError(f"--local and --backend {backend} exclude each other")
+    return config.settings(
+        backend="local" if local else backend,
+        config=config_file,
+        environment=os.environ,
+        cwd=Path.cwd(),
+        home=Path.home(),
+        whole=whole,
+    )
 
 
 def hint(text: str) -> None:

@@ -123,4 +123,7 @@ def _say_what_is_left(phases: Sequence[Job], whole: str, backend: Backend) -> No
     if waiting:
         wait = "waits" if len(waiting) == 1 else "wait"
         names = " and ".join(waiting)
-        hint(f"{names} {wait} for that: 'sparkles retry {whole}' runs what failed again, and then the rest")
+        hint(
+            f"{names} {wait} for that: 'sparkles retry {whole}' runs what failed again, as it was, and then the rest; "
+            "if you change the script or its files, use sub again"
+        )

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
-from sparkles import lineup
+from sparkles import cause_text, lineup
+from sparkles.causes import NONE, Causes
 from sparkles.cli.context import Chosen, hint_what_it_waits_for, with_backend
+from sparkles.cli.failures import causes_of
 from sparkles.cli.output import moment, print_rows, with_output
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
@@ -21,19 +23,30 @@ from sparkles.ports import Backend
 def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str) -> None:
     """Show jobs and how far they are.
 
-    JOBS are names, globs or LAST; all jobs without any.
+    JOBS are names, globs or LAST; all jobs without any. Of a single job it is also said why tasks failed.
 
     \b
-    Example:
+    Examples:
       sparkles status 'fit-*'
+      sparkles status fit
     """
     backend = chosen.open(write=False)
     there = backend.state.jobs()
     found = {job.name: job for pattern in jobs for job in lineup.jobs_of(pattern, there, backend)} if jobs else None
     rows = _job_rows(list(found.values()) if found is not None else there, backend)
+    causes = _causes(rows[0], backend) if found and len(rows) == 1 else NONE
     print_rows(rows, ["job", "state", *(state.value for state in TaskState), "submitted"], form)
+    for line in cause_text.lines(causes, rows[0]["job"]) if causes.told and form == "table" else ():
+        click.echo(line)
     for job in found.values() if found else ():
         hint_what_it_waits_for(job, backend)
+
+
+def _causes(row: dict[str, Any], backend: Backend) -> Causes:
+    """Return why tasks of a job failed; its row has them, too, from now on."""
+    found = causes_of(row["job"], backend, {state: row[state.value] for state in TaskState})
+    row["causes"] = [cause_text.document(cause) for cause in found.told]
+    return found
 
 
 def _job_rows(jobs: Sequence[Job], backend: Backend) -> list[dict[str, Any]]:

@@ -46,7 +46,25 @@ def _foreign(command: Any) -> Any:
     return command
 
 
-@click.command("sub", context_settings={"allow_interspersed_args": False})
+class _Wrapper(click.Command):
+    """A command with another one at its end, whose words are its own."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return what a word that is typed may belong to: behind the first word of COMMAND only to COMMAND."""
+        params = super().get_params(ctx)
+        return [param for param in params if param.name == "command"] if self._is_at_command(ctx) else params
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete what begins like an option: behind the first word of COMMAND it is none of ours."""
+        if self._is_at_command(ctx):
+            return self.get_params(ctx)[0].shell_complete(ctx, incomplete)
+        return super().shell_complete(ctx, incomplete)
+
+    def _is_at_command(self, ctx: click.Context) -> bool:
+        return ctx.resilient_parsing and bool(ctx.params.get("command"))
+
+
+@click.command("sub", cls=_Wrapper, context_settings={"allow_interspersed_args": False})
 @click.option("-n", "--name", help=describe("metadata.name"))
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help=describe("metadata.labels"))
 @click.option("-i", "--image", help=describe("spec.image"))

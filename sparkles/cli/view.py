@@ -53,7 +53,7 @@ def transfer_row(
     what: str, done: int, size: int, *, files: tuple[int, int] | None, rate: float | None, extent: Extent
 ) -> Text:
     """Return the row about a transfer: bytes that are `done` of `size`, and files of files."""
-    words = f"  {human_bytes(done)} of {human_bytes(size)}"
+    words = f"  {human_bytes(done)} of {human_bytes(size)}" if size else f"  {human_bytes(done)}"
     words += f"  {files[0]} of {counted(files[1], 'file')}" if files else ""
     words += "" if rate is None else f"  {human_bytes(int(rate))}/s"
     parts = {TaskState.SUCCEEDED: done, TaskState.PENDING: size - done}

@@ -3,7 +3,7 @@
 from sparkles.manifest.defaults import with_defaults
 from sparkles.manifest.documents import Manifest, check, check_setting, read, read_config
 from sparkles.manifest.emit import dump
-from sparkles.manifest.explain import describe, explain, update_policy
+from sparkles.manifest.explain import describe, explain, known_fields, update_policy
 from sparkles.manifest.stored import load, store, to_json
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "describe",
     "dump",
     "explain",
+    "known_fields",
     "load",
     "read",
     "read_config",

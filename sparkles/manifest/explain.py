@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkles.errors import RequestError
 from sparkles.manifest.findings import unknown_hint
-from sparkles.manifest.schema import WORDS, Schema, branch, branches, children, load
+from sparkles.manifest.schema import WORDS, Schema, branch, branches, children, fields, load
 
 POLICIES = {
     "live": "takes effect at once; no task runs again",
@@ -24,6 +24,15 @@ def explain(path: str) -> str:
     """Return the help text of the field at a path such as `spec.nodes.max`; an empty path is the whole."""
     steps, field, policy = _find(path)
     return "\n".join(_lines(".".join(steps), field, policy)) + "\n"
+
+
+def known_fields() -> Iterator[str]:
+    """Yield the paths that `explain` takes: of a job's fields also without their first word."""
+    job = [path for path, _ in fields(load("job"))]
+    yield from map(".".join, job)
+    yield from (".".join(path[1:]) for path in job if path[0] in ("spec", "metadata") and path[1:])
+    for subject, name in _SUBJECTS.items():
+        yield from (".".join((subject, *path)) for path, _ in fields(load(name)))
 
 
 def describe(path: str) -> str:

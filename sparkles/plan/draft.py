@@ -11,6 +11,7 @@ from typing import Any
 from sparkles.changes import Change
 from sparkles.indices import from_runs
 from sparkles.model import OPEN, TaskState
+from sparkles.parts import FOREACH
 from sparkles.plan import likeness, matching
 from sparkles.plan.causes import DETAILED, Causes, common
 from sparkles.plan.decisions import DECISIONS, Decision, Relation, loss_of
@@ -226,11 +227,18 @@ class Draft:
 
     def _decide_gone(self) -> None:
         tasks = self._observed.tasks
-        source = self._desired.document["spec"].get("parameters", {}).get("csv", "the manifest")
+        source = _source_of(self._desired.document)
         for index, state in compress(zip(tasks.indices, tasks.states, strict=True), self._left):
             decision = Decision(Verb.REMOVE, loss_of(Relation.GONE, state, self._rerun))
             anew = self._rerun is Rerun.ALL
-            self._add(decision, "--rerun all numbers anew from 1" if anew else f"no longer in {source}", index)
+            self._add(decision, "--rerun all numbers anew from 1" if anew else f"no longer {source}", index)
+
+
+def _source_of(document: Mapping[str, Any]) -> str:
+    """Return where rows come from, as people know it: those of a Foreach are elements."""
+    if document["metadata"].get("partOf", {}).get("kind") == FOREACH:
+        return "among the elements"
+    return f"in {document['spec'].get('parameters', {}).get('csv', 'the manifest')}"
 
 
 def _sweep_of(document: Mapping[str, Any]) -> Any:

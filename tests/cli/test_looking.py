@@ -77,11 +77,40 @@ def test_a_list_is_filtered(looker: User) -> None:
     assert looker.ok("list", "bad", "--filter", "index = 1", "-o", "csv").count("bad.") == 1
 
 
+def test_a_list_shows_the_fields_that_are_chosen_in_their_order(looker: User) -> None:
+    words = ("list", "bad", "--fields", "params.x,exit", "--fields", "index", "--sort", "-params.code")
+
+    assert looker.ok(*words, "-o", "csv") == 'params.x,exit,index\n"ä,b",3,2\na b,0,1\n'
+    assert looker.ok(*words).splitlines() == ["PARAMS.X  EXIT  INDEX", "ä,b       3     2", "a b       0     1"]
+    assert looker.rows(*words, "--limit", "1") == [{"params.x": "ä,b", "exit": 3, "index": 2}]
+    (first, second) = looker.rows("list", "bad", "--fields", "all")
+    assert first["waited"] >= 0
+    assert (first["node"], first["said"], second["killedBy"]) == (second["node"], None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--fields", "task,sate"], "--fields: no field 'sate'; there is: task, index, state, "),
+        (["--sort", "-memry"], "did you mean 'memory'?"),
+        (["--sort", "params.cod"], "--sort params.cod: no task has a parameter 'cod'; there is: code, x; did you mean"),
+        (["--fields", "params.y"], "--fields params.y: no task has a parameter 'y'"),
+        (["--params", "--fields", "task"], "--params and --fields exclude each other"),
+        (["--params", "-o", "json"], "--params and -o json exclude each other"),
+    ],
+)
+def test_a_wrong_list_is_a_wrong_request(looker: User, words: list[str], says: str) -> None:
+    done = looker("list", "bad", *words)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
 @pytest.mark.parametrize(
     ("expression", "says"),
     [
         ("failed", "expected FIELD OP VALUE"),
-        ("stat=failed", "no field 'stat'; there is: index, state, "),
+        ("stat=failed", "no field 'stat'; there is: task, index, state, "),
         ("state=faild", "did you mean 'failed'?"),
         ("memory > lots", "expected bytes or a size such as 500MB"),
         ("params.cod = 3", "no task has a parameter 'cod'; there is: code, x; did you mean 'code'?"),
@@ -152,6 +181,32 @@ def test_watching_a_job_that_has_ended_prints_its_end(looker: User) -> None:
         f"Done waiting for job. You can download results via '{looker.stores.download_line('bad')}'",
     ]
     assert done.stderr == "bad.2 failed (exit, exit code 3): see 'sparkles logs bad.2'\n"
+
+
+def test_the_parameters_of_tasks_that_failed_are_what_sub_takes_back(warm: User) -> None:
+    header, good, *bad = "code,name:a.b-c d", '0,"a ""b"""', "007,=1+2", '3,"line\n line,\r\tä "', '1e0," "'
+    warm.write("grid.csv", "\n".join([header, good, *bad]) + "\n")
+    assert warm("sub", "-n", "grid", "--params", "grid.csv", "sh", "-c", "exit ${0%e0}", "{code}").returncode == 1
+    rows = [row["parameters"] for row in warm.rows("list", "grid", "--filter", "state=failed")]
+
+    warm.env["PYTHONIOENCODING"] = "ascii"
+    again = warm.ok("list", "grid", "--params", "--filter", "state=failed")
+    warm.write("again.csv", again)
+    assert warm("sub", "-n", "again", "--params", "again.csv", "sh", "-c", "exit ${0%e0}", "{code}").returncode == 1
+
+    assert len(rows) == 3
+    assert [row["parameters"] for row in warm.rows("list", "again")] == rows
+    largest = warm.ok("list", "grid", "--params", "--sort", "-params.code", "--limit", "1")
+    assert largest == f"{header}\n007,=1+2\n"
+
+
+def test_there_are_no_parameters_where_there_are_none(warm: User) -> None:
+    warm.ok("sub", "-n", "numbered", "--seq", "2", "true")
+
+    done = warm("list", "numbered", "--params", "--filter", "state=failed")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "job numbered has no parameters, its tasks differ in their index at most; 'sparkles retry" in done.stderr
 
 
 def test_no_wait_says_how_to_come_back(warm: User) -> None:

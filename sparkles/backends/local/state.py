@@ -41,11 +41,15 @@ class SqliteState:
     streams = 1
     row_limit: int | None = None
 
-    def __init__(self, path: Path | None, *, lazy: bool = False) -> None:
-        """Open, and if need be make, the file `path`; `lazy`: make it at the first write, and be empty until then."""
+    def __init__(self, path: Path | None, *, lazy: bool = False, fixed: bool = False) -> None:
+        """Open, and if need be make, the file `path`; `lazy`: make it at the first write, and be empty until then.
+
+        `fixed`: raise BackendError for a file that would have to be brought up to date.
+        """
         if path is not None:
             require_local_disk(path.parent)
         self._writes = 0
+        self._fixed = fixed
         self._later = path if path and lazy and not path.exists() else None
         self._open(None if self._later else path)
 
@@ -69,6 +73,8 @@ class SqliteState:
     def _prepare(self, path: Path | None) -> None:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         version = self._version(path)
+        if self._fixed and path and version != records.SCHEMA_VERSION:
+            raise BackendError(f"{path}: schema {version}, and this sparkles has {records.SCHEMA_VERSION}")
         if version == 0:
             _fill(self._connection)
         elif version < records.SCHEMA_VERSION:

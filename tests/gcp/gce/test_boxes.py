@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from gcp.gce.boxes import Box, BoxBooter
     from gcp.registry import Registry
 
+pytestmark = pytest.mark.xdist_group("boxes")
+
+
 ASK = "curl -sSH Metadata-Flavor:Google http://metadata.google.internal/computeMetadata/v1/instance"
 
 #: Runs an image, by its digest. A container has no name for the metadata server, but its address.
