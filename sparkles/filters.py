@@ -236,4 +236,4 @@ _KINDS: Mapping[str, Kind] = {
 }
 
 #: The fields that there are; behind the last one stands the name of a parameter.
-FIELDS = (*_FIELDS, _PARAMETER)
+FIELDS = (*_KINDS, fields.PREFIX)

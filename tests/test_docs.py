@@ -60,9 +60,6 @@ OF_THE_INVOCATION = {
 #: Those that say that a field is not what it usually is, which their help says in their own words.
 OF_THEIR_OWN = {"--foreach", "--no-gather"}  # fmt: skip
 
-#: Commands that the README lists as not built.
-NOT_BUILT = ["report"]
-
 #: Flag of `sub` → the field that it sets.
 FIELDS = {
     "--name": "metadata.name",
@@ -308,16 +305,6 @@ def test_what_a_task_leaves_running_ends_with_it(user):
 
 
 # What README.md says is not built
-
-
-@pytest.mark.parametrize("name", NOT_BUILT)
-def test_what_is_not_built_says_so(user, name):
-    done = user(name, "x")
-
-    assert done.returncode == 3, done.stderr
-    assert "not built yet" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not user.nodes()
 
 
 def test_fields_about_other_machines_are_accepted_without_an_effect(user):

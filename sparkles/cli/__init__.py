@@ -39,6 +39,7 @@ COMMANDS = {
     "retry": ("again", "Run the tasks of a job again that failed or were killed."),
     "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
+    "report": ("report", "Write a page about a job: what became of it, where its time went, what broke."),
     "fetch": ("fetch", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
@@ -51,7 +52,7 @@ COMMANDS = {
 #: What the commands are for, in the order in which people need them.
 PURPOSES = {
     "Submit": ["sub", "apply", "diff", "explain"],
-    "Look": ["status", "list", "workflow", "get", "logs", "why", "watch", "wait", "fetch"],
+    "Look": ["status", "list", "workflow", "get", "logs", "why", "watch", "wait", "report", "fetch"],
     "Change": ["kill", "retry", "scale", "delete"],
     "Set up": ["setup", "validate", "gc", "config", "completion", "version"],
 }
@@ -66,10 +67,6 @@ _WIDEST = max(map(len, COMMANDS))
 
 #: The variable in which a shell asks for words; click makes it of our name.
 COMPLETING = "_SPARKLES_COMPLETE"
-
-
-#: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"report"}
 
 
 class Sparkles(click.Group):
@@ -118,8 +115,6 @@ class Sparkles(click.Group):
         name = args[0]
         if ctx.resilient_parsing and name not in COMMANDS:
             return name, click.Command(name), []  # a word of it is being completed: to none
-        if name in PLANNED:
-            raise BackendError(f"{name}: not built yet")
         if name not in COMMANDS and not name.startswith("-"):
             ctx.fail(f"no command {name!r}{nearest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
