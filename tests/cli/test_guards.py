@@ -36,7 +36,7 @@ def test_the_others_follow_a_retry_of_the_first_with_nobody_there(warm: User) ->
     mended.touch()
     warm.ok("retry", "fit")
 
-    assert "  ?  9 tasks held back   4–12: until the first 3 have succeeded\n" in planned
+    assert "  ? 9 tasks held back     4\u201312: until the first 3 have succeeded\n" in planned
     assert planned.endswith("Plan: 3 to run, 0 kept, 0 removed, 9 held back.\n")
     assert "nothing to do, all is as the manifest says; 9 tasks are held back until the first 3 have" in again
     assert warm.wait_for("fit", state="finished", succeeded=12)["failed"] == 0
@@ -74,7 +74,7 @@ def test_a_job_is_stopped_when_too_many_tasks_fail_and_says_what_to_do(warm: Use
     ended = eventually(lambda: (row := warm.job("hopeless"))["failed"] + row["killed"] == 1000 and row)
     watched = warm("watch", "hopeless")
 
-    assert 6 <= ended["failed"] < 60, "no more than nodes held"
+    assert 6 <= ended["failed"] < 100, "no more than nodes held"
     assert watched.returncode == 1
     for said in (watched.stderr, warm.ok("why", "hopeless"), warm("status", "hopeless").stderr):
         assert "failFast: " in said
