@@ -33,3 +33,19 @@ from sparkles.said import said
 )
 def test_a_task_says_its_last_line(end: bytes, line: str | None) -> None:
     assert said(end) == line
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(
+            b"  File 's.py', line 5, in foreach\n    return x * 2.0\nTypeError: can't multiply\n"
+            b"foreach failed on the element 'three'\n", id="python",
+        ),
+        pytest.param(
+            b"TypeError: can't multiply\n  foreach(argument_1)\n  f(x)\nforeach failed on the element 3\n", id="r"
+        ),
+    ],
+)  # fmt: skip
+def test_a_task_of_a_foreach_says_what_was_wrong_and_not_with_which_element(end: bytes) -> None:
+    assert said(end) == "TypeError: can't multiply"
