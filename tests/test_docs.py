@@ -33,6 +33,8 @@ SESSIONS = [
             "foreach",
             "getting-started",
             "guards",
+            "lists",
+            "logs",
             "pipelines",
             "templates",
             "workflows",
@@ -201,7 +203,7 @@ def as_printed(text):
     text = re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "DATE", text)
     text = re.sub(r"\b\d+\.\d+ DATE (-|\d+)", "SECONDS DATE MEMORY", text)
     text = re.sub(r"\(\d{5,} bytes\) out of", "(MANY bytes) out of", text)  # the runner of foreach is among them
-    return re.sub(r"(results \()\d+ bytes", r"\1SOME bytes", text).strip()
+    return re.sub(r"( files \()[\d.]+ \w+(?=.* copied to)", r"\1SOME bytes", text).strip()
 
 
 def steps(session):

@@ -16,6 +16,7 @@ from sparkles.indices import from_runs
 from sparkles.model import Job, JobState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, Upload, find_job
+from sparkles.screen import Screen
 from sparkles.watch import Watcher
 
 
@@ -40,9 +41,10 @@ def follow(jobs: Sequence[Job], backend: Backend, watcher: Watcher | None = None
     """
     rest = list(jobs) if watcher else _from_where_it_is(jobs, backend)
     whole = str(rest[0].whole)
+    screen = watcher.screen if watcher else live.screen()  # one for all: it is there again as soon as a phase begins
     with interrupted_ends(whole):
         for position, job in enumerate(rest):
-            code = _follow(job, backend, watcher if position == 0 else None)
+            code = _follow(job, backend, screen, watcher if position == 0 else None)
             if code:
                 _say_what_is_left(rest[position + 1 :], whole, backend)
                 return code
@@ -63,10 +65,10 @@ def has_succeeded(job: Job, backend: Backend) -> bool:
     return job.state is JobState.FINISHED and lifecycle.has_succeeded(job, backend.state.counts(job.name))
 
 
-def _follow(job: Job, backend: Backend, watcher: Watcher | None) -> int:
+def _follow(job: Job, backend: Backend, screen: Screen, watcher: Watcher | None) -> int:
     if watcher is None:
         _announce_stored(job, backend)
-        watcher = Watcher(job.name, backend, live.screen())
+        watcher = Watcher(job.name, backend, screen)
     counts = stay(job.name, backend, watcher)
     return conclude(job.name, backend, counts)
 
