@@ -12,6 +12,7 @@ from sparkles.cli import live
 from sparkles.cli.context import hint
 from sparkles.cli.submission import conclude, interrupted_ends, stay
 from sparkles.errors import RequestError
+from sparkles.indices import from_runs
 from sparkles.model import Job, JobState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, Upload, find_job
@@ -79,7 +80,8 @@ def _announce_stored(job: Job, backend: Backend) -> None:
     if tasks or _is_first(job):
         document = results.manifest(begun, backend)
         upload = Upload(files=phase_text.files_of(document), missing=0, upload_bytes=0)
-        _say(document, upload, tasks=tasks, backend=backend)
+        rows = len(from_runs(document["status"].get("indices", "")))  # more than there are tasks, if some are held back
+        _say(document, upload, tasks=max(tasks, rows), backend=backend)
 
 
 def _is_first(job: Job) -> bool:
