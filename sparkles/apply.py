@@ -15,6 +15,7 @@ from typing import Any
 
 from sparkles import lifecycle, mark, results
 from sparkles import manifest as manifests
+from sparkles.checkout import Look, with_git
 from sparkles.errors import BackendError
 from sparkles.indices import to_runs
 from sparkles.mark import Marked
@@ -76,7 +77,10 @@ def execute(
     try:
         if prepared.job and prepared.job.applying:
             prepared = _planned_again(prepared, backend, may_lose=may_lose)
-        _store_content(prepared, backend, applying, marked, uploaded)
+        # Whoever only goes on with a job is somewhere else.
+        with Look(prepared.pinned.base if submitter else None) as folder:
+            _store_content(prepared, backend, marked, uploaded)
+            _store_manifest(prepared, backend, applying, folder)
     except BaseException:
         withdraw(prepared, backend, applying)
         raise
@@ -185,14 +189,15 @@ def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> P
     return again
 
 
-def _store_content(
-    prepared: Prepared, backend: Backend, applying: Applying, marked: Marked, uploaded: Callable[[Moved], None]
-) -> None:
-    """Store blobs and manifest. Whoever sees that bytes move also renews this apply's mark."""
+def _store_content(prepared: Prepared, backend: Backend, marked: Marked, uploaded: Callable[[Moved], None]) -> None:
+    """Store blobs. Whoever sees that bytes move also renews this apply's mark."""
     backend.hashes.keep()
     for moved in _stored(prepared, backend):
         uploaded(moved)
         marked.renew()
+
+
+def _store_manifest(prepared: Prepared, backend: Backend, applying: Applying, folder: Look) -> None:
     status: dict[str, Any] = {"generation": applying.generation}
     if prepared.plan.waits:
         status["order"] = prepared.plan.order
@@ -200,7 +205,7 @@ def _store_content(
         status["indices"] = to_runs(prepared.plan.assigned)
     if prepared.pinned.image:
         status["image"] = prepared.pinned.image
-    document = {**prepared.pinned.document, "status": status}
+    document = with_git({**prepared.pinned.document, "status": status}, folder.seen())
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.store(document))
 
 

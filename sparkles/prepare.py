@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from sparkles import canonical, names, needs, plan, results
 from sparkles import manifest as manifests
+from sparkles.checkout import without_git
 from sparkles.compile import Row, row_writer
 from sparkles.errors import BackendError, RequestError
 from sparkles.machine import Machine
@@ -175,7 +176,7 @@ def _prepared(
         canary=pinned.spec.canary,
     )
 
-    digest = canonical.sha256(pinned.document)
+    digest = canonical.sha256(without_git(pinned.document))
     supplies = backend.compute.supplies(cluster)
     if job and job.applying and job.applying.digest == digest:
         observed = replace(observed, last_index=job.applying.last_index)

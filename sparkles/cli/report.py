@@ -19,6 +19,7 @@ from sparkles.model import Job, Task
 from sparkles.nodes import find_cluster
 from sparkles.paths import is_inside
 from sparkles.ports import Backend
+from sparkles.quantities import counted, human_bytes
 from sparkles.report import GENERATOR, Subject, page
 
 #: Seconds after which it is said how far it is, and between two times.
@@ -102,9 +103,13 @@ def _subject(job: Job, source: str | None, backend: Backend) -> Subject:
 
 def _gaps(left: leavings.Leavings, source: str) -> Iterator[str]:
     if left.missing:
-        yield f"{left.missing:,} results have no {source}."
+        yield f"{counted(left.missing, 'result')} without {source}."
     if left.unreadable:
-        yield f"{left.unreadable:,} files {source} are not read: no JSON object, no CSV of one row, or over 64 kB."
+        one = left.unreadable == 1
+        yield (
+            f"{left.unreadable} {'file' if one else 'files'} {source} {'holds' if one else 'hold'} no fields: neither "
+            f"a JSON object nor a CSV of one row, or more than {human_bytes(leavings.LARGEST)}."
+        )
 
 
 def _origin(job: Job, backend: Backend) -> Iterator[tuple[str, str]]:

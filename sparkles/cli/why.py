@@ -89,7 +89,7 @@ def _of_job(job: Job, backend: Backend) -> _About:
 
 
 def _document(what: str, findings: Sequence[Finding]) -> dict[str, Any]:
-    return {"target": what, "findings": [asdict(each) for each in findings]}
+    return {"target": what, "findings": [{**asdict(each), "commands": list(each.commands)} for each in findings]}
 
 
 def look(job: Job, backend: Backend) -> Facts:

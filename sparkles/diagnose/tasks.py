@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sparkles import lifecycle
 from sparkles.diagnose import cures
 from sparkles.diagnose.facts import Facts, Finding
 from sparkles.diagnose.jobs import staffed
@@ -38,7 +39,7 @@ def task(one: Task, facts: Facts, *, last_line: str) -> Sequence[Finding]:
 
 def _pending(one: Task, facts: Facts) -> Finding:
     since = "" if one.queued is None else f" since {clock(max(0.0, facts.now - one.queued))}"
-    none_yet = "" if one.history or one.attempts else ", and no try of it has ended yet"
+    none_yet = "" if one.history or one.attempts else ", and no attempt of it has ended yet"
     return Finding(says=f"it is pending{since}{none_yet}{_tries(one)}")
 
 
@@ -52,9 +53,12 @@ def _tries(one: Task) -> str:
 
 def _past(one: Task, facts: Facts) -> Iterator[Finding]:
     """Say of each attempt before the last how it ended."""
-    for number, past in enumerate(one.history, start=1):
+    for number, past in enumerate(one.history, start=lifecycle.forgotten(one) + 1):
         node = f" on node {past.node}" if past.node else ""
-        yield Finding(says=f"try {number}{node} ended {facts.ago(past.ended)}: {_ending(past)}")
+        yield Finding(
+            says=f"attempt {number}{node} ended {facts.ago(past.ended)}: {_ending(past)}",
+            commands=[f"sparkles logs {one.id} --attempt {number}"],
+        )
 
 
 def _ending(past: Past) -> str:

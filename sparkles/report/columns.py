@@ -59,7 +59,7 @@ def columns(subject: Subject, there: Sequence[Lane], *, now: float) -> dict[str,
 
 
 def _since(moment: float | None, base: float) -> float | None:
-    return None if moment is None else round(moment - base, 2)
+    return None if moment is None else round(moment - base, 3)
 
 
 def _parameters(tasks: Sequence[Task]) -> list[dict[str, Any]]:

@@ -28,8 +28,8 @@ GENERATOR = "sparkles report"
 #: In the order in which they build on each other.
 _SCRIPTS = ("data", "filter", "draw", "timeline", "charts", "table", "page")
 
-#: What would end the script that the data is in, or what JavaScript once took for the end of a line.
-_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+#: What could end the script that the data is in. JSON itself escapes all that is not ASCII.
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 #: Characters of a manifest that are shown.
 _MANIFEST = 200_000
@@ -128,4 +128,7 @@ def embedded(value: Any) -> str:
     >>> embedded("</script>\u2028")
     '"\\u003c/script\\u003e\\u2028"'
     """
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for sign, escape in _ESCAPES.items():
+        text = text.replace(sign, escape)
+    return text

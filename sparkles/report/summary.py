@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from sparkles import lifecycle
 from sparkles.model import OPEN, Job, JobState, Task, TaskState
-from sparkles.quantities import clock, counted, human_bytes
+from sparkles.quantities import clock, human_bytes
 from sparkles.report.lanes import Lane
 
 _HOUR = 3600.0
@@ -66,41 +66,51 @@ def verdict(job: Job, counts: Mapping[TaskState, int]) -> str:
         return f"It waits for {', '.join(job.waiting.needs)}."
     if not total:
         return "It has no tasks."
-    bad = _bad(counts)
     still_open = sum(counts.get(state, 0) for state in OPEN)
+    bad = _bad(counts)
     if still_open:
         ended = f"{total - still_open:,} of {_tasks(total)} have ended"
-        return f"{ended}; {bad}." if bad else f"{ended}."
+        return f"{ended}; {' and '.join(bad)}." if bad else f"{ended}."
     if not bad:
         return "The task succeeded." if total == 1 else f"All {total:,} tasks succeeded."
-    return f"Of {_tasks(total)} {bad}."
+    first, *rest = bad
+    return f"{' and '.join([_of(first, total), *rest])}."
 
 
 def _tasks(number: int) -> str:
-    return counted(number, "task").replace(str(number), f"{number:,}")
+    return "1 task" if number == 1 else f"{number:,} tasks"
 
 
-def _bad(counts: Mapping[TaskState, int]) -> str:
+def _bad(counts: Mapping[TaskState, int]) -> list[str]:
     failed, killed = counts.get(TaskState.FAILED, 0), counts.get(TaskState.KILLED, 0)
     words = [f"{failed:,} failed"] if failed else []
-    words += [f"{killed:,} {'was' if killed == 1 else 'were'} killed"] if killed else []
-    return " and ".join(words)
+    return [*words, f"{killed:,} {'was' if killed == 1 else 'were'} killed"] if killed else words
+
+
+def _of(words: str, total: int) -> str:
+    """Say of how many tasks some words are true.
+
+    >>> _of("3 failed", 10)
+    '3 of 10 tasks failed'
+    """
+    number, _, fate = words.partition(" ")
+    return f"{number} of {_tasks(total)} {fate}"
 
 
 def _numbers(job: Job, tasks: Sequence[Task], there: Sequence[Lane], *, now: float) -> Iterable[tuple[str, str]]:
     ended = now if job.is_open or job.ended is None else job.ended
     yield "elapsed", clock(max(0.0, ended - job.submitted))
     if there:
-        yield "node-hours", hours(_node_seconds(there))
-        yield "task-hours", hours(sum(span.end - span.start for lane in there for span in lane.spans))
+        yield "node time", hours(_node_seconds(there))
+        yield "task time", hours(sum(span.end - span.start for lane in there for span in lane.spans))
         yield "nodes", f"{len({lane.node for lane in there}):,}"
     runs = sorted(seconds for task in tasks if (seconds := lifecycle.seconds(task)) is not None)
     if runs:
         yield "run time, median", short(middle(runs))
         yield "run time, longest", short(runs[-1])
-    waits = sorted(task.started - task.queued for task in tasks if task.started is not None and task.queued is not None)
+    waits = sorted(seconds for task in tasks if (seconds := lifecycle.waited(task)) is not None)
     if waits:
-        yield "queue time, median", short(max(0.0, middle(waits)))
+        yield "queue time, median", short(middle(waits))
     memory = max((task.peak_memory for task in tasks if task.peak_memory is not None), default=None)
     if memory is not None:
         yield "peak memory", human_bytes(memory)
@@ -137,10 +147,9 @@ def short(seconds: float) -> str:
 
 
 def hours(seconds: float) -> str:
-    """Return a time span in hours, as machines are paid.
+    """Return a time span in hours, as machines are paid; a short one as such.
 
     >>> hours(5400), hours(30)
-    ('1.5 h', '0.0083 h')
+    ('1.5 h', '30.0 s')
     """
-    value = seconds / _HOUR
-    return f"{value:,.1f} h" if value >= 1 else f"{value:.2g} h"
+    return short(seconds) if seconds < _HOUR else f"{seconds / _HOUR:,.1f} h"

@@ -9,7 +9,7 @@ function histogram(section, job) {
   const box = section.querySelector(".log");
   const known = tasksWith(job, column);
   const sorted = Float64Array.from(known, column.number).sort();
-  const told = known.length ? spread(sorted, column.write) : "No task has ended that it is known of.";
+  const told = known.length ? spread(sorted, column.write) : "It is not known of any task.";
   section.querySelector(".words").textContent = told;
   canvas.setAttribute("aria-label", `Histogram of ${column.title}. ${told}`);
   if (!known.length) {
@@ -69,9 +69,10 @@ function plot(section, job, choose) {
   const canvas = section.querySelector("canvas");
   const pick = { x: section.querySelector(".x"), y: section.querySelector(".y") };
   const logs = { x: section.querySelector(".logx"), y: section.querySelector(".logy") };
-  const measured = job.columns.filter((column) => column.numeric && /^(seconds|queued|memory|attempts|exit|fields\.)/.test(column.key));
+  const measured = job.columns.filter((column) => column.numeric && /^(seconds|waited|memory|attempts|exit|fields\.)/.test(column.key));
   const varied = job.columns.filter((column) => /^(params|fields)\./.test(column.key) && (column.numeric || column.values.length <= 40));
-  const over = [...varied.filter((column) => column.numeric), ...varied.filter((column) => !column.numeric), job.by.index, job.by.started];
+  const rank = (column) => (column.key.startsWith("fields.") ? 2 : column.numeric ? 0 : 1);
+  const over = [...varied, job.by.index, job.by.started].sort((a, b) => rank(a) - rank(b));
   fill(pick.y, measured.filter((column) => tasksWith(job, column).length));
   fill(pick.x, over);
   if (!pick.y.options.length || job.size < 2) {
@@ -104,17 +105,15 @@ function plot(section, job, choose) {
     const found = [];
     for (const state of "pcskf") {
       pen.fillStyle = colour(STATES[state]);
-      const seen = new Set();
+      const seen = new Uint8Array(Math.ceil(width) * 300);
       for (const task of used) {
         if (job.raw.state[task] !== state) continue;
         const [x, y] = [toX(task), toY(task)];
         const pixel = Math.round(y) * Math.ceil(width) + Math.round(x);
-        if (seen.has(pixel)) continue;
-        seen.add(pixel);
+        if (seen[pixel]) continue;
+        seen[pixel] = 1;
         found.push({ x, y, task });
-        pen.beginPath();
-        pen.arc(x, y, size, 0, 7);
-        pen.fill();
+        if (size < 2) pen.fillRect(x - size, y - size, 2 * size, 2 * size); else disc(pen, x, y, size);
       }
     }
     return found;
@@ -151,6 +150,12 @@ function isWide(job, column) {
   if (column.key === "index" || !column.numeric) return false;
   const values = tasksWith(job, column).map(column.number).sort((a, b) => a - b);
   return values[0] > 0 && values[values.length - 1] / values[0] >= 100;
+}
+
+function disc(pen, x, y, size) {
+  pen.beginPath();
+  pen.arc(x, y, size, 0, 7);
+  pen.fill();
 }
 
 function fill(select, columns) {

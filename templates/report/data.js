@@ -2,8 +2,8 @@
 
 const STATES = { p: "pending", c: "claimed", s: "succeeded", f: "failed", k: "killed" };
 
-// What a letter of the timeline means, in the order in which they are drawn: what is rare comes last.
-const KINDS = { s: "succeeded", c: "claimed", k: "killed", e: "earlier", f: "failed" };
+// What a letter of the timeline means. Where several share a pixel, they are drawn from the bottom up in this order.
+const KINDS = { f: "failed", k: "killed", e: "earlier", c: "claimed", s: "succeeded" };
 
 const whole = new Intl.NumberFormat("en-US");
 
@@ -76,7 +76,7 @@ function readJob(raw) {
     ...raw.params.map((one) => texts(`params.${one.name}`, one.name, one)),
     ...raw.fields.map((one) => texts(`fields.${one.name}`, one.name, one)),
     numbers("seconds", "run time", "seconds", run),
-    numbers("queued", "queue time", "seconds", wait),
+    numbers("waited", "queue time", "seconds", wait),
     numbers("memory", "memory", "bytes", memory),
     texts("reason", "reason", raw.reason),
     numbers("exit", "exit", "number", floats(raw.exit)),

@@ -3,10 +3,16 @@
 const probe = element("span", { hidden: "" });
 document.body.append(probe);
 
+const colours = new Map();
+document.addEventListener("redraw", () => colours.clear());
+
 // A colour of the style sheet as a canvas can be given it.
 function colour(name) {
-  probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color;
+  if (!colours.has(name)) {
+    probe.style.color = `var(--${name})`;
+    colours.set(name, getComputedStyle(probe).color);
+  }
+  return colours.get(name);
 }
 
 // A canvas of this height, cleared, in CSS pixels.

@@ -7,7 +7,7 @@ const COMPARE = {
   "=": (a, b) => a === b, "==": (a, b) => a === b, "!=": (a, b) => a !== b,
   "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b,
 };
-const SHORT = { run: "seconds", task: "index", queue: "queued" };
+const SHORT = { run: "seconds", task: "index", queue: "waited" };
 
 // Returns {tests, problem}: a task passes if all tests hold.
 function readFilter(text, job) {

@@ -4,10 +4,14 @@ const ROW = 28;
 // The tallest element that browsers draw; longer tables are scrolled in larger steps.
 const TALLEST = 15_000_000;
 
+// Measures texts as they are in the table.
+const ruler = document.createElement("canvas").getContext("2d");
+
 function table(section, job) {
   const scroller = section.querySelector(".scroller");
   const grid = section.querySelector("table");
   const [head, body] = [grid.tHead, grid.tBodies[0]];
+  ruler.font = `13px ${getComputedStyle(document.body).fontFamily}`;
   const shown = job.columns.filter((column) => column.key === "index" || hasAny(job, column));
   const everyone = Uint32Array.from({ length: job.size }, (_, task) => task);
   let rows = everyone;
@@ -172,11 +176,11 @@ function sorted(rows, { column, down }) {
   return all;
 }
 
-// Pixels that the first tasks' texts need.
+// Pixels that a column needs for its title and its first texts.
 function width(job, column) {
-  let most = column.title.length + 2;
-  for (let task = 0; task < Math.min(job.size, 200); task += 1) most = Math.max(most, column.text(task).length);
-  return Math.min(column.key === "said" ? 520 : 220, Math.max(56, Math.round(most * 8) + (column.key === "state" ? 36 : 22)));
+  let most = ruler.measureText(column.title).width + 14;
+  for (let task = 0; task < Math.min(job.size, 200); task += 1) most = Math.max(most, ruler.measureText(column.text(task)).width);
+  return Math.ceil(Math.min(column.key === "said" ? 520 : 220, Math.max(30, most + (column.key === "state" ? 16 : 0)))) + 22;
 }
 
 function csv(columns, rows) {

@@ -1,7 +1,9 @@
-// Timeline: each attempt as a bar in the lane of the node that ran it. Attempts of a lane follow each other, so what
-// is narrower than a pixel is drawn once a pixel, and the attempt at a point is found by halving.
+// Timeline: each attempt as a bar in the lane of the node that ran it. It is drawn by pixel columns: where a column has
+// several attempts, each kind gets a part of its height, and what failed never less than can be seen.
 
 const AXIS = 22;
+const ORDER = Object.keys(KINDS);
+const SEEN = 2;
 
 function timeline(section, job, choose) {
   const { raw } = job;
@@ -22,9 +24,9 @@ function timeline(section, job, choose) {
 
   function draw() {
     const { pen, width } = surface(canvas, height);
-    left = named() ? Math.min(width / 3, 12 + Math.max(...raw.lanes.values.map((name) => pen.measureText(name).width))) : 0;
+    left = named() ? Math.round(Math.min(width / 3, 12 + Math.max(...raw.lanes.values.map((name) => pen.measureText(name).width)))) : 0;
     axis = scale(view.from, view.to, left, width, false);
-    for (const kind of Object.keys(KINDS)) drawKind(pen, kind, width);
+    for (let lane = Math.floor(view.top); lane < Math.min(lanes, Math.ceil(view.bottom)); lane += 1) drawLane(pen, lane, width);
     if (left) drawNodes(pen);
     axisBelow(pen, axis, { y: height - AXIS, write: seconds, kind: "seconds", left, right: width });
   }
@@ -34,23 +36,60 @@ function timeline(section, job, choose) {
 
   const rowHeight = () => (height - AXIS) / (view.bottom - view.top);
 
-  function drawKind(pen, kind, width) {
-    pen.fillStyle = colour(KINDS[kind]);
+  function drawLane(pen, lane, width) {
     const row = rowHeight();
-    const bar = Math.max(1, row > 4 ? row - 1 : row);
-    for (let lane = Math.floor(view.top); lane < Math.min(lanes, Math.ceil(view.bottom)); lane += 1) {
-      const y = (lane - view.top) * row;
-      let drawnTo = -1;
-      for (let span = spanAt(lane, view.from); span < firsts[lane + 1] && raw.span_start[span] <= view.to; span += 1) {
-        if (raw.span_kind[span] !== kind) continue;
-        const from = Math.max(left, axis.to(raw.span_start[span]), drawnTo);
-        const to = Math.min(width, Math.max(axis.to(raw.span_end[span]), from + 0.8));
-        if (to - drawnTo < 0.5) continue;
-        const gap = to - from > 4 ? 0.7 : 0;
-        pen.fillRect(from, y, to - from - gap, bar);
-        drawnTo = to;
-      }
+    const [y, bar] = [(lane - view.top) * row, Math.max(1, row > 4 ? row - 1 : row)];
+    const { shares, edges } = columnsOf(lane, width);
+    let from = left;
+    for (let x = left; x <= width; x += 1) {
+      const only = x < width ? shares[x] : null;
+      if (only === shares[from] && typeof only !== "object") continue;
+      pile(pen, shares[from], { x: from, y, wide: x - from, bar });
+      from = x;
     }
+    pen.fillStyle = colour("ground");
+    for (const x of edges) pen.fillRect(x - 0.7, y, 0.7, bar);
+  }
+
+  // What is in each pixel column of a lane: nothing, the number of the only kind, or the time of each. And where bars
+  // that are wide enough to be told apart end.
+  function columnsOf(lane, width) {
+    const shares = new Array(width);
+    const edges = [];
+    for (let span = spanAt(lane, view.from); span < firsts[lane + 1] && raw.span_start[span] <= view.to; span += 1) {
+      const kind = ORDER.indexOf(raw.span_kind[span]);
+      const [start, end] = [Math.max(left, axis.to(raw.span_start[span])), Math.min(width, axis.to(raw.span_end[span]))];
+      for (let x = Math.floor(start); x < width && (x < end || x === Math.floor(start)); x += 1) {
+        shares[x] = added(shares[x], kind, Math.max(0.01, Math.min(end, x + 1) - Math.max(start, x)));
+      }
+      if (end - start > 4) edges.push(end);
+    }
+    return { shares, edges };
+  }
+
+  function added(share, kind, time) {
+    if (share === undefined || share === kind) return kind;
+    const times = typeof share === "object" ? share : ORDER.map((_, other) => (other === share ? 0.5 : 0));
+    times[kind] += time;
+    return times;
+  }
+
+  function pile(pen, share, { x, y, wide, bar }) {
+    if (share === undefined) return;
+    if (typeof share === "number") {
+      pen.fillStyle = colour(KINDS[ORDER[share]]);
+      pen.fillRect(x, y, wide, bar);
+      return;
+    }
+    const all = share.reduce((sum, time) => sum + time);
+    let top = y + bar;
+    share.forEach((time, kind) => {
+      if (!time) return;
+      const high = Math.min(top - y, Math.max((time / all) * bar, Math.min(SEEN, bar / 2)));
+      pen.fillStyle = colour(KINDS[ORDER[kind]]);
+      pen.fillRect(x, top - high, wide, high);
+      top -= high;
+    });
   }
 
   // The name of each node beside its first lane that is in sight.

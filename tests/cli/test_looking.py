@@ -227,7 +227,12 @@ def test_watching_a_job_that_has_ended_prints_its_end(looker: User) -> None:
         "Job finished. 1 tasks completed successfully, 1 tasks failed",
         f"Done waiting for job. You can download results via '{looker.stores.download_line('bad')}'",
     ]
-    assert done.stderr == "bad.2 failed (exit, exit code 3): see 'sparkles logs bad.2'\n"
+    assert done.stderr == (
+        "1 task failed: exit code 3, ä,b\n"
+        "  sparkles logs bad.2\n"
+        "  sparkles retry bad.2\n"
+        "What to do about it: sparkles why bad\n"
+    )
 
 
 def test_the_parameters_of_tasks_that_failed_are_what_sub_takes_back(warm: User) -> None:
@@ -309,7 +314,7 @@ def test_documents_are_alone_on_stdout(warm: User) -> None:
 def test_a_reader_that_has_enough_is_no_error(warm: User) -> None:
     warm.ok("sub", "-n", "many", "--seq", "2", "head -c 300000 /dev/zero | tr '\\0' '\\n'")
 
-    for words in ("logs many.1", "logs many", "explain", "status", "list many"):
+    for words in ("logs many.1", "logs many --all", "explain", "status", "list many"):
         line = " ".join(warm.argv(*words.split()))
         done = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {line} | head -1"],
