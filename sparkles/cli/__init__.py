@@ -47,7 +47,7 @@ COMMANDS = {
     "config": ("settings", "Show the settings, and where each comes from."),
     "completion": (
         "completion",
-        "Print the script that completes commands, options, files, fields and the names of jobs.",
+        "Print the script that completes commands, options, files and the names of jobs.",
     ),
     "version": ("about", "Print the version."),
 }
