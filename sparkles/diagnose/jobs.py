@@ -43,6 +43,9 @@ def _ended(facts: Facts) -> Iterator[Finding]:
     failed, killed = counts.get(TaskState.FAILED, 0), counts.get(TaskState.KILLED, 0)
     if lifecycle.has_succeeded(facts.job, counts):
         yield Finding(says=f"it has ended: {_all(counts)} succeeded")
+    elif lifecycle.is_left_out(facts.job):
+        says = f"it waited, and does not begin any more: it is no part of {facts.job.whole} now"
+        yield Finding(says=says, do=f"'sparkles delete {name}' removes it, 'sparkles retry {name}' lets it wait again")
     elif failed:
         see = f"sparkles list {name} --filter state=failed"
         yield Finding(says=f"it has ended: {failed} of {_all(counts)} failed", commands=[see, f"sparkles retry {name}"])
