@@ -18,8 +18,8 @@ from sparkles.cli import COMMANDS, COMPLETING, PURPOSES, candidates, main
 from sparkles.model import JobState, TaskState
 
 #: What help calls words that nothing is known of.
-FREE = {"", "DEST_DIR", "EMAIL", "ID", "KEY=VALUE", "N", "NAME", "NAME=V,V,…", "NAME=VALUE", "PATTERN", "SHELL", "SIZE",
-        "TIME", "TYPE", "WORDS"}  # fmt: skip
+FREE = {"", "DEST_DIR", "EMAIL", "ID", "KEY=VALUE", "N", "NAME", "NAME=V,V,…", "NAME=VALUE", "N|P%", "PATTERN", "RE",
+        "SHELL", "SIZE", "TIME", "TYPE", "WORDS"}  # fmt: skip
 
 
 def completed(*words):

@@ -133,6 +133,20 @@ def test_a_job_that_goes_on_says_what_has_failed_so_far() -> None:
     assert last.says == "1 task failed: exit code 3, wrote nothing, such as j.1"
 
 
+def test_who_killed_tasks_of_a_job_is_told_once() -> None:
+    counts = {TaskState.SUCCEEDED: 2, TaskState.KILLED: 1}
+    found = causes.of([a_task(state=TaskState.KILLED, killed_by="ann")])
+
+    some = diagnose.job(facts(counts=counts, causes=found))
+    whole = diagnose.job(facts(counts=counts, causes=found, job={"state": JobState.KILLED, "killed_by": "ann"}))
+
+    assert [finding.says for finding in some] == [
+        "it has ended: 1 of 3 tasks killed",
+        "1 task was killed by ann, such as j.1",
+    ]
+    assert [finding.says for finding in whole] == ["it was killed by ann: 1 of 3 tasks"]
+
+
 def test_causes_that_are_not_told_are_counted() -> None:
     tasks = [failed(index, exit=index) for index in range(1, 5)]
 
