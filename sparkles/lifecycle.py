@@ -315,7 +315,7 @@ def kill_job(job: Job, *, by: str | None = None) -> Job:
 
 
 def leave_out(job: Job) -> Job:
-    """End the wait of a job that is no part of its whole any more; tasks that it has from before stay as they are."""
+    """End the wait of a job that is no part of its whole any more."""
     return kill_job(job, by=LEFT_OUT) if job.state is JobState.WAITING else job
 
 

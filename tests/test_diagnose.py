@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task
 
-from sparkles import causes, diagnose
+from sparkles import causes, diagnose, lifecycle
 from sparkles.diagnose import Facts, Finding
 from sparkles.lifecycle import Applying
 from sparkles.model import JobState, NodeState, Past, Reason, Sample, Stop, Task, TaskState
@@ -83,6 +83,11 @@ def said(findings: Any) -> str:
         pytest.param(
             {"counts": {}, "job": {"state": JobState.KILLED}}, "it was killed before it had tasks",
             "'sparkles retry j' lets it wait again", id="killed while it waited",
+        ),
+        pytest.param(
+            {"counts": {}, "job": {"state": JobState.KILLED, "whole": "w", "killed_by": lifecycle.LEFT_OUT}},
+            "it waited, and does not begin any more: it is no part of w now", "'sparkles delete j' removes it",
+            id="left out of its whole while it waited",
         ),
         pytest.param({"counts": {}}, "it has no tasks", "run its sub or apply again", id="nothing"),
     ],

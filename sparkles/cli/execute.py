@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sparkles import apply, needs, nodes, recover
 from sparkles.apply import Submitter
 from sparkles.cli.context import hint
-from sparkles.cli.submission import owner, require_owner
+from sparkles.cli.submission import ask, owner, require_owner
 from sparkles.cli.transfer import Transfer
 from sparkles.model import Applying, Job, TaskState
 from sparkles.ports import Backend, Moved
@@ -49,7 +49,7 @@ def carry_out(
     anything else changes. A watcher prints how the first job stands when its tasks are queued. Returns the jobs.
     """
     for waiting in ending:
-        require_owner(waiting, yes=yes)
+        _confirm_end(waiting, backend, yes=yes)
     changed = [one for one in prepared if not one.plan.is_empty]
     submitter = None if as_it_was else Submitter(owner=owner(), environment=dict(os.environ))
     stored: frozenset[str] = frozenset()
@@ -64,6 +64,13 @@ def carry_out(
             _apply(replace(one, missing=one.missing - stored), backend, how, watcher if one is prepared[0] else None)
             stored |= one.missing
     return [job for one in prepared if (job := find_job(backend, one.name))]
+
+
+def _confirm_end(job: Job, backend: Backend, *, yes: bool) -> None:
+    """Ask before a job is killed that waits, if it has tasks from before that have not ended."""
+    require_owner(job, yes=yes)
+    if not yes and backend.state.is_open(job.name):
+        ask(f"job {job.name}, no part of {job.whole} any more: tasks have not ended; they would be stopped")
 
 
 def hint_at_waits(prepared: Sequence[Prepared], backend: Backend) -> None:

@@ -44,6 +44,9 @@ def _ended(facts: Facts) -> Iterator[Finding]:
     by = f" by {facts.job.killed_by}" if facts.job.killed_by and not lifecycle.is_left_out(facts.job) else ""
     if lifecycle.has_succeeded(facts.job, counts):
         yield Finding(says=f"it has ended: {_all(counts)} succeeded")
+    elif lifecycle.is_left_out(facts.job):
+        says = f"it waited, and does not begin any more: it is no part of {facts.job.whole} now"
+        yield Finding(says=says, do=f"'sparkles delete {name}' removes it, 'sparkles retry {name}' lets it wait again")
     elif failed:
         see = f"sparkles list {name} --filter state=failed"
         yield Finding(says=f"it has ended: {failed} of {_all(counts)} failed", commands=[see, f"sparkles retry {name}"])

@@ -333,6 +333,25 @@ def test_a_step_that_waits_and_is_left_out_does_not_begin_unless_another_one_nee
     assert {job for job, state in states.items() if state == "killed"} == {"w14-right", "w14-bottom"}
 
 
+def test_a_step_that_waits_while_it_still_runs_is_not_stopped_unasked_when_it_is_left_out(warm: User) -> None:
+    gate = warm.folder / "gate-w15"
+    first = '- {{name: a, command: "{}"}}\n'
+    second = f'- {{name: b, needs: [a], command: "{until(gate)}"}}\n'
+    warm.ok("apply", a_workflow(warm, "w15", first.format("true") + second))
+    warm.wait_for("w15-b", claimed=1)
+    warm.ok("apply", a_workflow(warm, "w15", first.format(until(gate)) + second))
+
+    refused = warm("apply", a_workflow(warm, "w15", first.format(until(gate))))
+    before = warm.job("w15-b")
+    warm.ok("apply", "--yes", "w15.yaml")
+    gate.touch()
+    warm.wait_for("w15-b", killed=1)
+
+    assert (refused.returncode, before["state"], before["claimed"]) == (2, "waiting", 1)
+    assert "job w15-b, no part of w15 any more: tasks have not ended; they would be stopped; noth" in refused.stderr
+    assert warm.job("w15-b")["state"] == "killed"
+
+
 @pytest.mark.parametrize(
     ("steps", "says"),
     [
