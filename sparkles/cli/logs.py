@@ -91,7 +91,8 @@ def logs_cmd(
     one = _one(asked, jobs, index, backend)
     if search:
         view = partial(logs.found, search=search, backend=backend)
-        sys.exit(0 if _print_found([one] if one else _chosen(wanted, jobs, backend), view, backend) else 1)
+        tasks = [_attempt(asked, one)] if one else _chosen(wanted, jobs, backend)
+        sys.exit(0 if _print_found(tasks, view, backend) else 1)
     if follow:
         _follow(asked, jobs, one, backend)
     elif one:
@@ -105,7 +106,7 @@ def logs_cmd(
 
 def _refuse_what_excludes_each_other(asked: _Asked) -> None:
     asked.refuse("grep", "follow", "tail", why="--grep looks at whole logs, as they are now")
-    asked.refuse("attempt", "all", "filter", "grep", why="an attempt is one of JOB.N")
+    asked.refuse("attempt", "all", "filter", why="an attempt is one of JOB.N")
     asked.refuse("follow", "attempt", why="an earlier attempt has ended")
     asked.refuse("follow", "all", "filter", why="--follow prints what those tasks write that run now")
 
