@@ -5,6 +5,7 @@ What is there already does not come again, so a fetch that was cut off goes on w
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -188,7 +189,7 @@ def _copy(
     if folder.task and generation is None:
         return None
     for _ in range(_TRIES):
-        with _saying_what_helps():
+        with _saying_where(destination.folder):
             fetched = backend.objects.fetch(
                 folder.job, folder.index, place, moved=progress.add, result_generation=generation
             )
@@ -222,12 +223,11 @@ class _StoppedError(Exception):
 
 
 @contextmanager
-def _saying_what_helps() -> Iterator[None]:
-    """Say of a file that cannot be written that nothing is lost."""
+def _saying_where(folder: Path) -> Iterator[None]:
+    """Say which file cannot be written; of a full disk, too, that nothing is lost."""
     try:
         yield
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise BackendError(
-            f"{where}{error.strerror or error}; what was copied is whole, and the same command goes on from there"
-        ) from None
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        helps = "; make room: what was copied is whole, and the same command goes on from there" if is_full else ""
+        raise BackendError(f"{error.filename or folder}: {error.strerror or error}{helps}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from sparkles import lifecycle, logs, results
 from sparkles.model import Job, JobState, Key, Task, TaskState
@@ -45,15 +46,19 @@ def follow_all(jobs: Sequence[Job], backend: Backend, *, most: int, last: int) -
     begins = True
     while True:
         is_over = not any(goes_on(job, backend) for job in jobs)  # asked before reading: what there is then is all
-        for task in _running(jobs, backend, most=most):
-            if task.claim and task.claim not in tails and len(tails) < most:
-                start = logs.start_of_end(task, backend, count=last) if begins else 0
-                tails[task.claim] = Tail(task, backend, start=start)
+        more = [task for task in _running(jobs, backend, most=most) if task.claim not in tails][: most - len(tails)]
+        for tail in results.each(partial(_begun, backend=backend, last=last if begins else None), more, backend):
+            tails[tail.task.claim or ""] = tail
         yield from _new(tails, backend)
         if is_over and not tails:
             return
         begins = False
         pause(backend)
+
+
+def _begun(task: Task, backend: Backend, *, last: int | None) -> Tail:
+    start = 0 if last is None else logs.start_of_end(task, backend, count=last)
+    return Tail(task, backend, start=start)
 
 
 def _new(tails: dict[str, Tail], backend: Backend) -> Iterator[bytes]:

@@ -169,7 +169,9 @@ def test_a_full_disk_is_told_with_what_helps(publish, fetch, tmp_path) -> None:
     def full(moved: Moved) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "out/1/x")
 
-    with pytest.raises(BackendError, match=r"out/1/x: No space left on device; .*the same command goes on from there"):
+    with pytest.raises(
+        BackendError, match=r"out/1/x: No space left on device; make room: .*the same command goes on from there"
+    ):
         fetch([publish("a", files={"x": b"1"})], moved=full)
 
 

@@ -54,7 +54,7 @@ def fetch_cmd(
         everything = (folder for part in parts for folder in part.folders(backend))
         fetching.check_names(everything, choice, backend)
     for part in parts:
-        with Transfer(f"fetching {part.name}") as transfer:
+        with Transfer(f"fetching {part.name}", files=0) as transfer:
             found = part.folders(backend)
             outcome = fetching.fetch(found, Destination(destination), backend, choice=choice, moved=transfer.add)
         _say(part, outcome, destination, include)

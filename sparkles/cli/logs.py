@@ -16,6 +16,7 @@ from sparkles.cli.context import Chosen, hint, hint_what_it_waits_for, with_back
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task, TaskState
 from sparkles.ports import Backend
+from sparkles.quantities import counted
 
 if TYPE_CHECKING:
     from sparkles.filters import Filter
@@ -90,11 +91,13 @@ def logs_cmd(
     one = _one(asked, jobs, index, backend)
     if search:
         view = partial(logs.found, search=search, backend=backend)
-        sys.exit(0 if _print_found([one] if one else _chosen(wanted, jobs, backend), view, backend) else 1)
+        tasks = [_attempt(asked, one)] if one else _chosen(wanted, jobs, backend)
+        sys.exit(0 if _print_found(tasks, view, backend) else 1)
     if follow:
         _follow(asked, jobs, one, backend)
     elif one:
-        _print(_view(asked, backend)(_attempt(asked, one)))
+        if not _print(_view(asked, backend)(_attempt(asked, one))) and one.state is TaskState.PENDING:
+            hint(f"hint: {one.id} waits to run; 'sparkles why {one.id}' says for what")
     elif asked.all or wanted:
         _print_each(_chosen(wanted, jobs, backend), _view(asked, backend), backend)
     else:
@@ -103,7 +106,7 @@ def logs_cmd(
 
 def _refuse_what_excludes_each_other(asked: _Asked) -> None:
     asked.refuse("grep", "follow", "tail", why="--grep looks at whole logs, as they are now")
-    asked.refuse("attempt", "all", "filter", "grep", why="an attempt is one of JOB.N")
+    asked.refuse("attempt", "all", "filter", why="an attempt is one of JOB.N")
     asked.refuse("follow", "attempt", why="an earlier attempt has ended")
     asked.refuse("follow", "all", "filter", why="--follow prints what those tasks write that run now")
 
@@ -163,16 +166,17 @@ def _print_some(asked: _Asked, jobs: Sequence[Job], backend: Backend) -> None:
     """Print the end of the log of each task that failed; if there is none, of some that have begun."""
     count = _LINES if asked.tail is None else asked.tail
     view = partial(logs.glimpse if asked.tail is None else logs.ending, backend=backend, count=count)
-    name = jobs[0].whole if len(jobs) > 1 else jobs[0].name
+    name, ends = jobs[0].whole if len(jobs) > 1 else jobs[0].name, f"the last {counted(count, 'line')}"
     failed = chain.from_iterable(backend.state.tasks(job.name, states=(TaskState.FAILED,)) for job in jobs)
     if shown := _print_each(failed, view, backend):
-        hint(f"hint: the last {count} lines of each task that failed; {_others(shown)}")
+        hint(f"hint: {ends} of each task that failed; {_others(shown)}")
         return
     shown = _print_each(iter(_begun(jobs, backend)), view, backend)
-    if not shown:
-        hint(f"hint: no task of {name} has begun; 'sparkles why {name}' says what it waits for")
+    if shown is None:
+        if not any(job.waiting for job in jobs):  # of which it has been said
+            hint(f"hint: no task of {name} has begun; 'sparkles why {name}' says what it waits for")
     elif shown.longest >= count or shown.tasks < sum(sum(backend.state.counts(job.name).values()) for job in jobs):
-        hint(f"hint: no task of {name} has failed; the last {count} lines of its first tasks; {_others(shown)}")
+        hint(f"hint: no task of {name} has failed; {ends} of its first tasks; {_others(shown)}")
 
 
 def _others(shown: _Shown) -> str:

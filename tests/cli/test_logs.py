@@ -78,6 +78,7 @@ def test_lines_are_found_in_all_tasks(reader: User) -> None:
     )
     assert printed(reader, "fit", "--grep", "^loss", "--filter", "state=failed") == b"fit.2:32:loss: \xffnan\n"
     assert printed(reader, "fit.1", "--grep", "^loss") == b"fit.1:32:loss: \xff0.5\n"
+    assert printed(reader, "fit.3", "--grep", "^try", "--attempt", "1") == b"fit.3:1:try 1\n"
     assert printed(reader, "fit", "--grep", "nowhere", code=1) == b""
 
 
