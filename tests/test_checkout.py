@@ -65,9 +65,7 @@ def test_a_folder_further_down_and_another_work_tree_are_seen_as_well(repository
     assert seen(deep) == seen(tmp_path / "other") == {"commit": commit, "dirty": False}
 
 
-def test_nothing_is_seen_where_there_is_no_commit_no_repository_no_folder_and_no_git(
-    repository, tmp_path, monkeypatch
-):
+def test_nothing_is_seen_where_there_is_no_commit_no_repository_no_folder_and_no_git(repository, tmp_path, monkeypatch):
     empty, broken = tmp_path / "empty", tmp_path / "broken"
     empty.mkdir()
     git(empty, "init", "-q")
