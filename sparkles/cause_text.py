@@ -37,7 +37,7 @@ def lines(causes: Causes, job: str) -> Iterator[str]:
         yield from (f"  {line}" for line in _details(cause, job))
     if causes.more:
         yield f"and {counted(causes.more, 'more cause')} with {counted(causes.rest, 'task')}"
-    if causes.told:
+    if any(cause.state is TaskState.FAILED for cause in causes.told):
         yield f"What to do about {'each' if len(causes.told) > 1 else 'it'}: sparkles why {job}"
 
 

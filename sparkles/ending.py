@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from sparkles import lifecycle
-from sparkles.model import OPEN, Job, Key, Records, Stop, Task, Writes
+from sparkles.model import OPEN, Job, Key, Records, Stop, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look
 from sparkles.ports import Backend
 from sparkles.streams import in_streams
 from sparkles.task_writes import chunks
+
+#: Tasks that are killed in one commit where many write at once: nodes that take some of them meanwhile make it void.
+_BATCH = 50
 
 
 def kill_if_same(job: Job, backend: Backend, *, by: str) -> None:
@@ -29,6 +33,20 @@ def kill_if_same(job: Job, backend: Backend, *, by: str) -> None:
 def kill_open(job: Job, backend: Backend) -> None:
     """Kill the tasks of a killed job that have not ended. Does nothing as soon as it is one that is begun anew.
 
+    Those that run come first, and then nodes are told: they begin no more tasks of it, however many there are.
+    """
+    running = {task.index for task in backend.state.tasks(job.name, states=[TaskState.CLAIMED])}
+    told = _kill(job, running, backend)
+    others = set(backend.state.open_indices(job.name)) - running
+    if told or others:
+        look(clusters_of(job, backend), backend)
+    if _kill(job, others, backend):
+        look(clusters_of(job, backend), backend)
+
+
+def _kill(job: Job, indices: Collection[int], backend: Backend) -> bool:
+    """Kill tasks, unless their job has been begun anew; say whether there was anything to do.
+
     A task that such an apply has written is not what was read any more, so it is looked at again, with its job.
     """
 
@@ -41,12 +59,18 @@ def kill_open(job: Job, backend: Backend) -> None:
         untold = [task for task in tasks if task.stop is not Stop.KILLED]
         return Writes(put=[lifecycle.kill(task, now=now, by=current.killed_by) for task in untold])
 
-    keys = (Key.task(job.name, index) for index in backend.state.open_indices(job.name))
     told: list[bool] = []
 
     def kill(some: list[Key]) -> None:
         told.append(bool(backend.state.change([job.key, *some], move)))
 
-    in_streams(kill, chunks(keys, backend.state.commit_limit - 1), streams=backend.state.streams)
-    if any(told):
-        look(clusters_of(job, backend), backend)
+    size = backend.state.commit_limit - 1
+    keys = chunks(
+        (Key.task(job.name, index) for index in sorted(indices)), min(size, _BATCH) if _is_shared(backend) else size
+    )
+    in_streams(kill, keys, streams=backend.state.streams)
+    return any(told)
+
+
+def _is_shared(backend: Backend) -> bool:
+    return backend.state.streams > 1

@@ -123,7 +123,8 @@ def _filter(text: str, name: str, op: str, value: str) -> Filter:
 
 
 def _holds_of_nothing(op: str, value: str) -> bool:
-    return op == "!=" or (op == "=" and not value.strip())
+    """Say whether a filter is true of what is not set: that is equal to no value, and to nothing else."""
+    return op == ("!=" if value.strip() else "=")
 
 
 def _spans(read: Callable[[str], tuple[float, float] | None], expected: str) -> Kind:

@@ -510,6 +510,11 @@ def is_final(state: TaskState) -> bool:
     return state not in OPEN
 
 
+def forgotten(task: Task) -> int:
+    """Return how many attempts a task had before those of its history: all are numbered from the first one on."""
+    return max(0, task.attempts - is_final(task.state) - len(task.history))
+
+
 def seconds(task: Task) -> float | None:
     """Return how long the last attempt of a task took; None while it has not ended."""
     if task.started is None or task.ended is None or not is_final(task.state):

@@ -71,9 +71,8 @@ def attempts(task: Task) -> dict[int, Task]:
 
     They are counted from 1; of one that had many only the last are remembered.
     """
-    forgotten = max(0, task.attempts - lifecycle.is_final(task.state) - len(task.history))
     seen = [replace(task, claim=past.claim, result_generation=None) for past in task.history]
-    return dict(enumerate([*seen, task] if task.claim else seen, start=forgotten + 1))
+    return dict(enumerate([*seen, task] if task.claim else seen, start=lifecycle.forgotten(task) + 1))
 
 
 #: Yields what is to be seen of a task's log.

@@ -18,6 +18,9 @@ _CLOSING = re.compile(
     r".*env: use -\[v\]S .*|make(\[\d+\])?: \*\*\* .*"
 )
 
+#: What our runners of foreach write after it: above this line R has the calls that led there, each indented.
+_OURS = re.compile(r"(getargs|foreach|gather) failed (on|in|while|before|after) .*")
+
 
 def said(end: bytes) -> str | None:
     r"""Return the last line of the end of a log that is not blank, as a terminal can be given it; None without one.
@@ -27,10 +30,11 @@ def said(end: bytes) -> str | None:
     >>> said(b"10%\r 90%\rValueError: NaN\n\n")
     'ValueError: NaN'
     """
-    last = None
+    last, ours = None, False
     for row in reversed(end.decode("utf-8", "replace").split("\n")):
         if line := printable(row).strip()[:_MOST]:
-            if not _CLOSING.fullmatch(line):
+            ours = ours or bool(_OURS.fullmatch(line))
+            if not (_CLOSING.fullmatch(line) or _OURS.fullmatch(line) or (ours and row.startswith("  "))):
                 return line
             last = last or line
     return last

@@ -44,7 +44,7 @@ def follow_all(jobs: Sequence[Job], backend: Backend, *, most: int, last: int) -
     tails: dict[str, Tail] = {}
     begins = True
     while True:
-        is_over = not any(_goes_on(job, backend) for job in jobs)  # asked before reading: what there is then is all
+        is_over = not any(goes_on(job, backend) for job in jobs)  # asked before reading: what there is then is all
         for task in _running(jobs, backend, most=most):
             if task.claim and task.claim not in tails and len(tails) < most:
                 start = logs.start_of_end(task, backend, count=last) if begins else 0
@@ -74,7 +74,7 @@ def _running(jobs: Sequence[Job], backend: Backend, *, most: int) -> Iterator[Ta
         yield from backend.state.some(job.name, TaskState.CLAIMED, limit=most)
 
 
-def _goes_on(job: Job, backend: Backend) -> bool:
+def goes_on(job: Job, backend: Backend) -> bool:
     """Say whether there are tasks of a job that have not ended, or there will be."""
     current = backend.state.read([job.key]).get(Key.job(job.name))
     if not isinstance(current, Job):

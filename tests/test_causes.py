@@ -147,6 +147,14 @@ def test_a_single_task_is_shown_and_run_again_by_its_name() -> None:
     ]
 
 
+def test_about_tasks_that_were_killed_there_is_nothing_to_ask() -> None:
+    assert list(cause_text.lines(causes.of([killed(7, "ann")]), "j")) == [
+        "1 task was killed by ann",
+        "  sparkles logs j.7",
+        "  sparkles retry j.7",
+    ]
+
+
 def test_an_example_shows_what_stood_in_the_places() -> None:
     first, example, *_ = cause_text.lines(causes.of([failed(1, 3, "bad 1"), failed(2, 3, "bad 2")]), "j")
 

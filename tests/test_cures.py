@@ -55,6 +55,7 @@ SIGNS = [
     (2, "cat: in.txt: No such file or directory", "it did not find a file", "-u FILE"),
     (2, "python3: can't open file 'fit.py': [Errno 2] No such file or directory", "it did not find a file", "-u FILE"),
     (1, "In file(file, \"rt\") : cannot open file 'a.csv': No such file or directory", "it did not find a file", "-u"),
+    (1, "Error: 'a.csv' does not exist in current working directory ('/w').", "it did not find a file", "-u FILE"),
     (1, "PermissionError: [Errno 13] Permission denied: '/out'", "it may not read or write a file", "permissions"),
     (1, "a.sh: line 3: 4711 Killed", "the system killed a part of it: mostly that is for want of memory", "--memory"),
 ]  # fmt: skip
@@ -69,7 +70,7 @@ CERTAIN = [
      "./tool is no program that this kind of machine can run", "linux/amd64"),
     (126, "sparkles: tool: made for another kind of machine than this one (x86_64), and so perhaps all of the image",
      "tool is no program that this kind of machine can run", "linux/amd64"),
-    (126, "sparkles: image a@sha256:1: no such thing", "its image could not be used", "sparkles doctor"),
+    (126, "sparkles: image a@sha256:1: no such thing", "its image could not be used", "sparkles validate"),
     (127, "sparkles: samtools: command not found in the image", "", "how the command is spelled"),
     (127, "bash: ./a.sh: No such file or directory", "", "how the command is spelled"),
 ]  # fmt: skip
@@ -129,7 +130,7 @@ def test_what_ends_an_attempt_tells_what_to_do(reason: Reason, line: str, says: 
     assert (found.says, do in found.do) == (says, True)
 
 
-@pytest.mark.parametrize("line", ["", "epoch 12", "ValueError: bad value 3"])
+@pytest.mark.parametrize("line", ["", "epoch 12", "ValueError: bad value 3", ": and so on", "gene 7 does not exist"])
 def test_where_nothing_is_known_nothing_is_said(line: str) -> None:
     assert cure(Reason.EXIT, 3, line) is None
 

@@ -128,6 +128,20 @@ def test_a_job_that_goes_on_says_what_has_failed_so_far() -> None:
     assert last.says == "1 task failed: exit code 3, wrote nothing, such as j.1"
 
 
+def test_who_killed_tasks_of_a_job_is_told_once() -> None:
+    counts = {TaskState.SUCCEEDED: 2, TaskState.KILLED: 1}
+    found = causes.of([a_task(state=TaskState.KILLED, killed_by="ann")])
+
+    some = diagnose.job(facts(counts=counts, causes=found))
+    whole = diagnose.job(facts(counts=counts, causes=found, job={"state": JobState.KILLED, "killed_by": "ann"}))
+
+    assert [finding.says for finding in some] == [
+        "it has ended: 1 of 3 tasks killed",
+        "1 task was killed by ann, such as j.1",
+    ]
+    assert [finding.says for finding in whole] == ["it was killed by ann: 1 of 3 tasks"]
+
+
 def test_causes_that_are_not_told_are_counted() -> None:
     tasks = [failed(index, exit=index) for index in range(1, 5)]
 
@@ -211,6 +225,13 @@ def test_what_became_of_each_attempt_is_told(state: TaskState) -> None:
         "attempt 1 on node s-1 ended 3:10 ago: exit code 3; it last wrote: ValueError: NaN",
         "attempt 2 on node s-2 ended 1:05 ago: its node died under it",
     ]
+    assert found[-1].commands == ["sparkles logs j.1 --attempt 2"]
+
+
+def test_attempts_that_are_forgotten_have_had_their_numbers() -> None:
+    (*_, last) = diagnose.task(failed(attempts=13, history=(PAST, PAST)), facts(), last_line="")
+
+    assert last.says.startswith("attempt 12 on node s-1 ended")
 
 
 def running(seconds: float = 60.0, resident: int = 0, **known: Any) -> list[str]:

@@ -32,6 +32,9 @@ SESSIONS = [
             "configuration",
             "foreach",
             "getting-started",
+            "guards",
+            "lists",
+            "logs",
             "pipelines",
             "templates",
             "workflows",
@@ -79,6 +82,8 @@ FIELDS = {
     "--timeout": "spec.timeout",
     "--needs": "spec.needs",
     "--retries": "spec.retries.limit",
+    "--fail-fast": "spec.failFast.maxFailures",
+    "--canary": "spec.canary",
     "--results": "spec.outputs.include",
     "--ignore": "spec.outputs.exclude",
     "--foreach-batch-size": "foreach.spec.batchSize",
@@ -198,7 +203,7 @@ def as_printed(text):
     text = re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "DATE", text)
     text = re.sub(r"\b\d+\.\d+ DATE (-|\d+)", "SECONDS DATE MEMORY", text)
     text = re.sub(r"\(\d{5,} bytes\) out of", "(MANY bytes) out of", text)  # the runner of foreach is among them
-    return re.sub(r"(results \()\d+ bytes", r"\1SOME bytes", text).strip()
+    return re.sub(r"( files \()[\d.]+ \w+(?=.* copied to)", r"\1SOME bytes", text).strip()
 
 
 def steps(session):

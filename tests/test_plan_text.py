@@ -127,6 +127,7 @@ def test_a_plan_is_a_document_for_programs() -> None:
             },
         ],
         "run": 0,
+        "hold": 0,
         "keep": 997,
         "remove": 1,
         "waits": [],

@@ -169,8 +169,7 @@ def test_a_page_says_what_the_results_come_from():
 
     text = page("fit", [subject], now=0.0)
 
-    commit = f"{COMMIT}, with changes that were not committed"
-    for fact in (commit, f"python@sha256:{FILE}", "python:3", "someone", "w1", FILE):
+    for fact in (
         f"{COMMIT}, with changes that were not committed",
         f"python@sha256:{FILE}",
         "python:3",

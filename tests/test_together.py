@@ -12,6 +12,7 @@ import pytest
 from contracts.fakes import a_backend, a_manifest, applied
 from contracts.nouns import put
 
+from sparkles import apply, lineup
 from sparkles.apply import Submitter, execute
 from sparkles.errors import BackendError
 from sparkles.manifest import Manifest
@@ -174,6 +175,15 @@ def test_a_client_that_was_killed_anywhere_is_made_up_for_by_the_same_again(
     assert died is (at < 8)
     assert {one.state for one in backend.state.jobs()} == {JobState.FINISHED}
     assert all(one.plan.is_empty for one in prepared("new"))
+
+
+def test_parts_that_a_client_did_not_come_to_are_last_in_the_line(tmp_path, backend, prepared) -> None:
+    carry_out(prepared("run")[:2], backend)
+    apply.begin(prepare(a_part(tmp_path, "w-0", "run", needs=[]), backend), backend, ME)
+
+    found = lineup.in_order(sorted(backend.state.jobs(), key=lambda one: one.name), backend)
+
+    assert [one.name for one in found] == ["w-a", "w-b", "w-0"]
 
 
 def test_a_part_whose_name_another_whole_took_meanwhile_is_refused(tmp_path, backend) -> None:

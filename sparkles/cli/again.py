@@ -66,7 +66,8 @@ def retry_cmd(
     if dry_run:
         return
     make_ready(prepared, backend, yes=yes)
-    hint_at_waits(carry_out(prepared, backend, yes=yes, as_it_was=True), backend)
+    carry_out(prepared, backend, yes=yes, as_it_was=True)
+    hint_at_waits(prepared, backend)
     if wait and form is None and phases.are_phases(jobs):
         sys.exit(phases.follow(jobs, backend))
     if wait:

@@ -76,7 +76,8 @@ def apply_cmd(
     if dry_run:
         return
     make_ready(prepared, backend, yes=yes)
-    hint_at_waits(carry_out(prepared, backend, force=force, yes=yes, ending=ending), backend)
+    carry_out(prepared, backend, force=force, yes=yes, ending=ending)
+    hint_at_waits(prepared, backend)
     if wait:
         follow_all(prepared, backend, quiet=form is not None)
 

@@ -66,10 +66,11 @@ def carry_out(
     return [job for one in prepared if (job := find_job(backend, one.name))]
 
 
-def hint_at_waits(jobs: Sequence[Job], backend: Backend) -> None:
-    """Say what jobs wait for if that will not come by itself."""
-    for job in jobs:
-        if why := needs.stuck(job, backend):
+def hint_at_waits(prepared: Sequence[Prepared], backend: Backend) -> None:
+    """Say what jobs that were applied wait for if that will not come by itself."""
+    for one in prepared:
+        job = None if one.plan.is_empty else find_job(backend, one.name)
+        if job and (why := needs.stuck(job, backend)):
             hint(f"hint: {why}")
 
 

@@ -120,14 +120,16 @@ def _say(part: _Part, outcome: Outcome, destination: Path, include: Sequence[str
     if not outcome.results:
         hint(f"no task of {name} has a result yet; 'sparkles status {name}' says how far it is")
         return
-    of = f"of {counted(outcome.results, 'result')} of {name}"
+    of = f"of {counted(outcome.results, 'result')}"
     if files.files:
-        there = f"; {counted(files.there, 'file')} more were there already" if files.there else ""
-        click.echo(f"{counted(files.files, 'file')} ({human_bytes(files.size)}) {of} copied to {destination}{there}")
+        there = f"; {files.there} more were there already" if files.there else ""
+        click.echo(
+            f"{name}: {counted(files.files, 'file')} ({human_bytes(files.size)}) {of} copied to {destination}{there}"
+        )
     elif files.there:
-        click.echo(f"all {counted(files.there, 'file')} {of} are in {destination} already")
+        click.echo(f"{name}: all {counted(files.there, 'file')} {of} are in {destination} already")
     else:
-        wanted = " or ".join(map(repr, include)) if include else "its own"
-        hint(f"no file {of} is called {wanted}; 'sparkles fetch {name}.N DEST_DIR' brings all of one task")
+        wanted = f"called {' or '.join(map(repr, include))}" if include else "the task's own"
+        hint(f"{name}: no file {of} is {wanted}; 'sparkles fetch {name}.N DEST_DIR' brings all of one task")
     if outcome.without:
-        hint(f"{counted(outcome.without, 'task')} of {name} without a result; 'sparkles list {name}' says why")
+        hint(f"{name}: {counted(outcome.without, 'task')} without a result; 'sparkles list {name}' says why")

@@ -63,7 +63,7 @@ def list_cmd(
     line of one that did not succeed), killedBy, generation, parameters, or params.NAME for a parameter.
 
     In a filter, OP is one of = != < > <= >= and ~ (a regular expression is found). A date stands for the whole day.
-    What is not set passes only != and, as in said=, no value at all. Sorted, it is last; a parameter is a number if
+    What is not set is only equal to no value at all, as in said=. Sorted, it is last; a parameter is a number if
     it is one in all tasks.
 
     \b

@@ -161,19 +161,22 @@ def _view(asked: _Asked, backend: Backend) -> logs.View:
 
 def _print_some(asked: _Asked, jobs: Sequence[Job], backend: Backend) -> None:
     """Print the end of the log of each task that failed; if there is none, of some that have begun."""
-    view = _view(asked, backend) if asked.tail is not None else partial(logs.glimpse, backend=backend, count=_LINES)
+    count = _LINES if asked.tail is None else asked.tail
+    view = partial(logs.glimpse if asked.tail is None else logs.ending, backend=backend, count=count)
+    name = jobs[0].whole if len(jobs) > 1 else jobs[0].name
     failed = chain.from_iterable(backend.state.tasks(job.name, states=(TaskState.FAILED,)) for job in jobs)
-    name, count = jobs[0].whole if len(jobs) > 1 else jobs[0].name, asked.tail or _LINES
-    if first := _print_each(failed, view, backend):
-        hint(f"hint: the last {count} lines of each task that failed; {_others(first)}")
-    elif first := _print_each(iter(_begun(jobs, backend)), view, backend):
-        hint(f"hint: no task of {name} has failed; the last {count} lines of its first tasks; {_others(first)}")
-    else:
+    if shown := _print_each(failed, view, backend):
+        hint(f"hint: the last {count} lines of each task that failed; {_others(shown)}")
+        return
+    shown = _print_each(iter(_begun(jobs, backend)), view, backend)
+    if not shown:
         hint(f"hint: no task of {name} has begun; 'sparkles why {name}' says what it waits for")
+    elif shown.longest >= count or shown.tasks < sum(sum(backend.state.counts(job.name).values()) for job in jobs):
+        hint(f"hint: no task of {name} has failed; the last {count} lines of its first tasks; {_others(shown)}")
 
 
-def _others(task: Task) -> str:
-    return f"'sparkles logs {task.id}' prints all of one, --all those of all tasks, --grep RE looks through all"
+def _others(shown: _Shown) -> str:
+    return f"'sparkles logs {shown.first.id}' prints all of one, --all those of all tasks, --grep RE looks through all"
 
 
 def _begun(jobs: Sequence[Job], backend: Backend) -> list[Task]:
@@ -187,16 +190,26 @@ def _begun(jobs: Sequence[Job], backend: Backend) -> list[Task]:
     return found
 
 
-def _print_each(tasks: Iterator[Task], view: logs.View, backend: Backend) -> Task | None:
-    """Print what is to be seen of each log under its task's name; return the first task."""
-    first = None
+@dataclass(slots=True)
+class _Shown:
+    """What was printed: of how many tasks, and the most lines of one."""
+
+    first: Task
+    tasks: int = 0
+    longest: int = 0
+
+
+def _print_each(tasks: Iterator[Task], view: logs.View, backend: Backend) -> _Shown | None:
+    """Print what is to be seen of each log under its task's name."""
+    shown: _Shown | None = None
     for task, pieces in logs.of_each(tasks, view, backend):
-        first = first or task
+        shown = shown or _Shown(task)
         _write(f"==> {task.id} <==\n".encode())
         last = _print(pieces)
         if last and not last.endswith(b"\n"):
             _write(b"\n")
-    return first
+        shown.tasks, shown.longest = shown.tasks + 1, max(shown.longest, last.count(b"\n"))
+    return shown
 
 
 def _print_found(tasks: Iterable[Task], view: logs.View, backend: Backend) -> bool:
@@ -210,7 +223,10 @@ def _follow(asked: _Asked, jobs: Sequence[Job], one: Task | None, backend: Backe
     if one:
         _print(tails.follow(one, backend, last=asked.tail))
         return
-    running = sum(backend.state.counts(job.name, states=(TaskState.CLAIMED,)).get(TaskState.CLAIMED, 0) for job in jobs)
+    if not any(tails.goes_on(job, backend) for job in jobs):
+        _print_some(asked, jobs, backend)
+        return
+    running = sum(backend.state.counts(job.name).get(TaskState.CLAIMED, 0) for job in jobs)
     if running > _AT_ONCE:
         hint(f"hint: {running} tasks run; {_AT_ONCE} are followed at a time")
     before = _BEFORE if asked.tail is None else asked.tail

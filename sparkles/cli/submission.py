@@ -116,10 +116,8 @@ def show_all(prepared: Sequence[Prepared], form: str | None = None, *, verbose: 
 def follow_all(jobs: Sequence[Job | Prepared], backend: Backend, *, quiet: bool) -> NoReturn:
     """Watch jobs to their ends and exit; if `quiet`, what is on stdout stays the only thing there."""
     are_one = len(jobs) > 1 and len({job.whole for job in jobs}) == 1
-    codes = [
-        beside(partial(_followed, job, backend, Paper(hint) if quiet else live.screen(), is_part=are_one))
-        for job in jobs
-    ]
+    screen = Paper(hint) if quiet else live.screen()
+    codes = [beside(partial(_followed, job, backend, screen, is_part=are_one)) for job in jobs]
     sys.exit(max(codes, default=0))
 
 

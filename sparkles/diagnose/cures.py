@@ -75,7 +75,7 @@ RULES: Sequence[Rule] = (
         do=_MACHINE,
     ),
     Rule(line="^sparkles: image .*", says="its image could not be used", do="check the image with docker run; "
-         "'sparkles doctor' tries what jobs stand on"),
+         "'sparkles validate' tries what jobs stand on"),
     Rule(line="^sparkles: .*command not found", do=_SPELLING),
     Rule(
         reason=Reason.UPLOAD, line="No space left on device|Disk quota exceeded", says="the disk is full", do=_DISK,
@@ -106,7 +106,8 @@ RULES: Sequence[Rule] = (
         do="build it in the image that it runs in, or take a newer image",
     ),
     Rule(
-        line=r"\\r['\"\u2019]|\^M|^['\"\u2019]?: ",
+        line=r"\\r['\"\u2019]|\^M|^['\"\u2019]?: ((command )?not found|No such file|numeric argument|"
+        "invalid option|syntax error)",
         says="the script was written on Windows: its lines end in a way that Unix does not understand",
         do=_LINE_ENDS,
     ),
@@ -169,14 +170,15 @@ RULES: Sequence[Rule] = (
         do="check the command: 'sparkles get JOB' prints it",
     ),
     Rule(
-        line="SyntaxError|IndentationError|syntax error|unexpected (symbol|end of input|end of file|token)",
+        line="SyntaxError|IndentationError|syntax error|unexpected (symbol|end of input|end of file)",
         says="there is a mistake in the script itself",
         do="correct it where the line above says, and submit again",
     ),
     Rule(exit=127, line="not found|No such file or directory", do=_SPELLING),
     Rule(
         line="No such file or directory|FileNotFoundError|cannot open (the )?(file|connection)|can't open file|"
-        "cannot find (the )?file|does not exist|File not found",
+        r"cannot find (the )?file|(file|folder|directory|path)\b.* does not exist|does not exist in current|"
+        "File not found",
         says="it did not find a file",
         do="upload what it reads (-u FILE); there it has the name under which it was uploaded, and no other path",
     ),

@@ -41,23 +41,26 @@ def _guarded(facts: Facts) -> list[Finding]:
 def _ended(facts: Facts) -> Iterator[Finding]:
     name, counts = facts.job.name, facts.counts
     failed, killed = counts.get(TaskState.FAILED, 0), counts.get(TaskState.KILLED, 0)
+    by = f" by {facts.job.killed_by}" if facts.job.killed_by and not lifecycle.is_left_out(facts.job) else ""
     if lifecycle.has_succeeded(facts.job, counts):
         yield Finding(says=f"it has ended: {_all(counts)} succeeded")
     elif failed:
         see = f"sparkles list {name} --filter state=failed"
         yield Finding(says=f"it has ended: {failed} of {_all(counts)} failed", commands=[see, f"sparkles retry {name}"])
     elif facts.job.state is JobState.KILLED and not sum(counts.values()):
-        yield Finding(says="it was killed before it had tasks", do=f"'sparkles retry {name}' lets it wait again")
-    elif facts.job.state is JobState.KILLED or killed:
-        by = f" by {facts.job.killed_by}" if facts.job.killed_by else ""
+        yield Finding(says=f"it was killed{by} before it had tasks", do=f"'sparkles retry {name}' lets it wait again")
+    elif facts.job.state is JobState.KILLED:
         yield Finding(says=f"it was killed{by}: {killed} of {_all(counts)}", commands=[f"sparkles retry {name}"])
+    elif killed:
+        yield Finding(says=f"it has ended: {killed} of {_all(counts)} killed", commands=[f"sparkles retry {name}"])
     else:
         yield Finding(says="it has no tasks", do="run its sub or apply again")
 
 
 def _caused(facts: Facts) -> Iterator[Finding]:
-    """Say of each cause of failures what mends it."""
-    for cause in facts.causes.told if facts.counts.get(TaskState.FAILED) else ():
+    """Say of each cause of failures what mends it. That a job was killed is said once."""
+    is_said = facts.job.state is JobState.KILLED and not facts.counts.get(TaskState.FAILED)
+    for cause in () if is_said else facts.causes.told:
         cure = cures.cure(cause.reason, cause.exit, cause.example.said or "")
         yield Finding(
             says=f"{cause_text.headline(cause)}, such as {cause.example.id}",

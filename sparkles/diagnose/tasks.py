@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sparkles import lifecycle
 from sparkles.diagnose import cures
 from sparkles.diagnose.facts import Facts, Finding
 from sparkles.diagnose.jobs import staffed
@@ -52,9 +53,12 @@ def _tries(one: Task) -> str:
 
 def _past(one: Task, facts: Facts) -> Iterator[Finding]:
     """Say of each attempt before the last how it ended."""
-    for number, past in enumerate(one.history, start=1):
+    for number, past in enumerate(one.history, start=lifecycle.forgotten(one) + 1):
         node = f" on node {past.node}" if past.node else ""
-        yield Finding(says=f"attempt {number}{node} ended {facts.ago(past.ended)}: {_ending(past)}")
+        yield Finding(
+            says=f"attempt {number}{node} ended {facts.ago(past.ended)}: {_ending(past)}",
+            commands=[f"sparkles logs {one.id} --attempt {number}"],
+        )
 
 
 def _ending(past: Past) -> str:

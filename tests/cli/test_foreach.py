@@ -304,6 +304,9 @@ def test_if_an_element_fails_nothing_is_gathered_and_retry_runs_that_element_and
     assert done.returncode == 1
     assert "evaluate gather" not in done.stdout
     assert lines_of(done.stdout)[-1] == "Job finished. 2 tasks completed successfully, 1 tasks failed"
+    assert f"1 task failed: exit code 1, FileNotFoundError: [Errno 2] No such file or directory: {str(gate)!r}" in (
+        done.stderr
+    )
     assert "  sparkles logs fails.2\n  sparkles retry fails.2\n" in done.stderr
     assert (
         "fails-gather waits for that: 'sparkles retry fails' runs what failed again, as it was, and then the rest; "

@@ -8,13 +8,16 @@ import json
 import os
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
 from conftest import User, until
+from contracts.nouns import a_machine
 from stores import Stores
 
 from sparkles import __version__
+from sparkles.model import Key, Writes
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +154,50 @@ def test_last_is_the_newest_job_and_patterns_are_globs(looker: User) -> None:
     assert looker.ok("logs", "LAST.2") == "ä,b\n"
 
 
+def test_stats_say_what_tasks_used_and_what_would_do(looker: User) -> None:
+    table, from_csv = looker.ok("status", "--stats", "bad"), looker.ok("status", "--stats", "bad", "-o", "csv")
+    (found,) = looker.rows("status", "--stats", "bad")
+
+    assert [found[field]["tasks"] for field in ("seconds", "waited", "attempts")] == [2, 2, 2]
+    assert 0 <= found["seconds"]["min"] <= found["seconds"]["p95"] <= found["seconds"]["max"]
+    assert as_yaml(looker.ok("status", "--stats", "bad", "-o", "yaml")) == [found]
+    assert found["asked"] == {"machineType": None, "slots": None, "memory": None, "timeout": None}
+    rows = list(csv.DictReader(io.StringIO(from_csv)))
+    assert [row["field"] for row in rows] == ["seconds", "waited", "memory", "attempts"]
+    assert float(rows[0]["max"]) == found["seconds"]["max"]
+    assert [line.split()[:3] for line in table.splitlines()[1:5]] == [[r["job"], r["field"], r["tasks"]] for r in rows]
+    assert [f"{one['flag']} {one['value']}" for one in found["advice"]] == [
+        row["advice"] for row in rows if row["advice"]
+    ]
+
+
+@pytest.mark.at_home
+def test_stats_compare_with_the_machines_that_a_job_ran_on(warm: User) -> None:
+    flags = ("--memory", "4G", "--timeout", "5h", "--backend", "local")
+    warm.ok("sub", "-n", "sized", "--seq", "2", *flags, "sh", "-c", "exit 0")
+    with warm.stores.state() as state:
+        (key,) = {job.cluster for job in state.jobs() if job.name == "sized"}
+        machine = a_machine(type="n1-highmem-2", gpu=None, gpus=0)
+        state.change(
+            [Key.cluster(key)], lambda found: Writes(put=[replace(one, machine=machine) for one in found.values()])
+        )
+        tasks = [Key.task("sized", index) for index in (1, 2)]
+        state.change(tasks, lambda found: Writes(put=[replace(one, peak_memory=10**8) for one in found.values()]))
+
+    (found,) = warm.rows("status", "--stats", "sized")
+
+    assert {**found["asked"], "slots": 0} == {
+        "machineType": "n1-highmem-2",
+        "slots": 0,
+        "memory": 2**32,
+        "timeout": 18000,
+    }
+    assert [(one["flag"], one["value"]) for one in found["advice"]][1:] == [("--memory", "128M"), ("--timeout", "1m")]
+    words = warm.ok("status", "--stats", "sized").splitlines()
+    assert "sized: tasks used 100.0 MB at most (95 %: 100.0 MB) of 4.3 GB that they may use" in words
+    assert "sized: --memory 128M would do" in words
+
+
 def test_an_unknown_name_leads_to_the_nearest(looker: User) -> None:
     near, far = looker("logs", "fit-s.1"), looker("logs", "elsewhere")
 
@@ -162,8 +209,8 @@ def test_an_unknown_name_leads_to_the_nearest(looker: User) -> None:
 def test_looking_writes_nothing(looker: User) -> None:
     before = looker.everything()
 
-    for words in ("status", "list", "logs bad.2", "get bad", "get bad.1", "why bad", "why bad.2", "diff fit-a fit-a",
-                  "explain", "version"):  # fmt: skip
+    for words in ("status", "status --stats", "list", "list bad --params", "logs bad.2", "get bad", "get bad.1",
+                  "why bad", "why bad.2", "diff fit-a fit-a", "explain", "version"):  # fmt: skip
         looker.ok(*words.split())
 
     assert looker.everything() == before
@@ -267,7 +314,7 @@ def test_documents_are_alone_on_stdout(warm: User) -> None:
 def test_a_reader_that_has_enough_is_no_error(warm: User) -> None:
     warm.ok("sub", "-n", "many", "--seq", "2", "head -c 300000 /dev/zero | tr '\\0' '\\n'")
 
-    for words in ("logs many.1", "logs many", "explain", "status", "list many"):
+    for words in ("logs many.1", "logs many --all", "explain", "status", "list many"):
         line = " ".join(warm.argv(*words.split()))
         done = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {line} | head -1"],
