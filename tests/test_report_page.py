@@ -216,3 +216,15 @@ def test_the_csv_has_the_rows_that_are_shown(show):
     assert text[0] == "fit.csv"
     assert [line.split(",")[0] for line in text[1].splitlines()] == ["index", "2", "3"]
     assert '"2,"""' in text[1]
+
+
+def test_on_paper_the_page_is_light_and_has_rows_and_no_gaps(show, many):
+    window = show(many, dark=True)
+
+    window.run("dispatchEvent(new Event('beforeprint'))")
+
+    assert window.run(f"return document.querySelectorAll('{ROWS}').length") == 200
+    assert window.run("return document.documentElement.dataset.theme") == "light"
+    window.run("dispatchEvent(new Event('afterprint'))")
+    assert window.run(f"return document.querySelectorAll('{ROWS}').length") < 60
+    assert window.run("return document.documentElement.dataset.theme") == "auto"

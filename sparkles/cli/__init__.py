@@ -39,7 +39,7 @@ COMMANDS = {
     "retry": ("again", "Run the tasks of a job again that failed or were killed."),
     "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
-    "report": ("report", "Write a page about a job, or about all jobs of a whole: one file that needs no network."),
+    "report": ("report", "Write a page about a job: what became of it, where its time went, what broke."),
     "fetch": ("fetch", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),

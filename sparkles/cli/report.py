@@ -42,11 +42,11 @@ _HEAD = 1024
 @click.argument("job", default=names.LAST)
 @with_backend
 def report_cmd(chosen: Chosen, job: str, target: Path | None, source: str | None) -> None:
-    """Write a page about a job, or about all jobs of a whole: one file that needs no network.
+    """Write a page about a job: what became of it, where its time went, what broke.
 
-    It shows what became of the job and what broke, when each task ran where, how run times and memory are spread, the
-    tasks with their parameters, the manifest, and what the results come from. It may be made while the job runs; one
-    that is there already is written anew.
+    It is one file that needs no network; of a whole it has all jobs. When each task ran where, how run times and memory
+    are spread, the tasks with their parameters, the manifest, and what the results come from are in it as well. It may
+    be made while the job runs; a page that is there already is replaced.
 
     \b
     Examples:

@@ -60,7 +60,9 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("redraw")));
 window.addEventListener("hashchange", turn);
-window.addEventListener("beforeprint", () => document.dispatchEvent(new Event("redraw")));
+let before = "auto";
+window.addEventListener("beforeprint", () => { before = document.documentElement.dataset.theme; theme("light"); });
+window.addEventListener("afterprint", () => theme(before));
 
 for (const moment of document.querySelectorAll("time")) {
   moment.title = moment.dateTime;

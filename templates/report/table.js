@@ -3,6 +3,8 @@
 const ROW = 28;
 // The tallest element that browsers draw; longer tables are scrolled in larger steps.
 const TALLEST = 15_000_000;
+// Rows that are printed.
+const PAPER = 200;
 
 // Measures texts as they are in the table.
 const ruler = document.createElement("canvas").getContext("2d");
@@ -18,6 +20,7 @@ function table(section, job) {
   let order = { column: job.by.index, down: false };
   let current = -1;
   let filter = readFilter("", job);
+  let onPaper = false;
 
   grid.setAttribute("aria-colcount", shown.length);
   grid.querySelector("colgroup").append(...shown.map((column) => element("col", { style: `width:${width(job, column)}px` })));
@@ -62,8 +65,8 @@ function table(section, job) {
   const placeOf = (row) => (row / Math.max(1, rows.length - room() / ROW)) * Math.max(0, tall() - room());
 
   function render() {
-    const count = Math.ceil(room() / ROW) + 1;
-    const first = Math.max(0, Math.min(topRow(), rows.length - count));
+    const count = onPaper ? PAPER : Math.ceil(room() / ROW) + 1;
+    const first = onPaper ? 0 : Math.max(0, Math.min(topRow(), rows.length - count));
     const last = Math.min(rows.length, first + count);
     const above = Math.min(scroller.scrollTop, Math.max(0, tall() - (last - first) * ROW));
     const lines = [];
@@ -154,6 +157,9 @@ function table(section, job) {
   section.querySelector(".csv").addEventListener("click", () => save(`${job.name}.csv`, csv(shown, rows)));
   scroller.addEventListener("scroll", () => requestAnimationFrame(render));
   new ResizeObserver(render).observe(scroller);
+  for (const [moment, is] of [["beforeprint", true], ["afterprint", false]]) {
+    window.addEventListener(moment, () => { onPaper = is; render(); });
+  }
   mark();
   renew();
   return { choose };
