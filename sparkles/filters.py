@@ -96,8 +96,9 @@ def check(filters: Sequence[Filter], tasks: Iterable[Task]) -> None:
 
 def select(filters: Sequence[Filter], tasks: Iterable[Task]) -> Iterator[Task]:
     """Yield the tasks that pass all filters; those that cost less go first."""
-    ordered = sorted(filters, key=lambda one: one.field.parameter is not None)
-    return (task for task in tasks if all(one.matches(task) for one in ordered))
+    for one in sorted(filters, key=lambda one: one.field.parameter is not None):
+        tasks = filter(one.matches, tasks)
+    return iter(tasks)
 
 
 def states(filters: Sequence[Filter]) -> list[TaskState]:

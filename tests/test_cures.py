@@ -91,6 +91,8 @@ OTHERS = [
     (Reason.UPLOAD, "sparkles: the task's files could not be brought in: a", "", "still where they were"),
     (Reason.UPLOAD, "sparkles: the task's files could not be brought in: No space left on device", "the disk is full",
      "bootDisk"),
+    (Reason.UPLOAD, "sparkles: this task cannot be executed: a", "", "submit again"),
+    (Reason.UPLOAD, "sparkles: the task's result could not be stored: a", "", "bucket"),
     (Reason.UPLOAD, "done", "", "bucket"),
 ]  # fmt: skip
 

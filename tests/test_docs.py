@@ -223,6 +223,7 @@ def test_a_session_of_a_page_is_what_happens(user, name, request):
     script.chmod(0o755)
     environment = user.environment()
     environment["PATH"] = f"{script.parent}:{environment['PATH']}"
+    environment["LOGNAME"] = "ann"
     page = (ROOT / name).read_text()
     code = 0
 

@@ -81,6 +81,10 @@ RULES: Sequence[Rule] = (
         reason=Reason.UPLOAD, line="No space left on device|Disk quota exceeded", says="the disk is full", do=_DISK,
     ),
     Rule(
+        reason=Reason.UPLOAD, line="^sparkles: this task cannot be executed",
+        do="submit again: what was kept of the task does not fit together any more",
+    ),
+    Rule(
         reason=Reason.UPLOAD, line="^sparkles: the task's files could not be brought in",
         do="check that the files are still where they were when the job was submitted; then retry",
     ),

@@ -609,6 +609,7 @@ def test_a_result_that_can_never_be_stored_fails_the_task(submit, backend, place
     run(a_worker(backend, place, upload_patience=0.0), backend)
 
     assert (task(backend).state, task(backend).reason) == (F, Reason.UPLOAD)
+    assert task(backend).said == "sparkles: the task's result could not be stored: the bucket is gone"
     assert task(backend).attempts == 1
 
 
