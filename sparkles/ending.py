@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from sparkles import lifecycle
 from sparkles.model import OPEN, Job, Key, Records, Stop, Task, TaskState, Writes
@@ -33,18 +33,21 @@ def kill_if_same(job: Job, backend: Backend, *, by: str) -> None:
 def kill_open(job: Job, backend: Backend) -> None:
     """Kill the tasks of a killed job that have not ended. Does nothing as soon as it is one that is begun anew.
 
-    Those that run come first, and then nodes are told: they begin no more tasks of it, however many there are.
+    Nodes are told first: they stop what they run of it, and begin no more, however many tasks there are to kill.
     """
-    running = {task.index for task in backend.state.tasks(job.name, states=[TaskState.CLAIMED])}
-    told = _kill(job, running, backend)
-    others = set(backend.state.open_indices(job.name)) - running
-    if told or others:
+    still_open = backend.state.open_indices(job.name)
+    if backend.state.counts(job.name, states=[TaskState.PENDING], most=1) or _untold(job, backend):
         look(clusters_of(job, backend), backend)
-    if _kill(job, others, backend):
+    if _kill(job, still_open, backend):
         look(clusters_of(job, backend), backend)
 
 
-def _kill(job: Job, indices: Collection[int], backend: Backend) -> bool:
+def _untold(job: Job, backend: Backend) -> bool:
+    running = backend.state.tasks(job.name, states=[TaskState.CLAIMED])
+    return any(task.stop is not Stop.KILLED for task in running)
+
+
+def _kill(job: Job, indices: Sequence[int], backend: Backend) -> bool:
     """Kill tasks, unless their job has been begun anew; say whether there was anything to do.
 
     A task that such an apply has written is not what was read any more, so it is looked at again, with its job.
@@ -65,9 +68,7 @@ def _kill(job: Job, indices: Collection[int], backend: Backend) -> bool:
         told.append(bool(backend.state.change([job.key, *some], move)))
 
     size = backend.state.commit_limit - 1
-    keys = chunks(
-        (Key.task(job.name, index) for index in sorted(indices)), min(size, _BATCH) if _is_shared(backend) else size
-    )
+    keys = chunks((Key.task(job.name, index) for index in indices), min(size, _BATCH) if _is_shared(backend) else size)
     in_streams(kill, keys, streams=backend.state.streams)
     return any(told)
 

@@ -272,6 +272,7 @@ def test_whatever_happens_nothing_runs_before_the_first_have_succeeded_and_in_th
                 before = dict(job.made)
                 made = job.apply(rows, first := canary, rerun=rerun)
                 _assert_gate_holds(job, made, before)
+                assert rerun is not Rerun.ALL or list(made.assigned) == list(range(1, len(rows) + 1))
                 asked_all_at = job.makings - made.runs if rerun is Rerun.ALL else asked_all_at
                 assert job.plan(rows, canary).is_empty
             case ("settle",) if job.canary and {job.tasks[index][1] for index in job.first} == {S}:

@@ -424,7 +424,7 @@ def test_a_stop_reaches_a_task_that_still_runs_on_the_old_machines(backend, comp
 
     recover.stop(job(backend), backend)
 
-    assert backend.state.read([Key.cluster("local-1-w")])[Key.cluster("local-1-w")].epoch == epoch + 1
+    assert backend.state.read([Key.cluster("local-1-w")])[Key.cluster("local-1-w")].epoch > epoch
     assert "n" in compute.woken
 
 

@@ -115,6 +115,12 @@ def test_a_job_that_waits_shows_for_what():
     assert shown(sight, 78, 24) == ["last  waiting for one, two", "elapsed 0:03"]
 
 
+def test_a_job_with_a_canary_shows_how_many_it_holds_back():
+    sight = Sight(job="fit", counts={P: 10}, held=990, elapsed=3.0)
+
+    assert shown(sight, 78, 24)[2] == "canary: 990 more when these have succeeded  elapsed 0:03"
+
+
 def test_a_job_does_not_look_complete_before_it_is():
     assert shown(Sight(job="j", counts={S: 9_999, C: 1}), 78, 24)[0].endswith("▒  99 %")
 

@@ -43,6 +43,8 @@ class Draft:
         #: What was asked for of tasks that are held back, when they began to be; and those that have run since.
         self._remembered = Rerun(observed.canary.rerun) if observed.canary else Rerun.NONE
         self._are_done = observed.begun.union(from_runs(observed.canary.done)) if observed.canary else frozenset()
+        #: What is asked for of the others.
+        self._asked = max(rerun, self._remembered, key=_EXTENT)
         self._moves = bool(observed.cluster) and observed.cluster != desired.cluster
         self._groups: defaultdict[tuple[Verb, str, Loss | None], array[int]] = defaultdict(lambda: array("q"))
         #: Places in the sweep of rows whose task has another digest.
@@ -51,7 +53,7 @@ class Draft:
         self._recorded_anew = array("q")
         self._labels = self._read_labels()
         # Rows that are as they were are what they were: those that are held back cannot be told by their tasks.
-        self.assigned = from_runs(observed.order) if is_same else self._assign()
+        self.assigned = from_runs(observed.order) if is_same and rerun is not Rerun.ALL else self._assign()
         self.verbs = bytearray(len(self.assigned))
         #: Tasks that stay as they are, and have yet to end.
         self.still_open = 0
@@ -146,24 +148,31 @@ class Draft:
         state = tasks.states[position]
         self._left[position] = 0
         same = matching.digest_at(tasks.digests, position) == matching.digest_at(self._desired.digests, row)
-        if not same and self._asked(index) is not Rerun.ALL:
-            decision = self._gate.pass_on(row, DECISIONS[Relation.CHANGED, state], state=state)
-            if decision.verb is Verb.CHANGE:
-                self._changed.append(row)
-            else:
-                self._add(decision, self._gate.cause(decision), index)
+        asked = self._rerun if index in self._are_done else self._asked
+        if not same and asked is not Rerun.ALL:
+            decision, cause = DECISIONS[Relation.CHANGED, state], ""
+        else:
+            decision, cause = self._decide_same(index, state, asked)
+        if self._gate.tries:  # most jobs have none
+            passed = self._gate.pass_on(row, decision, state=state, moves=cause == _MOVES)
+            if passed is not decision:
+                self._add(passed, self._gate.cause(passed), index)
+                return passed.verb
+        if not same and asked is not Rerun.ALL:
+            self._changed.append(row)
             return decision.verb
-        decision, cause = self._decide_same(index, state)
-        passed = self._gate.pass_on(row, decision, state=state, moves=cause == _MOVES)
-        if passed is not decision:
-            self._add(passed, self._gate.cause(passed), index)
-            return passed.verb
+        return self._note_same(row, index, position, decision, cause)
+
+    def _note_same(self, row: int, index: int, position: int, decision: Decision, cause: str) -> Verb:
+        """Take note of a row that has the task that it had."""
+        state = self._observed.tasks.states[position]
         if decision.verb is Verb.KEEP and self._is_recorded_anew(row, position):
             decision = Decision(Verb.RECORD)
         stays = decision.verb in (Verb.KEEP, Verb.RECORD)
         self.still_open += stays and state in OPEN
-        self.still_failed += stays and state in (F, K)
-        self.failed += stays and state is F
+        if stays and state in (F, K):
+            self.still_failed += 1
+            self.failed += state is F
         if decision.verb is Verb.RECORD:
             self._recorded_anew.append(row)
         else:
@@ -174,19 +183,14 @@ class Draft:
         desired, observed = self._labels
         return bool(desired) and matching.label_at(desired, row) != matching.label_at(observed, position)
 
-    def _decide_same(self, index: int, state: TaskState) -> tuple[Decision, str]:
+    def _decide_same(self, index: int, state: TaskState, asked: Rerun) -> tuple[Decision, str]:
         if index in self._retry:
             return Decision(Verb.RERUN), _RETRY
-        asked = self._asked(index)
         if asked is Rerun.ALL or (asked is Rerun.FAILED and state in (F, K)):
             return Decision(Verb.RERUN, loss_of(Relation.CHANGED, state, asked)), f"--rerun {asked.value}"
         if state is P and self._moves:
             return Decision(Verb.CHANGE), _MOVES
         return DECISIONS[Relation.SAME, state], ""
-
-    def _asked(self, index: int) -> Rerun:
-        """Return which unchanged tasks run again, as far as this one is concerned."""
-        return self._rerun if index in self._are_done else max(self._rerun, self._remembered, key=_EXTENT)
 
     def _add(self, decision: Decision, cause: str, index: int) -> None:
         self._groups[decision.verb, cause, decision.loss].append(index)

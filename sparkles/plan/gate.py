@@ -19,6 +19,8 @@ class Gate:
     def __init__(self, first: int | None, *, rows: int) -> None:
         #: How many rows are tried first; all of them if there is no trial.
         self.first = min(first or rows, rows)
+        #: Whether there are others.
+        self.tries = self.first < rows
         #: Whether any row is held back.
         self.holds = False
         #: How many of the first rows have succeeded, and stay as they are.

@@ -58,7 +58,7 @@ class Definitions:
                 del known[key]
 
     def may_begin(self, task: Task) -> bool:
-        """Say whether a pending task may be begun. Those of a killed job are being ended, which takes its time."""
+        """Say whether a task may be begun, or go on. Those of a killed job are being ended, which takes its time."""
         return task.job not in self._killed
 
     def assignment(self, task: Task) -> Assignment:

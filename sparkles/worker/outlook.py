@@ -124,7 +124,7 @@ class Outlook:
             task = mine.get(claim)
             if task is None or task.stop is Stop.REPLACED:
                 self._slots.stop(execution, Reason.KILLED, abandon=True)
-            elif task.stop is Stop.KILLED:
+            elif task.stop is Stop.KILLED or not self._definitions.may_begin(task):
                 self._slots.stop(execution, Reason.KILLED)
 
     def _sweep_if_due(self, now: float) -> None:

@@ -953,18 +953,19 @@ def test_a_stop_of_a_task_that_is_not_begun_ends_it_without_running_it(
 def test_nothing_is_begun_of_a_job_that_is_being_killed_however_long_that_takes(
     submit, backend, worker, runtime, place, meanwhile
 ) -> None:
-    def wait_until_all_is_marked(_: ScriptedRunning) -> int:
+    def wait_for_the_mark(running: ScriptedRunning) -> int:
         meanwhile(Key.job("j"), lambda job: lifecycle.kill_job(job, by="eva"))
         meanwhile(Key.cluster("local-1-w"), lifecycle.bump)
         place.call()
-        return 0
+        running.stopped.wait()
+        return 143
 
-    runtime.scripts["run"] = wait_until_all_is_marked
+    runtime.scripts["run"] = wait_for_the_mark
     submit("run", parameters={"seq": 5})
 
     run(worker, backend)
 
-    assert [task(backend, index).state for index in range(1, 6)] == [S, K, K, K, K]
+    assert [task(backend, index).state for index in range(1, 6)] == [K, K, K, K, K]
     assert {task(backend, index).killed_by for index in range(2, 6)} == {"eva"}, "a kill that was cut off is completed"
     assert len(runtime.started) == 1
 
