@@ -44,7 +44,7 @@ COMMANDS = {
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
     "gc": ("collect", "Find what nobody needs any more, and remove it."),
     "config": ("settings", "Show the settings, and where each comes from."),
-    "completion": ("completion", "Print the script that lets a shell complete our words."),
+    "completion": ("completion", "Print the script that lets a shell complete words of ours."),
     "version": ("about", "Print the version."),
 }
 
