@@ -61,8 +61,8 @@ def test_it_runs_its_startup_script_and_stays_on(boot: Boot) -> None:
 
 
 def test_the_button_is_a_signal_to_all_of_it(boot: Boot) -> None:
-    machine = boot("(trap 'echo inner ends; exit' TERM; echo ready; while :; do sleep 0.02; done) &\n"
-                   "trap 'wait; echo outer ends; exit' TERM\nwait")  # fmt: skip
+    machine = boot("trap 'wait; echo outer ends; exit' TERM\n"
+                   "(trap 'echo inner ends; exit' TERM; echo ready; while :; do sleep 0.02; done) &\nwait")  # fmt: skip
     printed(machine, "ready")
 
     machine.stop(grace=20)
