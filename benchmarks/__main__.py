@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import cloud, containers, foreach, startup, submission, tasks, watching
+from benchmarks import cloud, containers, foreach, looking, startup, submission, tasks, watching
 from benchmarks import record as records
 from benchmarks.interleave import FAILED, interleave
 from benchmarks.nouns import Row, beside
@@ -18,7 +18,7 @@ from benchmarks.subject import ROOT, Subject
 from benchmarks.table import into, table
 from benchmarks.versions import versions
 
-_GROUPS = (startup, tasks, foreach, containers, submission, watching, cloud)
+_GROUPS = (startup, tasks, foreach, containers, submission, watching, looking, cloud)
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 _FILE = click.Path(path_type=Path, dir_okay=False)

@@ -73,7 +73,7 @@ _CLI = """\
 Each command says this and no more with `--help`.
 
 Exit codes: 0, all is well · 1, a task failed or was killed, or `diff` found changes · 2, the request is wrong, and
-nothing was changed · 3, something stands against it: a part that is not built, or somebody else's job · 124, `wait`
+nothing was changed · 3, something stands against it: a backend, an engine, or somebody else's job · 124, `wait`
 took longer than its `--timeout` · 130, interrupted with Ctrl-C (a job that was submitted goes on).
 
 Wherever a job is named, `LAST` stands for your newest one. Results, plans and logs go to stdout; warnings, hints and

@@ -15,27 +15,30 @@ from typing import Any
 
 from sparkles import lifecycle, mark, results
 from sparkles import manifest as manifests
+from sparkles.checkout import Look, with_git
 from sparkles.errors import BackendError
 from sparkles.indices import to_runs
 from sparkles.mark import Marked
 from sparkles.model import (
     Applying,
+    Canary,
     Cluster,
     Job,
     JobState,
     Key,
     Records,
+    TaskState,
     Waiting,
     Writes,
 )
 from sparkles.nodes import clusters_of, look, start_nodes
-from sparkles.plan import Rerun, Verb
+from sparkles.plan import Plan, Rerun, Verb
 from sparkles.ports import Backend, Moved
 from sparkles.prepare import Prepared, observe
 from sparkles.task_writes import task_commits
 
 #: What is done with tasks that have to be written for it.
-_WRITTEN = tuple(verb for verb in Verb if verb is not Verb.KEEP)
+_WRITTEN = tuple(verb for verb in Verb if verb not in (Verb.KEEP, Verb.HOLD))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ def execute(
     submitter: Submitter | None,
     *,
     force: bool = False,
+    begun: Applying | None = None,
     may_lose: bool = False,
     before_nodes: Callable[[], None] = lambda: None,
     uploaded: Callable[[Moved], None] = lambda _: None,
@@ -59,23 +63,26 @@ def execute(
 ) -> Job:
     """Carry out what `prepare` decided; return the job as it is then.
 
-    Without a `submitter` the job stays its owner's, in the environment that it has. Calls `uploaded` as
-    blobs are stored, `before_nodes` when the tasks are queued, and `spared` with the index of
-    each task that stays as it is, because it has begun or ended since it was planned to change or go.
+    Without a `submitter` the job stays its owner's, in the environment that it has. It may have `begun` already. Calls
+    `uploaded` as blobs are stored, `before_nodes` when the tasks are queued, and `spared` with the index of each task
+    that stays as it is, because it has begun or ended since it was planned to change or go.
 
     What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
     when a job that waits begins. Raises BackendError if another apply of the job is under way.
     """
     holders = clusters_of(prepared.job, backend) if prepared.job else set()
-    fenced = backend.state.streams > 1 and prepared.plan.count(*_WRITTEN) > backend.state.commit_limit
-    applying = _begin(prepared, backend, submitter, force=force, fenced=fenced)
+    fenced = _is_fenced(prepared, backend)
+    applying = begun or begin(prepared, backend, submitter, force=force)
     marked = Marked(prepared.name, applying, backend)
     try:
         if prepared.job and prepared.job.applying:
             prepared = _planned_again(prepared, backend, may_lose=may_lose)
-        _store_content(prepared, backend, applying, marked, uploaded)
+        # Whoever only goes on with a job is somewhere else.
+        with Look(prepared.pinned.base if submitter else None) as folder:
+            _store_content(prepared, backend, marked, uploaded)
+            _store_manifest(prepared, backend, applying, folder)
     except BaseException:
-        _withdraw(prepared, backend, applying)
+        withdraw(prepared, backend, applying)
         raise
     try:
         marked.commit_all(task_commits(prepared, backend, applying, spared), fenced=fenced)
@@ -96,26 +103,33 @@ def execute(
     return job
 
 
-def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, force: bool, fenced: bool) -> Applying:
-    """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on."""
+def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, force: bool = False) -> Applying:
+    """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on.
+
+    Raises BackendError if the job is not what it was when this was planned, or another apply of it is under way.
+    """
     key = Key.job(prepared.name)
     environment = None
     if submitter and backend.environments and prepared.pinned.spec.image is None:
         environment = backend.environments.write(submitter.environment)
     now = time.time()
+    most = lifecycle.max_failures(prepared.pinned.spec.max_failures, tasks=len(prepared.desired))
+    # Until what is to run again has been made to, all that has failed is of before.
+    failed = _count_failed(prepared, backend) if prepared.job and most is not None else 0
+    failed_before = lifecycle.failed_before(prepared.job, kept=failed)
     applying = Applying(
         token=os.urandom(8).hex(),
         digest=prepared.digest,
         generation=lifecycle.next_generation(prepared.job, digest=prepared.digest),
         last_index=prepared.last_index,
-        begins=submitter is None and prepared.job is not None and prepared.job.state is JobState.WAITING,
+        begins=submitter is None and _goes_on(prepared),
         progress=now,
     )
 
     def move(records: Records) -> Writes:
         job = records.get(key)
         assert job is None or isinstance(job, Job)
-        if _marks(job) != _marks(prepared.job):
+        if _marks(job) != _marks(prepared.job) or (job and job.whole != prepared.whole):
             raise BackendError(f"job {prepared.name}: changed by someone else since this was planned; run it again")
         if job is None:
             assert submitter is not None
@@ -127,23 +141,42 @@ def _begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *,
             raise BackendError(
                 f"job {job.name}: another apply of it is under way; wait for it, or take over with --force"
             )
-        job = replace(job, applying=applying)
+        job = replace(job, applying=applying, max_failures=most, failed_before=failed_before)
         if submitter:
             job = replace(job, environment=environment, submitted=now)
         # Noted before any task is added: an index is not used again even if this apply is cut off.
         return Writes(put=[replace(job, last_index=max(job.last_index, prepared.plan.last_index))])
 
     backend.state.change([key], move)
-    if fenced:
+    if _is_fenced(prepared, backend):
         mark.raise_fences(prepared.name, applying, backend)
     elif prepared.job and prepared.job.applying:
         mark.drop_fences(prepared.name, backend)
     return applying
 
 
+def _goes_on(prepared: Prepared) -> bool:
+    """Say whether tasks of a job are made that had to wait until now: others may do that as well."""
+    job = prepared.job
+    return job is not None and (job.state is JobState.WAITING or (lifecycle.holds_back(job) and not prepared.plan.held))
+
+
+def _count_failed(prepared: Prepared, backend: Backend) -> int:
+    return backend.state.counts(prepared.name, states=[TaskState.FAILED]).get(TaskState.FAILED, 0)
+
+
+def _is_fenced(prepared: Prepared, backend: Backend) -> bool:
+    """Say whether so many tasks are written that it is worth it to write them in several streams."""
+    return backend.state.streams > 1 and prepared.plan.count(*_WRITTEN) > backend.state.commit_limit
+
+
 def _marks(job: Job | None) -> object:
-    """Return what every apply that begins changes of a job, and so does the kill of one that waits."""
-    return job and (job.submitted, job.generation, bool(job.waiting), job.applying and job.applying.token)
+    """Return what every apply that begins changes of a job, and so does the kill of one that has more to come."""
+    return job and (job.submitted, job.generation, _may_go_on(job), job.applying and job.applying.token)
+
+
+def _may_go_on(job: Job) -> bool:
+    return job.waiting is not None or (job.canary is not None and job.state is not JobState.KILLED)
 
 
 def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> Prepared:
@@ -156,14 +189,15 @@ def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> P
     return again
 
 
-def _store_content(
-    prepared: Prepared, backend: Backend, applying: Applying, marked: Marked, uploaded: Callable[[Moved], None]
-) -> None:
-    """Store blobs and manifest. Whoever sees that bytes move also renews this apply's mark."""
+def _store_content(prepared: Prepared, backend: Backend, marked: Marked, uploaded: Callable[[Moved], None]) -> None:
+    """Store blobs. Whoever sees that bytes move also renews this apply's mark."""
     backend.hashes.keep()
     for moved in _stored(prepared, backend):
         uploaded(moved)
         marked.renew()
+
+
+def _store_manifest(prepared: Prepared, backend: Backend, applying: Applying, folder: Look) -> None:
     status: dict[str, Any] = {"generation": applying.generation}
     if prepared.plan.waits:
         status["order"] = prepared.plan.order
@@ -171,7 +205,7 @@ def _store_content(
         status["indices"] = to_runs(prepared.plan.assigned)
     if prepared.pinned.image:
         status["image"] = prepared.pinned.image
-    document = {**prepared.pinned.document, "status": status}
+    document = with_git({**prepared.pinned.document, "status": status}, folder.seen())
     backend.objects.write_manifest(prepared.name, applying.generation, manifests.store(document))
 
 
@@ -188,7 +222,7 @@ def _keep_output(digest: str, prepared: Prepared, backend: Backend) -> None:
     backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
 
 
-def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
+def withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
     """Leave the job as it was before an apply that touched no task, so that nobody has to wait for it."""
     key, before = Key.job(prepared.name), prepared.job
 
@@ -196,13 +230,15 @@ def _withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
         job = mark.bearer(records.get(key), applying)
         if before is None:
             return Writes(remove=[key])
-        # Only what `_begin` wrote: the job may have been scaled, or have ended, meanwhile.
+        # Only what `begin` wrote: the job may have been scaled, or have ended, meanwhile.
         restored = replace(
             job,
             applying=before.applying,
             environment=before.environment,
             submitted=before.submitted,
             last_index=before.last_index,
+            max_failures=before.max_failures,
+            failed_before=before.failed_before,
         )
         return Writes(put=[restored])
 
@@ -240,9 +276,7 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_l
         job = mark.bearer(records.get(key), applying)
         waiting = None
         if prepared.plan.waits:
-            # What was asked for when it began to wait holds until it begins.
-            earlier = job.waiting.rerun if job.waiting and prepared.rerun is Rerun.NONE else prepared.rerun.value
-            waiting = Waiting(needs=prepared.needs, rerun=earlier, may_lose=may_lose)
+            waiting = Waiting(needs=prepared.needs, rerun=_rerun_later(job, prepared), may_lose=may_lose)
         job = lifecycle.activate(
             job,
             generation=applying.generation,
@@ -251,6 +285,8 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_l
             max_nodes=prepared.pinned.spec.max_nodes,
             scaled=None if prepared.plan.unscales else job.scaled,
             waiting=waiting,
+            canary=_canary(prepared.plan, may_lose=may_lose),
+            failed_before=lifecycle.failed_before(prepared.job, kept=prepared.plan.failed),
         )
         known = records.get(cluster_key)
         epoch = known.epoch if isinstance(known, Cluster) else 0
@@ -260,3 +296,22 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_l
     job = backend.state.change([key, cluster_key], move)[key]
     assert isinstance(job, Job)
     return job
+
+
+def _rerun_later(job: Job, prepared: Prepared) -> str:
+    """Return what runs again when a job begins that waits: what was asked for before holds until then."""
+    earlier = job.waiting or job.canary
+    return earlier.rerun if earlier and prepared.rerun is Rerun.NONE else prepared.rerun.value
+
+
+def _canary(plan: Plan, *, may_lose: bool) -> Canary | None:
+    """Return what is held back from now on."""
+    if not plan.held:
+        return None
+    return Canary(
+        first=to_runs(plan.first),
+        held=plan.held,
+        rerun=plan.rerun_held.value,
+        done=to_runs(plan.done),
+        may_lose=may_lose,
+    )

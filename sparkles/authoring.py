@@ -36,6 +36,8 @@ class Flags:
     spot: bool = False
     timeout: str | None = None
     retries: int | None = None
+    fail_fast: str | None = None
+    canary: int | None = None
     needs: Sequence[str] = ()
     results: Sequence[str] = ()
     ignore: Sequence[str] = ()
@@ -128,6 +130,8 @@ def _document(
         ),
         "nodes": _given(max=flags.nodes, provisioning="spot" if flags.spot else None),
         "retries": _given(limit=flags.retries),
+        "failFast": _given(maxFailures=flags.fail_fast),
+        "canary": flags.canary,
         "timeout": flags.timeout,
         "needs": list(dict.fromkeys(need for text in flags.needs for need in text.split(","))),
         "outputs": _given(include=list(flags.results), exclude=list(flags.ignore)),

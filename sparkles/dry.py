@@ -41,6 +41,7 @@ _READS = {
         "results",
         "read_result",
         "read_log",
+        "log_size",
         "read_output",
         "output_sha256",
     },

@@ -5,18 +5,16 @@ The value is read once, as what the field holds; what is left for each of a mill
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as hidden
 from datetime import datetime, timedelta
-from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
-from sparkles import lifecycle, spec
+from sparkles import fields, spec
 from sparkles.errors import RequestError, nearest
 from sparkles.model import Reason, Task, TaskState
 
@@ -25,7 +23,6 @@ Test = Callable[[Any], bool]
 #: Makes a test of an operator and what stands after it.
 Kind = Callable[[str, str], Test]
 
-_PARAMETER = "params."
 _SYNTAX = re.compile(r"\s*(?P<field>.+?)\s*(?P<op>==|!=|<=|>=|=|<|>|~)\s*(?P<value>.*)", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
 _SIZE = re.compile(rf"(?P<number>{_NUMBER.pattern})\s*(?P<unit>[a-z]*)", re.IGNORECASE)
@@ -58,16 +55,17 @@ class Filter:
 
     #: As the user wrote it.
     text: str
-    #: The parameter that is looked at; None for a field of the record, which costs less to look at.
-    parameter: str | None = None
-    _value: Callable[[Task], Any] = field(repr=False, compare=False)
-    _test: Test = field(repr=False, compare=False)
+    field: fields.Field
+    _test: Test = hidden(repr=False, compare=False)
     #: What holds for a task that has no such value.
-    _unset: bool = field(repr=False, compare=False)
+    _unset: bool = hidden(repr=False, compare=False)
 
     def matches(self, task: Task) -> bool:
         """Say whether the task passes."""
-        value = self._value(task)
+        return self.allows(self.field.read(task))
+
+    def allows(self, value: Any) -> bool:
+        """Say whether a task passes whose field has this value."""
         return self._unset if value is None else self._test(value)
 
 
@@ -92,24 +90,25 @@ def parse(text: str) -> Filter:
 
 def check(filters: Sequence[Filter], tasks: Iterable[Task]) -> None:
     """Raise RequestError for a parameter that none of the tasks has. Reads only as many as that takes."""
-    missing = {one.parameter: one.text for one in filters if one.parameter is not None}
-    known: set[str] | None = None
-    for task in tasks if missing else ():
-        row = _row(task.row)
-        known = {*(known or ()), *row}
-        missing = {name: text for name, text in missing.items() if name not in row}
-        if not missing:
-            return
-    if missing and known is not None:
-        name, text = next(iter(missing.items()))
-        there = f"there is: {', '.join(sorted(known))}" if known else "they have none"
-        raise RequestError(f"filter {text!r}: no task has a parameter {name!r}; {there}{nearest(name, known)}")
+    wanted = {one.field.parameter: f"filter {one.text!r}" for one in filters if one.field.parameter is not None}
+    fields.require(wanted, (task.row for task in tasks))
 
 
 def select(filters: Sequence[Filter], tasks: Iterable[Task]) -> Iterator[Task]:
     """Yield the tasks that pass all filters; those that cost less go first."""
-    ordered = sorted(filters, key=lambda one: one.parameter is not None)
-    return (task for task in tasks if all(one.matches(task) for one in ordered))
+    for one in sorted(filters, key=lambda one: one.field.parameter is not None):
+        tasks = filter(one.matches, tasks)
+    return iter(tasks)
+
+
+def states(filters: Sequence[Filter]) -> list[TaskState]:
+    """Return the states in which a task may pass all filters: of other tasks no record needs to be read.
+
+    >>> [state.value for state in states([parse("state ~ ed$"), parse("state != claimed"), parse("exit = 0")])]
+    ['succeeded', 'failed', 'killed']
+    """
+    of_state = [one for one in filters if one.field.name == "state"]
+    return [state for state in TaskState if all(one.allows(state.value) for one in of_state)]
 
 
 class _UnexpectedError(Exception):
@@ -119,18 +118,14 @@ class _UnexpectedError(Exception):
 def _filter(text: str, name: str, op: str, value: str) -> Filter:
     if op == "==":
         raise _UnexpectedError("one of = != < > <= >= ~, found '=='")
-    if name.startswith(_PARAMETER) and name != _PARAMETER:
-        parameter = name.removeprefix(_PARAMETER)
-        test = _parameter(op, value)
-        return Filter(
-            text=text, parameter=parameter, _value=lambda task: _row(task.row).get(parameter), _test=test,
-            _unset=op == "!=",
-        )  # fmt: skip
-    if name not in _FIELDS:
-        known = [*_FIELDS, f"{_PARAMETER}NAME"]
-        raise RequestError(f"filter {text!r}: no field {name!r}; there is: {', '.join(known)}{nearest(name, known)}")
-    read, kind = _FIELDS[name]
-    return Filter(text=text, _value=read, _test=kind(op, value), _unset=op == "!=")
+    found = fields.field(name, f"filter {text!r}", _KINDS)
+    kind = _parameter if found.parameter is not None else _KINDS[name]
+    return Filter(text=text, field=found, _test=kind(op, value), _unset=_holds_of_nothing(op, value))
+
+
+def _holds_of_nothing(op: str, value: str) -> bool:
+    """Say whether a filter is true of what is not set: that is equal to no value, and to nothing else."""
+    return op == ("!=" if value.strip() else "=")
 
 
 def _spans(read: Callable[[str], tuple[float, float] | None], expected: str) -> Kind:
@@ -163,12 +158,12 @@ def _parameter(op: str, text: str) -> Test:
     """Compare as numbers if both sides are, else as text."""
     if op == "~":
         return _pattern(text)
-    compare, wanted = _COMPARE[op], _decimal(text)
+    compare, wanted = _COMPARE[op], fields.number(text)
     if wanted is None:
         return lambda value: compare(value, text)
 
     def test(value: str) -> bool:
-        number = _decimal(value)
+        number = fields.number(value)
         return compare(value, text) if number is None else compare(number, wanted)
 
     return test
@@ -180,18 +175,6 @@ def _pattern(text: str) -> Test:
     except (re.error, OverflowError, RecursionError) as error:
         raise _UnexpectedError(f"a regular expression, found {text!r}: {error}") from None
     return lambda value: search(value) is not None
-
-
-@lru_cache(maxsize=1)
-def _row(text: str) -> Mapping[str, str]:
-    """Read a row; once for all the filters that look at it."""
-    row: dict[str, str] = json.loads(text)
-    return row
-
-
-def _decimal(text: str) -> Decimal | None:
-    """Return a number exactly, so that long ones that differ are not equal; None for other text."""
-    return Decimal(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
 
 
 def _number(text: str) -> tuple[float, float] | None:
@@ -230,18 +213,29 @@ def _time(text: str) -> tuple[float, float] | None:
 _NUMBERS = _spans(_number, "a number")
 _TIMES = _spans(_time, "a time such as 2026-03-01 or 2026-03-01T14:30")
 
-_FIELDS: Mapping[str, tuple[Callable[[Task], Any], Kind]] = {
-    "index": (lambda task: task.index, _NUMBERS),
-    "state": (lambda task: task.state.value, _words(*(state.value for state in TaskState))),
-    "exit": (lambda task: task.exit, _NUMBERS),
-    "reason": (lambda task: task.reason and task.reason.value, _words(*(reason.value for reason in Reason))),
-    "attempts": (lambda task: task.attempts, _NUMBERS),
-    "seconds": (lifecycle.seconds, _spans(_seconds, "seconds or a duration such as 90s, 10m or 1h30m")),
-    "started": (lambda task: task.started, _TIMES),
-    "ended": (lambda task: task.ended, _TIMES),
-    "memory": (lambda task: task.peak_memory, _spans(_size, "bytes or a size such as 500MB, 2GB or 1.5GiB")),
-    "node": (lambda task: task.node, _words()),
+_DURATIONS = _spans(_seconds, "seconds or a duration such as 90s, 10m or 1h30m")
+
+#: Of each field that can be filtered by, what its values are.
+_KINDS: Mapping[str, Kind] = {
+    "task": _words(),
+    "index": _NUMBERS,
+    "state": _words(*(state.value for state in TaskState)),
+    "exit": _NUMBERS,
+    "reason": _words(*(reason.value for reason in Reason)),
+    "attempts": _NUMBERS,
+    "failures": _NUMBERS,
+    "losses": _NUMBERS,
+    "waited": _DURATIONS,
+    "seconds": _DURATIONS,
+    "queued": _TIMES,
+    "started": _TIMES,
+    "ended": _TIMES,
+    "memory": _spans(_size, "bytes or a size such as 500MB, 2GB or 1.5GiB"),
+    "node": _words(),
+    "said": _words(),
+    "killedBy": _words(),
+    "generation": _NUMBERS,
 }
 
 #: The fields that there are; behind the last one stands the name of a parameter.
-FIELDS = (*_FIELDS, _PARAMETER)
+FIELDS = (*_KINDS, fields.PREFIX)

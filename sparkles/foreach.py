@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,6 +25,9 @@ RUNNERS = frozenset({f"{_OURS}/run.py", f"{_OURS}/run.R"})
 #: Fields that mean for each phase what they mean for a job.
 _SHARED = ("image", "resources", "nodes", "retries", "timeout")
 
+#: Fields that mean something for the phase that has many tasks.
+_OF_MANY = ("failFast", "canary")
+
 _FUNCTIONS = {GETARGS: "get_foreach_args", MIDDLE: "foreach", GATHER: "gather"}
 
 Document = Mapping[str, Any]
@@ -34,19 +38,34 @@ def jobs(document: Document) -> list[dict[str, Any]]:
     return [_job(document, part) for part in parts.phases(document)]
 
 
+def places(document: Document) -> dict[str, str]:
+    """Return what fields of the jobs are called in the document, where that is something else."""
+    return {f"spec.uploads[{len(document['spec'].get('uploads', [])) + 1}]": "spec.script"}
+
+
 def _job(document: Document, part: str) -> dict[str, Any]:
     spec, whole = document["spec"], document["metadata"]["name"]
     needs = [parts.job_name(FOREACH, whole, other) for other in _needed(part)]
     own: dict[str, Any] = {
         "command": _command(spec, part),
-        "uploads": [*_program(spec), *_inputs(whole, part, _kind(spec)), *spec.get("uploads", [])],
+        "uploads": [*spec.get("uploads", []), *_program(spec), *_inputs(whole, part, _kind(spec))],
         "outputs": {**spec.get("outputs", {}), "always": [f"{_OURS}/"]},
         "needs": [*needs, *spec.get("needs", [])],
     }
     if part == MIDDLE:
+        own |= {name: spec[name] for name in _OF_MANY if name in spec}
         own["parameters"] = {"csv": f"{_left_by(whole, GETARGS)}/1/{_OURS}/batches.csv"}
     shared = {name: spec[name] for name in _SHARED if name in spec}
     return parts.job(document, part, {**shared, **own, **_environment(spec)})
+
+
+def phase_of(command: Sequence[str]) -> str | None:
+    """Return the phase whose command this is; None if it is not that of a Foreach.
+
+    >>> phase_of(["python3", ".foreach/run.py", "gather", "fit.py", "gather"]), phase_of(["echo", "gather"])
+    ('gather', None)
+    """
+    return next((phase for word, phase in pairwise(command) if word in RUNNERS), None)
 
 
 def _needed(part: str) -> Sequence[str]:

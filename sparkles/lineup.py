@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 
-from sparkles import names, parts, results
+from sparkles import lifecycle, names, parts, results
 from sparkles.errors import SparklesError
 from sparkles.model import Job, Task
 from sparkles.ports import Backend
@@ -35,10 +35,17 @@ def tasks(jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
     return chain.from_iterable(backend.state.tasks(job.name) for job in jobs)
 
 
+def current(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs that a name stands for without parts that were left out, and so will not begin."""
+    return [job for job in jobs if not lifecycle.is_left_out(job)] or list(jobs)
+
+
 def in_order(whole: Sequence[Job], backend: Backend) -> list[Job]:
-    """Return the parts of a whole, each after those that it needs."""
+    """Return the parts of a whole, each after those that it needs; last those of which that is not known yet."""
     by_name = {job.name: job for job in whole}
-    needs = needs_of(whole, backend)
+    found = _needs_of(whole, backend)
+    known = [name for name, needs in found.items() if needs is not None]
+    needs = {name: known if needs is None else needs for name, needs in found.items()}
     try:
         return [by_name[name] for name in TopologicalSorter(needs).static_order()]
     except CycleError:  # an apply that turned some needs round was cut off
@@ -46,17 +53,21 @@ def in_order(whole: Sequence[Job], backend: Backend) -> list[Job]:
 
 
 def needs_of(whole: Sequence[Job], backend: Backend) -> Mapping[str, Sequence[str]]:
-    """Return for each part of a whole which other parts it needs."""
+    """Return for each part of a whole which other parts it needs, as far as that is known."""
+    return {name: needs or [] for name, needs in _needs_of(whole, backend).items()}
+
+
+def _needs_of(whole: Sequence[Job], backend: Backend) -> Mapping[str, Sequence[str] | None]:
     there = [job.name for job in whole]
     found = results.each(lambda job: _needs(job, backend), whole, backend)
     return {
-        job.name: [need for need in needs if need in there and need != job.name]
+        job.name: None if needs is None else [need for need in needs if need in there and need != job.name]
         for job, needs in zip(whole, found, strict=True)
     }
 
 
-def _needs(job: Job, backend: Backend) -> Sequence[str]:
-    """Return what a job needs, by what is quickest to ask."""
+def _needs(job: Job, backend: Backend) -> Sequence[str] | None:
+    """Return what a job needs, by what is quickest to ask; None if that is not known."""
     if job.whole and job.name == parts.job_name(parts.FOREACH, job.whole, parts.MIDDLE):
         return [parts.job_name(parts.FOREACH, job.whole, parts.GETARGS)]
     if job.waiting:
@@ -64,5 +75,5 @@ def _needs(job: Job, backend: Backend) -> Sequence[str]:
     try:
         found: Sequence[str] = results.manifest(job, backend)["spec"].get("needs", [])
     except SparklesError:  # still being applied for the first time, or half deleted
-        return []
+        return None
     return found

@@ -51,6 +51,7 @@ class Lookout:
             nodes=nodes,
             coming=self._see_coming(nodes, now=now, asked=asked),
             needs=job.waiting.needs if job.waiting else (),
+            held=job.canary.held if job.canary else 0,
             elapsed=max(0.0, now - job.submitted),
             rate=self._pace.rate,
             eta=self._pace.seconds(still_open),

@@ -130,6 +130,26 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """What is held back until the tasks of the first rows have succeeded, and what is to be done with it then."""
+
+    #: The indices of the tasks that are first, as runs.
+    first: str
+    #: How many tasks are held back. Those that are new have no records yet.
+    held: int
+    #: Which unchanged ones of them run again then (see `plan.Rerun`).
+    rerun: str = "none"
+    #: The tasks that have been made to run since that was asked for, as runs: they do not once more.
+    done: str = ""
+    #: Whether what is lost by it may be lost.
+    may_lose: bool = False
+    #: Why they could not go on although the first ones have succeeded; None while that was not tried.
+    problem: str | None = None
+    #: Whether that stays so until somebody does something.
+    is_stuck: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What one manifest describes."""
 
@@ -152,6 +172,12 @@ class Job:
     whole: str | None = None
     #: There while the job waits for others.
     waiting: Waiting | None = None
+    #: There while tasks are held back for the first ones, and after these have failed.
+    canary: Canary | None = None
+    #: How many tasks may fail: the job is stopped when more have; None for any number.
+    max_failures: int | None = None
+    #: Tasks that had failed before it was last begun, and are not counted.
+    failed_before: int = 0
     applying: Applying | None = None
     #: sha256 of the submitting shell's environment (jobs without an image, at home).
     environment: str | None = None
@@ -165,6 +191,11 @@ class Job:
     def key(self) -> Key:
         """Return the address of this record."""
         return Key.job(self.name)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether tasks of it may be yet to come, when others have ended."""
+        return self.waiting is not None or (self.canary is not None and self.state is JobState.ACTIVE)
 
     @property
     def is_open(self) -> bool:
@@ -284,13 +315,20 @@ class Node:
 
 
 class Sample(NamedTuple):
-    """What the processes of one attempt use, in bytes."""
+    """What the processes of one attempt use, in bytes, but for the first and the last field."""
 
     processes: int
     total: int
     data: int
     shared: int
     resident: int
+    #: Seconds for which they had run.
+    seconds: float = 0.0
+
+    @property
+    def use(self) -> tuple[int, ...]:
+        """What they use, without the time."""
+        return self[:5]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,12 @@ def words(job: Job, backend: Backend) -> str | None:
 
 
 def stuck(job: Job, backend: Backend) -> str | None:
-    """Return why a waiting job will not begin unless somebody does something; None if it may, or does not wait."""
+    """Return why a waiting job will not begin unless somebody does something; None if it may, or does not wait.
+
+    Or why tasks that it holds back cannot go on although the first ones have succeeded.
+    """
+    if job.canary and job.canary.is_stuck and lifecycle.holds_back(job):
+        return f"job {job.name} cannot go on after its first tasks: {job.canary.problem}"
     for name in [job.name, *waited_for(job, backend)] if job.waiting else ():
         needed = _jobs([name], backend).get(name)
         if needed is None:

@@ -45,6 +45,7 @@ def main(name: str | None = None) -> None:
         print(f"node {place.name}: given up by others, or out of touch for too long", flush=True)  # noqa: T201
         os._exit(_FENCED)  # a slot may be busy: nothing of it counts any more
     backend.state.close()
+    backend.objects.complete_logs(patience=backend.timing.log_patience)
     place.leave()
     sys.exit(_COMES_ANEW if worker.comes_anew else 0)
 

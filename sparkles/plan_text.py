@@ -11,7 +11,8 @@ from sparkles.indices import to_runs
 from sparkles.plan import Action, Loss, Plan, Verb
 from sparkles.quantities import counted, human_bytes
 
-_SIGNS = {Verb.KEEP: "=", Verb.CHANGE: "~", Verb.RERUN: "~", Verb.RECORD: "~", Verb.ADD: "+", Verb.REMOVE: "-"}
+_SIGNS = {Verb.KEEP: "=", Verb.CHANGE: "~", Verb.RERUN: "~", Verb.RECORD: "~", Verb.ADD: "+", Verb.REMOVE: "-",
+          Verb.HOLD: "?", Verb.STOP: "~"}  # fmt: skip
 _WORDS = {
     Verb.KEEP: "unchanged",
     Verb.CHANGE: "change",
@@ -19,6 +20,8 @@ _WORDS = {
     Verb.RECORD: "recorded anew",
     Verb.ADD: "new",
     Verb.REMOVE: "gone",
+    Verb.HOLD: "held back",
+    Verb.STOP: "stopped",
 }
 
 #: Runs of indices, and causes, that are shown of each kind of action.
@@ -35,13 +38,13 @@ def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int, verbose: b
     """Return the lines that `apply` and `diff` print; with `verbose` nothing is left out of them."""
     if plan.is_empty:
         waits = f"; it waits for {', '.join(plan.waits)}" if plan.waits else ""
-        text = f"job {plan.job}   generation {plan.generation}: nothing to do, all is as the manifest says{waits}"
+        held = f"; {counted(plan.held, 'task')} {_held_until(plan)}" if plan.held else ""
+        text = f"job {plan.job}   generation {plan.generation}: nothing to do, all is as the manifest says{waits}{held}"
         return [text, *_hints(plan)]
     shown = [f"job {plan.job}   generation {plan.generation} → {plan.generation + 1}"]
     shown += _actions(plan.actions, verbose=verbose)
     if plan.waits:
-        kept = f"; until then the {counted(plan.kept, 'task')} of now stay as they are" if plan.kept else ""
-        shown.append(f"  ? tasks known after {', '.join(plan.waits)}{kept}")
+        shown.append(f"  ? tasks known after {', '.join(plan.waits)}{_kept(plan.kept)}")
     shown += _staff(plan)
     shown += [f"  ~ {text}" for text in plan.settings]
     if missing:
@@ -49,8 +52,19 @@ def lines(plan: Plan, *, files: int, missing: int, upload_bytes: int, verbose: b
     shown += _hints(plan)
     run = plan.runs
     numbers = f"{run} to run, {plan.count(Verb.KEEP, Verb.RECORD)} kept, {plan.count(Verb.REMOVE)} removed"
+    numbers += f", {plan.held} held back" if plan.held else ""
     shown.append(f"Plan: waits for {', '.join(plan.waits)}." if plan.waits else f"Plan: {numbers}.")
     return shown
+
+
+def _kept(tasks: int) -> str:
+    match tasks:
+        case 0:
+            return ""
+        case 1:
+            return "; until then the task of now stays as it is"
+        case _:
+            return f"; until then the {tasks} tasks of now stay as they are"
 
 
 def document(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> Mapping[str, Any]:
@@ -74,12 +88,18 @@ def document(plan: Plan, *, files: int, missing: int, upload_bytes: int) -> Mapp
         "run": plan.count(Verb.ADD, Verb.CHANGE, Verb.RERUN),
         "keep": plan.count(Verb.KEEP, Verb.RECORD),
         "remove": plan.count(Verb.REMOVE),
+        "hold": plan.held,
         "waits": list(plan.waits),
         "settings": list(plan.settings),
         "nodes": {"start": staff.start if staff else 0, "scaled": plan.scaled},
         "upload": {"files": missing, "bytes": upload_bytes, "of": files},
         "hints": list(plan.hints),
     }
+
+
+def _held_until(plan: Plan) -> str:
+    cause = next(action.cause for action in plan.actions if action.verb in (Verb.HOLD, Verb.STOP))
+    return f"{'is' if plan.held == 1 else 'are'} held back {cause}"
 
 
 def question(actions: Sequence[Action]) -> str:
@@ -121,6 +141,8 @@ def _reason(action: Action, *, verbose: bool) -> str:
 
 def _loss(action: Action) -> str:
     one = len(action.indices) == 1
+    if action.verb is Verb.STOP:
+        return "it is stopped, and runs anew then" if one else "they are stopped, and run anew then"
     if action.loss is Loss.RESULT:
         return "its result is removed" if one else "their results are removed"
     stopped = "it is stopped" if one else "they are stopped"

@@ -174,6 +174,21 @@ class Moved(NamedTuple):
     files: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What became of the files of results that were wanted."""
+
+    #: How many were copied, and their bytes.
+    files: int = 0
+    size: int = 0
+    #: How many were there already.
+    there: int = 0
+
+    def __add__(self, other: Fetched) -> Fetched:
+        """Add up."""
+        return Fetched(files=self.files + other.files, size=self.size + other.size, there=self.there + other.there)
+
+
 class ObjectStore(Protocol):
     """Blobs by hash, results in numbered folders, logs, manifests."""
 
@@ -227,12 +242,27 @@ class ObjectStore(Protocol):
         """Return the file that the attempt's output is to be appended to."""
         ...
 
-    def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
+    def read_log(
+        self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE, whole: bool = False
+    ) -> bytes:
         """Return up to `limit` bytes of the attempt's output from byte `start` on, as far as it has come in.
 
         `claim` is the attempt's, or the result generation of what it published. A negative `start` counts from the
         end of that; before the beginning there is nothing.
-        Works while the task runs and after its result is published; empty if there is none (yet).
+        Works while the task runs and after its result is published; empty if there is none (yet). With `whole` its
+        result is known to be committed: then that is where it is looked for first, and there is no more of it if less
+        than `limit` comes.
+        """
+        ...
+
+    def log_size(self, job: str, index: int, claim: str) -> int:
+        """Return how many bytes of the attempt's output have come in."""
+        ...
+
+    def complete_logs(self, *, patience: float) -> None:
+        """Wait until the logs of attempts that were discarded here are where they stay, for so many seconds at most.
+
+        To be called before what holds the files of `open_log` goes.
         """
         ...
 
@@ -295,8 +325,24 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def fetch(self, job: str, index: int, destination: Path) -> int:
-        """Copy a result folder to `destination` (made if need be). Returns the bytes copied."""
+    def fetch(
+        self,
+        job: str,
+        index: int,
+        place: Callable[[str], Path | None],
+        *,
+        moved: Callable[[Moved], None],
+        result_generation: str | None = None,
+    ) -> Fetched | None:
+        """Copy the files of a result, each to the `place` of its name, if it has one; folders are made if need be.
+
+        Returns None without a whole result of that generation, or of any if none is said, and if another one takes its
+        place meanwhile. What is there already as it is in the result is not copied again. Each file appears whole or
+        not at all, result.json last of them.
+
+        Calls `moved`, perhaps from several threads, as bytes come and with each file that is there; what that raises
+        ends it. Raises BackendError for content that came damaged.
+        """
         ...
 
     def remove_results(self, job: str, indices: Sequence[int] | None = None) -> None:

@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from sparkles import canonical, names, needs, plan, results
 from sparkles import manifest as manifests
+from sparkles.checkout import without_git
 from sparkles.compile import Row, row_writer
 from sparkles.errors import BackendError, RequestError
 from sparkles.machine import Machine
@@ -172,9 +173,10 @@ def _prepared(
         rows=lambda places: _rows_at(pinned.sweep, places),
         labels=lambda: _labels(map(row_writer(pinned.sweep.columns), pinned.sweep)),
         waits=pinned.waits,
+        canary=pinned.spec.canary,
     )
 
-    digest = canonical.sha256(pinned.document)
+    digest = canonical.sha256(without_git(pinned.document))
     supplies = backend.compute.supplies(cluster)
     if job and job.applying and job.applying.digest == digest:
         observed = replace(observed, last_index=job.applying.last_index)
@@ -235,6 +237,8 @@ def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, O
         cluster=job.cluster if job.generation else "",
         cut_off=job.applying is not None,
         waiting=job.waiting,
+        canary=job.canary,
+        begun=_begun(job, backend),
         killed=job.state is JobState.KILLED,
         scaled=job.scaled,
         nodes=nodes,
@@ -242,6 +246,12 @@ def observe(name: str, backend: Backend, *, cluster: str) -> tuple[Job | None, O
         rows=lambda indices: _stored_rows(name, indices, backend),
         labels=lambda: _labels(backend.state.rows(name)),
     )
+
+
+def _begun(job: Job, backend: Backend) -> frozenset[int]:
+    if not (job.canary and job.applying and job.applying.begins):
+        return frozenset()
+    return frozenset(task.index for task in backend.state.tasks(job.name) if task.generation == job.applying.generation)
 
 
 def _coming(cluster: str, nodes: Sequence[Node], backend: Backend) -> int:

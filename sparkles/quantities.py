@@ -37,3 +37,12 @@ def clock(seconds: float) -> str:
     days, hours = divmod(hours, 24)
     clocked = f"{hours}:{minutes:02}:{rest:02}" if hours or days else f"{minutes}:{rest:02}"
     return f"{days} d {clocked}" if days else clocked
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took, for people: short ones with their fractions.
+
+    >>> duration(0.004), duration(12.34), duration(125)
+    ('0.004 s', '12.3 s', '2:05')
+    """
+    return clock(seconds) if seconds >= 60 else f"{seconds:.3g} s"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from sparkles import lifecycle, mark, staffing
+from sparkles.ending import kill_open
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Cluster, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look, shed, staff, start_nodes
@@ -101,27 +102,37 @@ def stop(job: Job, backend: Backend, *, by: str | None = None, index: int | None
     """Kill the open tasks of a job, all or one; return how many. What has ended stays as it is. `by`: who asks."""
     settle(job.name, backend)
     job = find_job(backend, job.name) or job
-    # Marked before its tasks are listed: from then on nobody adds any.
-    if index is None and (job.applying or job.waiting or backend.state.is_open(job.name)):
-        _change(job, backend, lambda current: lifecycle.kill_job(current, by=by))
-    still_open = backend.state.open_indices(job.name) if index is None else _if_open(job, index, backend)
-
-    def move(records: Records) -> Writes:
-        now = time.time()
-        return Writes(put=[lifecycle.kill(task, now=now, by=by) for task in records.values() if isinstance(task, Task)])
-
-    _change_tasks(job, still_open, move, backend)
+    stopped = _stop_one(job, index, backend, by=by) if index else _stop_all(job, backend, by=by)
     clusters = clusters_of(job, backend)
-    look(clusters, backend)
     sweep(clusters, backend)
     settle(job.name, backend)
     shed(clusters, backend)
-    return len(still_open)
+    return stopped
 
 
-def _if_open(job: Job, index: int, backend: Backend) -> Sequence[int]:
-    task = backend.state.read([Key.task(job.name, index)]).get(Key.task(job.name, index))
-    return [index] if isinstance(task, Task) and task.state in OPEN else []
+def _stop_all(job: Job, backend: Backend, *, by: str | None) -> int:
+    # Marked before its tasks are listed: from then on nobody adds any.
+    if job.applying or job.has_more or backend.state.is_open(job.name):
+        _change(job, backend, lambda current: lifecycle.kill_job(current, by=by))
+    number = len(backend.state.open_indices(job.name))
+    kill_open(job, backend)
+    return number
+
+
+def _stop_one(job: Job, index: int, backend: Backend, *, by: str | None) -> int:
+    def move(records: Records) -> Writes:
+        tasks = [task for task in records.values() if isinstance(task, Task) and task.state in OPEN]
+        return Writes(put=[lifecycle.kill(task, now=time.time(), by=by) for task in tasks])
+
+    stopped = len(backend.state.change([Key.task(job.name, index)], move))
+    look(clusters_of(job, backend), backend)
+    return stopped
+
+
+def leave_out(job: Job, backend: Backend) -> None:
+    """End the wait of a job that is no part of its whole any more."""
+    _change(job, backend, lifecycle.leave_out)
+    settle(job.name, backend)
 
 
 def rescale(job: Job, nodes: int, backend: Backend) -> None:

@@ -43,6 +43,8 @@ class Pinned:
 
     #: The pinned document, defaults filled in, without `status`.
     document: dict[str, Any]
+    #: The folder that its relative paths start from.
+    base: Path
     #: Its `spec`, typed.
     spec: JobSpec
     #: Without rows while the job waits.
@@ -94,6 +96,7 @@ def pin(
     sweep = sweep if sweep and not waits else sweeps.unknown()
     return Pinned(
         document=document,
+        base=manifest.base,
         spec=spec_of(document),
         sweep=sweep,
         sources=files.sources,

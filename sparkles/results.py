@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
+from sparkles import lifecycle
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, Key, Task
 from sparkles.ports import LOG_PIECE, Backend
 from sparkles.said import END, said
 
-#: Times that a result may be replaced while it is copied.
-_TRIES = 3
+#: Things for each of several threads that are begun before the first one is needed.
+_AHEAD = 4
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -37,7 +38,8 @@ def find_task(job: Job, index: int, backend: Backend) -> Task:
     if not isinstance(task, Task):
         indices = backend.state.columns(job.name).indices
         there = f"its tasks are {indices[0]} to {indices[-1]}" if len(indices) else "it has no tasks"
-        raise RequestError(f"job {job.name} has no task {index}; {there}")
+        held = f"; {job.canary.held} more are held back until the first ones have succeeded" if job.canary else ""
+        raise RequestError(f"job {job.name} has no task {index}; {there}{held}")
     return task
 
 
@@ -56,62 +58,49 @@ def committed(task: Task, backend: Backend) -> dict[str, Any] | None:
     return found
 
 
-def fetch(name: str, tasks: Iterable[Task] | None, destination: Path, backend: Backend) -> tuple[int, int]:
-    """Copy results to `destination/<index>/`; return how many, and their bytes.
+def each(
+    do: Callable[[_In], _Out], things: Iterable[_In], backend: Backend, *, stop: Callable[[], None] = lambda: None
+) -> Iterator[_Out]:
+    """Yield what `do` makes of each thing, in order: of several at once where the objects are far away.
 
-    `tasks` are those whose results are wanted, or None for all that a deleted job left.
+    Whatever ends it early, `stop` is called before what is under way is waited for.
     """
-    count = total = 0
-
-    def copy(folder: tuple[int, Task | None]) -> int | None:
-        index, task = folder
-        return _copy(name, index, destination / str(index), backend, task)
-
-    for copied in each(copy, _folders(name, tasks, backend), backend):
-        if copied is not None:
-            count, total = count + 1, total + copied
-    return count, total
-
-
-def each(do: Callable[[_In], _Out], things: Iterable[_In], backend: Backend) -> Iterator[_Out]:
-    """Yield what `do` makes of each thing, in order: of several at once where the objects are far away."""
     if backend.objects.streams == 1:
         yield from map(do, things)
         return
-    from concurrent.futures import ThreadPoolExecutor  # at home nobody has to wait for it to load
+    from concurrent.futures import Future, ThreadPoolExecutor  # at home nobody has to wait for it to load
 
     pool = ThreadPoolExecutor(backend.objects.streams)
+    begun: deque[Future[_Out]] = deque()
     try:
-        yield from pool.map(do, things)
+        for thing in things:
+            begun.append(pool.submit(do, thing))
+            if len(begun) > _AHEAD * backend.objects.streams:  # there may be a million
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
     finally:
+        stop()
         pool.shutdown(cancel_futures=True)
 
 
-def _folders(name: str, tasks: Iterable[Task] | None, backend: Backend) -> Iterator[tuple[int, Task | None]]:
-    if tasks is None:
-        yield from ((index, None) for index in backend.objects.results(name))
-    else:
-        yield from ((task.index, task) for task in tasks)
-
-
-def _copy(name: str, index: int, destination: Path, backend: Backend, task: Task | None) -> int | None:
-    """Copy one result; again if another one took its place meanwhile."""
-    for _ in range(_TRIES):
-        if task is not None and committed(task, backend) is None:
-            return None
-        before = backend.objects.read_result(name, index)
-        copied = backend.objects.fetch(name, index, destination)
-        if backend.objects.read_result(name, index) == before:
-            return copied
-    raise RequestError(f"the result of {name}.{index} changes while it is copied; fetch it when the job has ended")
-
-
 def read_log(task: Task, backend: Backend, *, start: int = 0, limit: int = LOG_PIECE) -> bytes:
-    """Return a piece of the output of a task's attempt; of its committed result's if none runs."""
-    claim = task.claim or task.result_generation
+    """Return a piece of the output of a task's last attempt; if it had none, of its committed result's."""
+    claim = _claim(task)
     if claim is None:
         return b""
-    return backend.objects.read_log(task.job, task.index, claim, start=start, limit=limit)
+    return backend.objects.read_log(task.job, task.index, claim, start=start, limit=limit, whole=_is_whole(task))
+
+
+def log_size(task: Task, backend: Backend) -> int:
+    """Return how many bytes that output has so far."""
+    claim = _claim(task)
+    return backend.objects.log_size(task.job, task.index, claim) if claim else 0
+
+
+def _claim(task: Task) -> str | None:
+    """Return what names the last log of a task."""
+    return task.claim or (task.history[-1].claim if task.history else task.result_generation)
 
 
 def read_whole_log(task: Task, backend: Backend, *, start: int = 0) -> Iterator[bytes]:
@@ -119,6 +108,13 @@ def read_whole_log(task: Task, backend: Backend, *, start: int = 0) -> Iterator[
     while piece := read_log(task, backend, start=start):
         start += len(piece)
         yield piece
+        if _is_whole(task) and len(piece) < LOG_PIECE:
+            return
+
+
+def _is_whole(task: Task) -> bool:
+    """Say whether a task's log is in its place: in its result."""
+    return lifecycle.is_final(task.state) and task.result_generation is not None
 
 
 def last_line(task: Task, backend: Backend) -> str:

@@ -1,4 +1,4 @@
-"""Settle: end jobs whose tasks have all ended, and begin jobs that waited for them.
+"""Settle: end jobs whose tasks have all ended or too many failed, and begin what waited for them.
 
 Level-based: every step may be cut off, repeated, or done by several at once. Workers settle, so that no client has
 to be there; so do clients, in case no worker is.
@@ -7,34 +7,36 @@ to be there; so do clients, in case no worker is.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import replace
 
-from sparkles import lifecycle, needs, plan_text, results
-from sparkles.apply import execute
-from sparkles.errors import BackendError, RequestError
-from sparkles.lifecycle import Need
-from sparkles.model import Job, JobState, Key, Records, Writes
-from sparkles.plan import Loss, Rerun
+from sparkles import lifecycle
+from sparkles.begin import begin, go_on
+from sparkles.ending import kill_if_same, kill_open
+from sparkles.indices import from_runs
+from sparkles.lifecycle import Trial
+from sparkles.model import Job, JobState, Key, Records, Task, TaskState, Writes
 from sparkles.ports import Backend
-from sparkles.prepare import Prepared, find_job, prepare_stored
+from sparkles.prepare import find_job
 
 
 def settle(name: str, backend: Backend) -> None:
     """Do what is due for a job, end it or begin it; and for those that waited for it, and so on."""
     due = [name]
     while due:
-        job = find_job(backend, due.pop(0))
+        job = _stopped(find_job(backend, due.pop(0)), backend)
         if job and job.state is JobState.WAITING:
-            due += [job.name] if _begin(job, backend) else []  # perhaps nothing of it had to run again
+            due += [job.name] if begin(job, backend) else []  # perhaps nothing of it had to run again
+        elif job and lifecycle.holds_back(job) and (come := _trial(job, backend)) is not Trial.FAILED:
+            due += [job.name] if come is Trial.PASSED and go_on(job, backend) else []
         elif job and _finish(job, backend):
             due += [other.name for other in _waiting(backend) if other.waiting and job.name in other.waiting.needs]
 
 
 def begin_waiting(backend: Backend) -> None:
-    """Begin the waiting jobs whose needs are met."""
-    for job in _waiting(backend):
-        settle(job.name, backend)
+    """Begin the waiting jobs whose needs are met, and go on with those whose first tasks have succeeded."""
+    for job in backend.state.open_jobs():
+        if job.has_more:
+            settle(job.name, backend)
 
 
 def _waiting(backend: Backend) -> list[Job]:
@@ -54,6 +56,38 @@ def agree(job: Job, backend: Backend) -> None:
     settle(job.name, backend)
 
 
+def _stopped(job: Job | None, backend: Backend) -> Job | None:
+    """Stop a job of which too many tasks have failed, and complete a kill that was cut off; return it as it is then."""
+    if job is None:
+        return None
+    why = _excess(job, backend)
+    if not why and not lifecycle.is_being_killed(job):
+        return job
+    if why:
+        kill_if_same(job, backend, by=why)
+    else:
+        kill_open(job, backend)
+    return find_job(backend, job.name)
+
+
+def _excess(job: Job, backend: Backend) -> str | None:
+    """Return why a job with open tasks is to be stopped; None if it is not."""
+    if job.max_failures is None or not lifecycle.may_be_stopped(job):
+        return None
+    most = job.failed_before + job.max_failures + 1
+    failed = backend.state.counts(job.name, states=[TaskState.FAILED], most=most).get(TaskState.FAILED, 0)
+    why = lifecycle.excess(job, failed=failed)
+    return why if why and (job.applying or backend.state.is_open(job.name)) else None
+
+
+def _trial(job: Job, backend: Backend) -> Trial:
+    """Return what has come of the first tasks of a job."""
+    assert job.canary is not None
+    keys = [Key.task(job.name, index) for index in from_runs(job.canary.first)]
+    records = backend.state.read(keys)
+    return lifecycle.trial([record.state for record in records.values() if isinstance(record, Task)])
+
+
 def _finish(job: Job, backend: Backend) -> bool:
     """End a job that has no open task. Nothing happens if there is one, or if an apply adds some meanwhile."""
     if not lifecycle.may_finish(job) or backend.state.is_open(job.name):
@@ -66,61 +100,3 @@ def _finish(job: Job, backend: Backend) -> bool:
         return Writes(put=[lifecycle.finish_job(current, now=time.time())])
 
     return job.key in backend.state.change([job.key], move)
-
-
-def _begin(job: Job, backend: Backend) -> bool:
-    """Give a waiting job its tasks if what it needs is done; say whether it has. Many may try, one carries it out."""
-    assert job.waiting is not None
-    now = needs.fingerprint(job.waiting.needs, backend)
-    standing = needs.standing(job.waiting.needs, backend).values()
-    if set(standing) != {Need.MET} or job.waiting.tried == now or _is_being_applied(job):
-        return False
-    prepared = _prepared(job, backend, tried=now)
-    if prepared is None:
-        return False
-    # Somebody else was quicker, or the stores are out of reach or full: it is tried again.
-    with suppress(BackendError, OSError):
-        execute(prepared, backend, None, force=job.applying is not None, may_lose=job.waiting.may_lose)
-        return True
-    return False
-
-
-def _is_being_applied(job: Job) -> bool:
-    """Say whether somebody applies the job: a begin that makes no progress may be completed, a client's apply not."""
-    if job.applying is None:
-        return False
-    return not (job.applying.begins and lifecycle.quiet(job, now=time.time()) >= lifecycle.BEGIN_PATIENCE)
-
-
-def _prepared(job: Job, backend: Backend, *, tried: str) -> Prepared | None:
-    """Prepare a waiting job; if that cannot be done, say why where `watch` looks for it."""
-    assert job.waiting is not None
-    try:
-        for need in job.waiting.needs:
-            results.tidy(need, backend)
-        prepared = prepare_stored(job, backend, rerun=Rerun(job.waiting.rerun))
-    except Exception as error:  # noqa: BLE001 - one job that cannot be read must not keep others from beginning
-        # What is wrong with the request stays wrong until what it needs runs again; other trouble may pass.
-        _note(job, str(error) or repr(error), tried if isinstance(error, RequestError) else "", backend)
-        return None
-    if prepared.plan.waits:
-        return None
-    if prepared.plan.asks and not job.waiting.may_lose:
-        loss = plan_text.question(prepared.plan.asks)
-        # A task that runs will end, and then there is nothing to ask any more.
-        runs = any(action.loss is Loss.RUN for action in prepared.plan.asks)
-        _note(job, f"{loss}; to go ahead apply it again with --yes", "" if runs else tried, backend)
-        return None
-    return prepared
-
-
-def _note(job: Job, problem: str, tried: str, backend: Backend) -> None:
-    def move(records: Records) -> Writes:
-        current = records.get(Key.job(job.name))
-        if not isinstance(current, Job) or current.version != job.version:
-            return Writes()
-        blocked = lifecycle.blocked(current, problem=problem, tried=tried)
-        return Writes(put=[blocked] if blocked != current else [])
-
-    with suppress(BackendError):
-        backend.state.change([job.key], move)

@@ -41,6 +41,8 @@ class Sight:
     coming: Mapping[str, float] = field(default_factory=dict)
     #: The jobs that it waits for.
     needs: tuple[str, ...] = ()
+    #: How many tasks it holds back for its first ones.
+    held: int = 0
     #: Since it was submitted.
     elapsed: float = 0.0
     #: Tasks that end in a second, and the time until all have; None as long as that cannot be told.

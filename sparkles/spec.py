@@ -78,6 +78,10 @@ class JobSpec:
     keep: int | None
     machine: MachineSpec
     retries: RetryPolicy
+    #: How many tasks may fail: a number, or a part of all such as 10%; None for any number.
+    max_failures: str | None
+    #: How many tasks run first; None for no such trial.
+    canary: int | None
     #: Seconds; None for no limit.
     timeout: float | None
     #: Bytes; None for no limit.
@@ -107,6 +111,8 @@ def spec_of(document: Mapping[str, Any]) -> JobSpec:
         keep=nodes.get("keep"),
         machine=_machine(resources, nodes, labels=document["metadata"].get("labels", {})),
         retries=RetryPolicy(limit=retries["limit"], on=frozenset(map(Reason, retries["on"]))),
+        max_failures=spec.get("failFast", {}).get("maxFailures"),
+        canary=spec.get("canary"),
         timeout=seconds(spec["timeout"]) if "timeout" in spec else None,
         memory=size_of(resources["memory"]) if "memory" in resources else None,
         include=spec["outputs"]["include"],

@@ -31,9 +31,7 @@ def task_commits(
 ) -> Iterator[Commit]:
     """Yield the commits that write the tasks, in chunks that the store takes."""
     name, limit = prepared.name, backend.state.commit_limit - 1
-    for action in prepared.plan.actions:
-        for indices in chunks(action.indices, limit) if action.verb is Verb.REMOVE else ():
-            yield [Key.task(name, index) for index in indices], _removal(action, prepared, spared)
+    yield from _ends(prepared, limit, spared)
     for verb in (Verb.CHANGE, Verb.RERUN):
         for some in _chunks_of_rows(_tasks_of(prepared, verb), limit):
             yield [Key.task(name, index) for index, _, _ in some], _renewal(some, prepared, applying, verb, spared)
@@ -53,6 +51,16 @@ def task_commits(
             yield keys, _moved_to(prepared.cluster.name)
     for some in _chunks_of_rows(_tasks_of(prepared, Verb.ADD), limit):
         yield [], _addition(NewTasks(template, some))
+
+
+def _ends(prepared: Prepared, limit: int, spared: Callable[[int], None]) -> Iterator[Commit]:
+    """Yield the commits that end tasks: of rows that are gone, and of those that have to wait."""
+    for action in prepared.plan.actions:
+        if action.verb in (Verb.REMOVE, Verb.STOP):
+            stops = action.verb is Verb.STOP
+            writes = _stop(action, spared) if stops else _removal(action, prepared, spared)
+            for indices in chunks(action.indices, limit):
+                yield [Key.task(prepared.name, index) for index in indices], writes
 
 
 def _tasks_of(prepared: Prepared, *verbs: Verb) -> Iterator[NewTask]:
@@ -75,6 +83,19 @@ def _removal(action: Action, prepared: Prepared, spared: Callable[[int], None]) 
         for task in kept:
             spared(task.index)
         return Writes(remove=[task.key for task in tasks if task not in kept])
+
+    return writes
+
+
+def _stop(action: Action, spared: Callable[[int], None]) -> TaskWrites:
+    """Stop tasks until they may go on; but none that has been taken since that was planned: it was not asked about."""
+
+    def writes(records: Records) -> Writes:
+        tasks = [task for task in records.values() if isinstance(task, Task)]
+        kept = [task for task in tasks if task.state is TaskState.CLAIMED and not action.loss]
+        for task in kept:
+            spared(task.index)
+        return Writes(put=[lifecycle.kill(task, now=time.time(), by="canary") for task in tasks if task not in kept])
 
     return writes
 

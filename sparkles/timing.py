@@ -44,6 +44,8 @@ class Timing:
     ahead: float = 5.0
     #: How long the upload of a result is tried again.
     upload_patience: float = 1800.0
+    #: How long a node that goes waits for the rest of logs to be brought in. A spot VM has 30 s from its notice on.
+    log_patience: float = 15.0
 
 
 def timing(**usual: float) -> Timing:

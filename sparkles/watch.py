@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from sparkles import lifecycle, needs, recover, results
+from sparkles import guard_text, lifecycle, needs, recover, results
 from sparkles.errors import BackendError, RequestError
 from sparkles.lookout import Lookout
-from sparkles.model import OPEN, Job, JobState, Node, NodeState, Sample, Task, TaskState
+from sparkles.model import OPEN, Canary, Job, JobState, Node, NodeState, Sample, Task, TaskState
 from sparkles.nodes import clusters_of, given_up, staffing_of, start_nodes
 from sparkles.ports import Backend, Staffing
 from sparkles.prepare import find_job
@@ -83,7 +83,7 @@ def finished_line(counts: Mapping[TaskState, int]) -> str:
 
 def sample_line(sample: Sample) -> str:
     """Return the manual's line about memory."""
-    total, data, shared, resident = (f"{size / 1e9:.3f} GB" for size in sample[1:])
+    total, data, shared, resident = (f"{size / 1e9:.3f} GB" for size in sample.use[1:])
     return (
         f"Processes running in container: {sample.processes}, total memory used: {total}, "
         f"data memory used: {data}, shared used {shared}, resident {resident}"
@@ -121,11 +121,18 @@ def poll(
             yield counts
             if job.applying is None and job.waiting is None and not any(counts.get(state) for state in OPEN):
                 settle(name, backend)
-                results.tidy(name, backend)  # whoever was told that the job ended finds its results
-                return
+                if not (job.canary and _goes_on(job, backend)):
+                    results.tidy(name, backend)  # whoever was told that the job ended finds its results
+                    return
         if deadline is not None and now >= deadline:
             raise TimeoutError
         time.sleep(min(pause, times.longest_poll))
+
+
+def _goes_on(job: Job, backend: Backend) -> bool:
+    """Say whether a job without open tasks goes on when its first ones have succeeded, or has since."""
+    current = find_job(backend, job.name)
+    return current is not None and (current.canary is None or lifecycle.holds_back(current))
 
 
 class BlockedError(BackendError):
@@ -203,6 +210,8 @@ class Watcher:
         self._since = 0.0
         #: When the last line was printed.
         self._said = time.monotonic()
+        #: What was held back when that was last looked at.
+        self._canary: Canary | None = None
         self._tail: Tail | None = None
         self._tailed = False
         #: Why nodes do not come, as far as it was said: without numbers, which change all the time.
@@ -224,6 +233,7 @@ class Watcher:
             coming = staffing_of(found.cluster, nodes, self._backend)
 
         for counts in poll(self._name, self._backend, before=before):
+            self._say_what_is_held(job)
             if any(counts.get(state) for state in OPEN):
                 self.status(counts, nodes, coming)
                 self._say_troubles(coming)
@@ -245,6 +255,14 @@ class Watcher:
             self._print_whole()
         self.screen.say(finished_line(counts) if counts else f"Job {self._name} was killed while it waited.")
         return counts
+
+    def _say_what_is_held(self, job: Job) -> None:
+        """Say that tasks are held back for the first ones, and that they go on, each once."""
+        earlier, self._canary = self._canary, job.canary if lifecycle.holds_back(job) else None
+        if self._canary and not earlier:
+            self.screen.say(str(guard_text.holds(job)))
+        elif earlier and job.canary is None:
+            self.screen.say(guard_text.goes_on(earlier))
 
     def status(self, counts: Mapping[TaskState, int], nodes: Sequence[Node], coming: Staffing = _ALL_HERE) -> None:
         """Print the line about tasks and nodes if it has changed."""

@@ -20,7 +20,8 @@ def expand(manifest: Manifest, *, others: Collection[str] = ()) -> list[Manifest
     """
     match manifest.document["kind"]:
         case "Foreach":
-            return [replace(manifest, document=job) for job in foreach.jobs(manifest.document)]
+            places = foreach.places(manifest.document)
+            return [replace(manifest, document=job, places=places) for job in foreach.jobs(manifest.document)]
         case "Workflow":
             return _steps(manifest, others)
     return [manifest]
@@ -31,7 +32,9 @@ def _steps(manifest: Manifest, others: Collection[str]) -> list[Manifest]:
         jobs = workflow.jobs(manifest.document, others=others)
     except ProblemsError as error:
         raise ProblemsError(f"{manifest.source}: {problem}" for problem in error.problems) from None
-    return [replace(manifest, document=job, field=f"spec.steps[{number}]") for number, job in enumerate(jobs)]
+    return [
+        replace(manifest, document=job, places={"spec": f"spec.steps[{number}]"}) for number, job in enumerate(jobs)
+    ]
 
 
 def require_names(manifests: Sequence[Manifest], there: Sequence[Job]) -> None:

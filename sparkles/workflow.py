@@ -13,7 +13,7 @@ from sparkles.references import Reference, reference
 from sparkles.spec import upload_of
 
 #: Fields of a workflow that hold for each step which does not have them itself.
-_DEFAULTS = ("image", "env", "resources", "nodes", "retries", "timeout", "outputs")
+_DEFAULTS = ("image", "env", "resources", "nodes", "retries", "failFast", "canary", "timeout", "outputs")
 
 Document = Mapping[str, Any]
 

@@ -61,7 +61,7 @@ def getargs(script, name, size, *args):
 
     as_bytes = equal_pickler()
     function = function_of(script, name, args)
-    now("in {}, with the arguments ".format(name), *args)
+    now("in {}, {}".format(name, "with the arguments " if args else "without arguments"), *args)
     elements, extra = checked(name, function(*args))
     write(EXTRA, pickled(extra, "extra_args", as_bytes))
     now("before it had the first element")

@@ -297,7 +297,7 @@ def pytest_make_collect_report() -> Iterator[None]:
 
 
 #: Fixtures that start commands, nodes or services.
-_STARTING = {"user", "warm", "datastore_emulator", "emulator_jar", "gcloud", "simulator_process"}
+_STARTING = {"chromium", "user", "warm", "datastore_emulator", "emulator_jar", "gcloud", "simulator_process"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT, eventually, lives
 
-from benchmarks import cloud, containers, foreach, startup, submission, tasks, watching
+from benchmarks import cloud, containers, foreach, looking, startup, submission, tasks, watching
 from benchmarks import record as records
 from benchmarks.__main__ import main
 from benchmarks.interleave import interleave
@@ -22,7 +22,7 @@ from benchmarks.record import Entry, Measured, Record
 from benchmarks.subject import Subject
 from benchmarks.table import into, table
 
-GROUPS = (startup, tasks, foreach, containers, submission, watching, cloud)
+GROUPS = (startup, tasks, foreach, containers, submission, watching, looking, cloud)
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks use what only Linux has")
 

@@ -18,8 +18,8 @@ from sparkles.cli import COMMANDS, COMPLETING, PURPOSES, candidates, main
 from sparkles.model import JobState, TaskState
 
 #: What help calls words that nothing is known of.
-FREE = {"", "DEST_DIR", "EMAIL", "ID", "KEY=VALUE", "N", "NAME", "NAME=V,V,…", "NAME=VALUE", "PATTERN", "SHELL", "SIZE",
-        "TIME", "TYPE", "WORDS"}  # fmt: skip
+FREE = {"", "DEST_DIR", "EMAIL", "ID", "KEY=VALUE", "N", "NAME", "NAME=V,V,…", "NAME=VALUE", "N|P%", "PATTERN", "RE",
+        "SHELL", "SIZE", "TIME", "TYPE", "WORDS"}  # fmt: skip
 
 
 def completed(*words):
@@ -172,6 +172,9 @@ def test_every_field_that_is_offered_can_be_explained():
 def test_the_fields_of_filters_are_completed(home):
     assert texts("list", "--filter", "sta") == ["state", "started"]
     assert texts("retry", "--filter", "par") == ["params."]
+    assert texts("list", "--sort", "mem") == ["memory"]
+    assert texts("list", "--fields", "task,sta") == ["task,state", "task,started"]
+    assert texts("list", "--fields", "al") == ["all"]
 
 
 # Without a trace

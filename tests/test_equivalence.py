@@ -123,7 +123,8 @@ class PromptCompute(FakeCompute):
 def tasks_of(backend: Backend) -> list[Task]:
     return [
         replace(
-            task, claim=None, node=None, version=0, started=task.started and 0.0, ended=task.ended and 0.0,
+            task, claim=None, node=None, version=0, queued=None, started=task.started and 0.0, ended=task.ended and 0.0,
+            history=tuple(replace(past, claim="", node="", started=0.0, ended=0.0) for past in task.history),
             result_generation=task.result_generation and "some",
         )
         for job in backend.state.jobs()

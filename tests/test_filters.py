@@ -95,6 +95,13 @@ def test_what_is_not_set_is_only_unequal(name) -> None:
     assert passed == ["!="]
 
 
+@pytest.mark.parametrize("name", ["said", "killedBy", "node", "params.nope"])
+def test_what_is_not_set_is_equal_to_no_value(name) -> None:
+    assert filters.parse(f"{name}=").matches(NEW)
+    assert not filters.parse(f"{name} != ").matches(NEW)
+    assert filters.parse("node != ").matches(DONE)
+
+
 def test_a_running_task_has_no_seconds_yet() -> None:
     again = a_task(state=TaskState.CLAIMED, started=2.0, ended=1.0)
 
@@ -107,7 +114,7 @@ def test_a_running_task_has_no_seconds_yet() -> None:
         ("", "expected FIELD OP VALUE, such as state=failed"),
         ("state", "OP is one of = != < > <= >= ~"),
         ("=3", "expected FIELD OP VALUE"),
-        ("exot = 3", "no field 'exot'; there is: index, state, exit, "),
+        ("exot = 3", "no field 'exot'; there is: task, index, state, exit, "),
         ("exot = 3", "did you mean 'exit'?"),
         ("param.x = 3", "did you mean 'params.NAME'?"),
         ("params. = 3", "no field 'params.'"),

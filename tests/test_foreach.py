@@ -85,14 +85,14 @@ def test_the_results_of_one_phase_are_the_files_of_the_next():
     made = "{results.sample-getargs}/1/.foreach"
     extra = {"src": f"{made}/extra.pkl", "dest": ".foreach/extra.pkl"}
     assert uploads == [
-        [*own, "data.csv"],
-        [*own, {"src": f"{made}/elements/{{batch}}", "dest": ".foreach/elements"}, extra, "data.csv"],
+        ["data.csv", *own],
+        ["data.csv", *own, {"src": f"{made}/elements/{{batch}}", "dest": ".foreach/elements"}, extra],
         [
+            "data.csv",
             *own,
             {"src": f"{made}/batches.csv", "dest": ".foreach/batches.csv"},
             extra,
             {"src": "{results.sample}/*/.foreach/result.pkl", "dest": ".foreach/results"},
-            "data.csv",
         ],
     ]
 

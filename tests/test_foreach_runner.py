@@ -307,6 +307,14 @@ def test_an_error_of_the_first_phase_says_how_far_it_was(edges, top, elements, l
     assert "run.py" not in done.stderr
 
 
+def test_an_error_of_a_first_phase_without_arguments_says_so(edges):
+    edges.write("s.py", script("[1 / 0]"))
+
+    done = edges.getargs()
+
+    assert done.stderr.splitlines()[-1] == "getargs failed in get_foreach_args, without arguments"
+
+
 def test_an_error_in_a_batch_names_the_element_and_that_of_the_gather_the_phase(edges):
     edges.write(
         "s.py", script("range(1, 9)", foreach="return 100 // (7 - x - extra[0])", extra="[0]", gather="results[99]")

@@ -232,6 +232,14 @@ def test_an_error_of_the_first_phase_says_how_far_it_was(scatter, top, elements,
     assert done.stderr.splitlines() == shown
 
 
+def test_an_error_of_a_first_phase_without_arguments_says_so(scatter):
+    scatter.write("s.r", script("stop('late')"))
+
+    done = scatter.getargs()
+
+    assert done.stderr.splitlines()[-1] == "getargs failed in get_foreach_args, without arguments"
+
+
 def test_a_syntax_error_is_shown_as_r_shows_it(scatter):
     scatter.write("s.r", "f <- function() {\n  1 +* 2\n}\n")
 

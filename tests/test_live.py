@@ -196,6 +196,17 @@ def test_a_live_screen_that_is_closed_leaves_its_lines_and_no_area(terminal, clo
     assert terminal.taken() == "\r\x1b[2A\x1b[Ja line\nanother\n"
 
 
+def test_a_live_screen_that_was_closed_is_there_again_with_the_next_sight(terminal, clock):
+    screen = a_live_screen(terminal, clock)
+    screen.close()
+    terminal.taken()
+    clock.now += 0.3
+    screen.show(lambda: SIGHT)
+
+    assert screen.is_live
+    assert "fit" in terminal.taken()
+
+
 def test_logs_are_printed_without_what_moves_the_cursor(terminal, clock, monkeypatch):
     monkeypatch.setattr(live, "stamped", lambda line: f"[21:29:46] {line}")
     screen = live.LiveScreen(terminal)

@@ -75,6 +75,16 @@ def test_a_job_that_waits_says_for_what() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [(1, "until then the task of now stays as it is"), (7, "until then the 7 tasks of now stay as they are")],
+)
+def test_a_job_that_waits_says_that_its_tasks_stay(kept: int, says: str) -> None:
+    assert lines(a_plan(waits=["index"], kept=kept, settings=["waits for index"]))[1] == (
+        f"  ? tasks known after index; {says}"
+    )
+
+
 def test_nodes_that_were_scaled_are_said_to_be() -> None:
     staff = Staff(start=1, running=2, tasks=9, most=3)
 
@@ -117,6 +127,7 @@ def test_a_plan_is_a_document_for_programs() -> None:
             },
         ],
         "run": 0,
+        "hold": 0,
         "keep": 997,
         "remove": 1,
         "waits": [],

@@ -316,8 +316,8 @@ def test_a_stop_ends_what_waits_tells_what_runs_and_leaves_what_has_ended(backen
     assert [(t.state, t.stop, t.reason) for t in backend.state.tasks("j")] == [
         (C, Stop.KILLED, None), (K, None, Reason.KILLED), (S, None, None), (F, None, Reason.EXIT)
     ]  # fmt: skip
-    assert backend.state.read([Key.cluster("c")])[Key.cluster("c")].epoch == 1
-    assert compute.woken == ["n"]
+    assert backend.state.read([Key.cluster("c")])[Key.cluster("c")].epoch == 2
+    assert compute.woken == ["n", "n"], "to stop what runs, and when nothing of it is left in the queue"
     assert (job(backend).state, job(backend).ended) == (JobState.KILLED, None)
 
 

@@ -54,61 +54,6 @@ def test_a_result_that_is_not_the_tasks_is_not_trusted(backend, publish) -> None
     assert results.committed(a_task(), backend) is None
 
 
-def test_results_are_fetched_to_folders_with_the_tasks_index(backend, publish, tmp_path) -> None:
-    publish("a", index=1, log=b"one\n", x=b"1")
-    publish("b", index=7, log=b"seven\n")
-    tasks = [ended(1, "a"), a_task(2), ended(7, "b")]
-
-    count, size = results.fetch("j", tasks, tmp_path / "out", backend)
-
-    assert count == 2
-    assert (tmp_path / "out" / "1" / "stdout.txt").read_bytes() == b"one\n"
-    assert (tmp_path / "out" / "7" / "stdout.txt").read_bytes() == b"seven\n"
-    assert not (tmp_path / "out" / "2").exists()
-    assert size == sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file())
-
-
-def test_what_a_deleted_job_left_is_fetched_too(backend, publish, tmp_path) -> None:
-    backend.objects.promote("j", 3, publish("a", index=3))
-
-    assert results.fetch("j", None, tmp_path / "out", backend)[0] == 1
-    assert (tmp_path / "out" / "3" / "result.json").exists()
-
-
-def test_a_result_that_is_replaced_while_it_is_copied_is_copied_again(backend, publish, tmp_path, monkeypatch) -> None:
-    backend.objects.promote("j", 1, publish("a", x=b"old"))
-    fetch = backend.objects.fetch
-    replaced = []
-
-    def fetch_and_replace(*args: Any) -> int:
-        copied = fetch(*args)
-        if not replaced:
-            replaced.append(True)
-            backend.objects.promote("j", 1, publish("b", x=b"new"))
-        return copied
-
-    monkeypatch.setattr(backend.objects, "fetch", fetch_and_replace)
-
-    results.fetch("j", None, tmp_path / "out", backend)
-
-    assert (tmp_path / "out" / "1" / "x").read_bytes() == b"new"
-
-
-def test_a_result_that_changes_all_the_time_is_an_error(backend, publish, tmp_path, monkeypatch) -> None:
-    backend.objects.promote("j", 1, publish("0"))
-    fetch = backend.objects.fetch
-    number = iter(range(1, 100))
-
-    def fetch_and_replace(*args: Any) -> int:
-        backend.objects.promote("j", 1, publish(str(next(number))))
-        return fetch(*args)
-
-    monkeypatch.setattr(backend.objects, "fetch", fetch_and_replace)
-
-    with pytest.raises(RequestError, match=r"the result of j\.1 changes while it is copied"):
-        results.fetch("j", None, tmp_path / "out", backend)
-
-
 def test_the_log_of_a_running_attempt_comes_before_that_of_an_earlier_result(backend, publish) -> None:
     backend.objects.promote("j", 1, publish("a", log=b"old\n"))
     backend.objects.open_log("j", 1, "b").write_bytes(b"new\n")

@@ -257,7 +257,7 @@ def test_a_wait_that_is_killed_while_it_ends_is_not_revived(backend, first, late
     first({"rows.csv": "y\n1\n"})
     execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
     monkeypatch.setattr(
-        "sparkles.settle.execute",
+        "sparkles.begin.execute",
         lambda *args, **options: put(backend.state, lifecycle.kill_job(job(backend))) or execute(*args, **options),
     )
 
@@ -657,7 +657,7 @@ def test_one_job_that_cannot_be_read_keeps_no_other_from_beginning(
             raise ZeroDivisionError("a defect")
         return stored(job, *args, **options)
 
-    monkeypatch.setattr("sparkles.settle.prepare_stored", failing)
+    monkeypatch.setattr("sparkles.begin.prepare_stored", failing)
     end(backend, "first", 1, {})
     settle("first", backend)
 

@@ -145,6 +145,12 @@ def test_an_image_shows_bytes_and_rate():
     assert row.plain == "fetching image r █████░░░░░░░░░░░░░░░  100.0 MB of 400.0 MB  50.0 MB/s"
 
 
+def test_what_nobody_knows_the_size_of_has_no_bar():
+    row = transfer_row("fetching fit", 10**8, 0, files=(12, 0), rate=5e7, extent=Extent(70, 24, True))
+
+    assert row.plain == "fetching fit  100.0 MB  12 files  50.0 MB/s"
+
+
 @pytest.mark.parametrize(
     ("numbers", "width", "cells"),
     [

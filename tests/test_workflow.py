@@ -43,7 +43,9 @@ def test_the_job_of_a_step_knows_its_whole():
 
 
 def test_a_step_is_named_by_its_place_where_something_is_wrong_with_it():
-    assert [part.field for part in expanded(SPLIT, {**SPLIT, "name": "b"})] == ["spec.steps[0]", "spec.steps[1]"]
+    found = [part.places for part in expanded(SPLIT, {**SPLIT, "name": "b"})]
+
+    assert found == [{"spec": "spec.steps[0]"}, {"spec": "spec.steps[1]"}]
 
 
 def test_a_need_is_a_step_or_a_job():

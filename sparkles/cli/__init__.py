@@ -34,24 +34,28 @@ COMMANDS = {
     "logs": ("logs", "Print what tasks have written."),
     "why": ("why", "Say why a job or a task stands where it stands, and what to do."),
     "watch": ("follow", "Follow a job until it has ended."),
-    "wait": ("follow", "Wait until a job has ended, without a word."),
+    "wait": ("follow", "Wait until a job has ended, without a word but for why tasks failed."),
     "kill": ("control", "Stop the tasks of a job that have not ended."),
     "retry": ("again", "Run the tasks of a job again that failed or were killed."),
     "scale": ("again", "Let at most N nodes serve a job, whatever its manifest says."),
     "delete": ("control", "Remove jobs, and their results if asked to."),
-    "fetch": ("control", "Copy the results of a job to a folder."),
+    "report": ("report", "Write a page about a job: what became of it, where its time went, what broke."),
+    "fetch": ("fetch", "Copy the results of a job to a folder."),
     "setup": ("setup", "Make what jobs need in a project of Google Cloud."),
     "validate": ("validate", "Try all that jobs stand on, and say what mends what fails."),
     "gc": ("collect", "Find what nobody needs any more, and remove it."),
     "config": ("settings", "Show the settings, and where each comes from."),
-    "completion": ("completion", "Print the script that lets a shell complete words of ours."),
+    "completion": (
+        "completion",
+        "Print the script that completes commands, options, files and the names of jobs.",
+    ),
     "version": ("about", "Print the version."),
 }
 
 #: What the commands are for, in the order in which people need them.
 PURPOSES = {
     "Submit": ["sub", "apply", "diff", "explain"],
-    "Look": ["status", "list", "workflow", "get", "logs", "why", "watch", "wait", "fetch"],
+    "Look": ["status", "list", "workflow", "get", "logs", "why", "watch", "wait", "report", "fetch"],
     "Change": ["kill", "retry", "scale", "delete"],
     "Set up": ["setup", "validate", "gc", "config", "completion", "version"],
 }
@@ -66,10 +70,6 @@ _WIDEST = max(map(len, COMMANDS))
 
 #: The variable in which a shell asks for words; click makes it of our name.
 COMPLETING = "_SPARKLES_COMPLETE"
-
-
-#: Commands that the manual or the design names and that are not there yet.
-PLANNED = {"report"}
 
 
 class Sparkles(click.Group):
@@ -118,8 +118,6 @@ class Sparkles(click.Group):
         name = args[0]
         if ctx.resilient_parsing and name not in COMMANDS:
             return name, click.Command(name), []  # a word of it is being completed: to none
-        if name in PLANNED:
-            raise BackendError(f"{name}: not built yet")
         if name not in COMMANDS and not name.startswith("-"):
             ctx.fail(f"no command {name!r}{nearest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)

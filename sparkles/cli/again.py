@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
 from sparkles import filters, lineup, results
+from sparkles.cli import phases
 from sparkles.cli.context import Chosen, with_backend
-from sparkles.cli.submission import carry_out_or_heal, follow_all, make_ready, require_owner, show_all
+from sparkles.cli.execute import carry_out, hint_at_waits
+from sparkles.cli.submission import follow_all, make_ready, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend
@@ -50,7 +53,8 @@ def retry_cmd(
     """
     chosen_filters = [filters.parse(text) for text in expressions]
     backend = chosen.open(write=not dry_run)
-    jobs, index = lineup.target(target, backend.state.jobs(), backend)
+    found, index = lineup.target(target, backend.state.jobs(), backend)
+    jobs = lineup.current(found)
     which = _Which(index=index, failed=failed, killed=killed, filters=chosen_filters)
     prepared = _prepared(jobs, which, backend)
     if not prepared:
@@ -62,8 +66,10 @@ def retry_cmd(
     if dry_run:
         return
     make_ready(prepared, backend, yes=yes)
-    for one in prepared:
-        carry_out_or_heal(one, backend, yes=yes, as_it_was=True)
+    carry_out(prepared, backend, yes=yes, as_it_was=True)
+    hint_at_waits(prepared, backend)
+    if wait and form is None and phases.are_phases(jobs):
+        sys.exit(phases.follow(jobs, backend))
     if wait:
         follow_all(jobs, backend, quiet=form is not None)
 

@@ -144,10 +144,18 @@ def _asked(ctx: click.Context, ask: Callable[[StateStore], list[CompletionItem]]
 
 
 def _filters(_: click.Context, incomplete: str) -> Iterator[CompletionItem]:
-    """Name the fields that a filter begins with."""
+    """Name the fields that a filter begins with, and that tasks are sorted by."""
     from sparkles.filters import FIELDS
 
     return _fitting(map(CompletionItem, FIELDS), incomplete)
+
+
+def _columns(_: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """Name the fields that a list shows; behind a comma the next one."""
+    from sparkles.fields import FIELDS, PREFIX
+
+    before, comma, _last = incomplete.rpartition(",")
+    return _fitting((CompletionItem(f"{before}{comma}{name}") for name in (*FIELDS, "all", PREFIX)), incomplete)
 
 
 def _fields(_: click.Context, incomplete: str) -> Iterator[CompletionItem]:
@@ -180,6 +188,8 @@ _ARGUMENTS: Mapping[str, Candidates] = {
 _OPTIONS: Mapping[str, Candidates] = {
     "CSV": files,
     "EXPR": _filters,
+    "FIELD": _filters,
+    "FIELD,…": _columns,
     "FILE": files,
     "FOLDER": _folders,
     "JOB": _jobs,

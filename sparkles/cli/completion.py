@@ -19,10 +19,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.command("completion")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion_cmd(shell: str) -> None:
-    """Print the script that lets a shell complete words of ours.
-
-    It completes commands, options, choices, files, the fields of manifests and of filters, and the names of jobs and
-    tasks.
+    """Print the script that completes commands, options, files and the names of jobs.
 
     Put the line for your shell into the file that it reads when it starts, ~/.bashrc or ~/.zshrc, there below
     compinit. For fish, write the script to a file once. It holds from the next shell on.

@@ -93,8 +93,21 @@ def hint(text: str) -> None:
 
 
 def hint_what_it_waits_for(job: Job, backend: Backend) -> None:
-    """Say, of a job that waits for others, for which."""
+    """Say, of a job that waits for others, for which; and of one that is guarded, what that has come to."""
+    hint_at_guards(job)
     if job.waiting:
         from sparkles import needs
 
         hint(f"hint: {needs.words(job, backend)}")
+
+
+def hint_at_guards(job: Job) -> None:
+    """Say what a job holds back, or why not all of it was run and what to do."""
+    if job.canary is None and job.killed_by is None:
+        return
+    from sparkles import guard_text  # few jobs need it
+
+    if held := guard_text.holds(job):
+        hint(f"hint: {held}")
+    elif found := guard_text.ended(job):
+        hint(f"{found[0]}\n  {found[1]}")

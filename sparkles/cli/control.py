@@ -1,19 +1,19 @@
-"""`sparkles kill`, `delete` and `fetch`: acting on jobs that exist."""
+"""`sparkles kill` and `delete`: acting on jobs that exist."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import click
 
-from sparkles import lineup, names, recover, results
-from sparkles.cli.context import Chosen, hint, with_backend
+from sparkles import leftovers, lineup, names, recover, results
+from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.submission import ask, owner, require_owner
 from sparkles.errors import RequestError
-from sparkles.model import Job, JobState, Task
+from sparkles.model import Job, JobState
 from sparkles.ports import Backend
-from sparkles.quantities import counted, human_bytes
+from sparkles.quantities import counted
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; also for jobs of others.")
 
@@ -67,14 +67,12 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
     """
     backend = chosen.open()
     there = backend.state.jobs()
-    if with_results and len(jobs) == 1 and _is_leftover(jobs[0], there, backend):
-        backend.objects.remove_results(jobs[0])
-        click.echo(f"{jobs[0]}: results removed")
-        return
-    for name in jobs:
-        if _is_leftover(name, there, backend):
-            raise RequestError(f"job {name} is deleted, but its results are still there; remove them with --results")
-    found = {job.name: job for pattern in jobs for job in lineup.jobs_of(pattern, there, backend)[::-1]}
+    left = {name: leftovers.of(name, there, backend) for name in jobs}
+    gone = [name for name in jobs if left[name] and not any(name in (job.name, job.whole) for job in there)]
+    if gone and not with_results:
+        raise RequestError(f"job {gone[0]} is deleted, but its results are still there; remove them with --results")
+    known = [name for name in jobs if name not in gone]
+    found = {job.name: job for name in known for job in lineup.jobs_of(name, there, backend)[::-1]}
     for job in found.values():
         require_owner(job, yes=yes)
     if not yes:
@@ -83,6 +81,9 @@ def delete_cmd(chosen: Chosen, jobs: Sequence[str], with_results: bool, yes: boo
         recover.delete(job, backend, results=with_results)
         kept = "; its results are kept" if backend.objects.results(job.name) else ""
         click.echo(f"{job.name}: removed{kept}")
+    for name in dict.fromkeys(chain(*left.values())) if with_results else ():
+        backend.objects.remove_results(name)
+        click.echo(f"{name}: results removed")
 
 
 def _ask_for(doomed: Mapping[str, Job], there: Sequence[Job], backend: Backend) -> None:
@@ -94,43 +95,3 @@ def _ask_for(doomed: Mapping[str, Job], there: Sequence[Job], backend: Backend) 
         needed = [name for name in (job.waiting.needs if job.waiting else ()) if name in doomed]
         if needed and job.name not in doomed:
             ask(f"job {job.name} waits for {', '.join(needed)}; it would wait for ever")
-
-
-def _is_leftover(name: str, jobs: Sequence[Job], backend: Backend) -> bool:
-    return all(job.name != name for job in jobs) and name != names.LAST and bool(backend.objects.results(name))
-
-
-@click.command("fetch")
-@click.argument("target", metavar="JOB[.N]")
-@click.argument("destination", metavar="DEST_DIR", type=click.Path(path_type=Path, file_okay=False))
-@with_backend
-def fetch_cmd(chosen: Chosen, target: str, destination: Path) -> None:
-    """Copy the results of a job to a folder.
-
-    Each task's files go to DEST_DIR/<index>/; those of a whole to DEST_DIR/<job>/<index>/.
-
-    \b
-    Example:
-      sparkles fetch LAST results
-    """
-    backend = chosen.open()
-    name, index = names.split_task(target)
-    jobs = backend.state.jobs()
-    if index:
-        job = names.one(name, jobs)
-        _fetch(job.name, iter([results.find_task(job, index, backend)]), destination, backend)
-    elif _is_leftover(name, jobs, backend):
-        _fetch(name, None, destination, backend)
-    else:
-        found = lineup.one_or_whole(name, jobs, backend)
-        for job in found:
-            folder = destination if len(found) == 1 else destination / job.name
-            _fetch(job.name, backend.state.tasks(job.name), folder, backend)
-
-
-def _fetch(name: str, tasks: Iterable[Task] | None, destination: Path, backend: Backend) -> None:
-    count, size = results.fetch(name, tasks, destination, backend)
-    if count:
-        click.echo(f"{count} results ({human_bytes(size)}) of {name} are in {destination}")
-    else:
-        hint(f"no task of {name} has a result yet; 'sparkles status {name}' says how far it is")

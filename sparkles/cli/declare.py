@@ -9,9 +9,10 @@ import click
 
 from sparkles.cli import compare
 from sparkles.cli.context import Chosen, with_backend
-from sparkles.cli.documents import documents_of, prepare_all
+from sparkles.cli.documents import documents_of, left_out, prepare_all
+from sparkles.cli.execute import carry_out, hint_at_waits
 from sparkles.cli.sources import Asked, Source, with_sources
-from sparkles.cli.submission import carry_out_or_heal, follow_all, make_ready, show_all
+from sparkles.cli.submission import follow_all, make_ready, show_all
 from sparkles.errors import BackendError, RequestError
 from sparkles.plan import Rerun
 from sparkles.prepare import Prepared
@@ -71,11 +72,12 @@ def apply_cmd(
     prepared = prepare_all(documents, backend, Rerun(rerun), refresh_image=refresh_image)
     _check_generation(prepared, check_generation)
     show_all(prepared, form, verbose=verbose)
+    ending = left_out(documents, prepared, backend)
     if dry_run:
         return
     make_ready(prepared, backend, yes=yes)
-    for one in prepared:
-        carry_out_or_heal(one, backend, force=force, yes=yes)
+    carry_out(prepared, backend, force=force, yes=yes, ending=ending)
+    hint_at_waits(prepared, backend)
     if wait:
         follow_all(prepared, backend, quiet=form is not None)
 
@@ -106,9 +108,11 @@ def diff_cmd(chosen: Chosen, asked: Asked, rerun: str, refresh_image: bool, form
         compare.show(compared, form, verbose=verbose)
         sys.exit(int(not compared.is_empty))
     documents = documents_of(asked.read())
-    prepared = prepare_all(documents, chosen.open(write=False), Rerun(rerun), refresh_image=refresh_image)
+    backend = chosen.open(write=False)
+    prepared = prepare_all(documents, backend, Rerun(rerun), refresh_image=refresh_image)
     show_all(prepared, form, verbose=verbose)
-    sys.exit(int(any(not one.plan.is_empty for one in prepared)))
+    ending = left_out(documents, prepared, backend)
+    sys.exit(int(bool(ending) or any(not one.plan.is_empty for one in prepared)))
 
 
 def _print(sources: Sequence[Source]) -> None:

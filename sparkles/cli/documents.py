@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -13,7 +13,7 @@ from sparkles.cli.sources import Source
 from sparkles.cli.submission import warn
 from sparkles.errors import RequestError, SparklesError
 from sparkles.manifest import Manifest
-from sparkles.model import JobState
+from sparkles.model import Job, JobState
 from sparkles.parts import part_names
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
@@ -62,14 +62,24 @@ def expanded(documents: Sequence[Manifest], backend: Backend) -> list[Manifest]:
     others = {*(job.name for job in there), *(name for one in documents for name in part_names(one.document))}
     jobs = [job for document in documents for job in wholes.expand(document, others=others)]
     wholes.require_names(jobs, there)
+    return jobs
+
+
+def left_out(documents: Sequence[Manifest], prepared: Sequence[Prepared], backend: Backend) -> list[Job]:
+    """Name the jobs that are no parts any more of what documents describe; return those whose wait is to end."""
+    if not any(one.whole for one in prepared):
+        return []
+    needed = {need for one in prepared for need in one.needs}
+    there, ending = backend.state.jobs(), []
     for document in documents:
         for job in wholes.left_out(document, there):
-            stays = "begins all the same when it can" if job.state is JobState.WAITING else "stays as it is"
+            ends = job.state is JobState.WAITING and job.name not in needed
+            ending += [job] if ends else []
             hint(
-                f"hint: job {job.name} is no part of {document.name} any more, and {stays}; remove it with "
-                f"'sparkles delete {job.name}'"
+                f"hint: job {job.name} is no part of {document.name} any more, and "
+                f"{'will not begin' if ends else 'stays as it is'}; remove it with 'sparkles delete {job.name}'"
             )
-    return jobs
+    return ending
 
 
 def _in_order(documents: Sequence[Manifest]) -> list[Manifest]:
@@ -88,10 +98,16 @@ def _prepare(manifest: Manifest, backend: Backend, **how: Any) -> Prepared:
     try:
         return prepare(manifest, backend, **how)
     except SparklesError as error:
-        lines = (_as_written(line, manifest.field) for line in str(error).splitlines())
+        lines = (_as_written(line, manifest.places) for line in str(error).splitlines())
         error.args = ("\n".join(f"{manifest.source}: {line}" for line in lines),)
         raise
 
 
-def _as_written(line: str, field: str) -> str:
-    return field + line.removeprefix("spec") if line.startswith("spec.") else line
+def _as_written(line: str, places: Mapping[str, str]) -> str:
+    """Return a line about a field with what the field is called where it was written.
+
+    >>> _as_written("spec.uploads[1]: no file", {"spec.uploads[1]": "spec.script", "spec": "spec.steps[0]"})
+    'spec.script: no file'
+    """
+    place = next((place for place in places if line.startswith((f"{place}.", f"{place}:"))), "")
+    return places[place] + line.removeprefix(place) if place else line

@@ -13,6 +13,7 @@ from sparkles import lineup, names, spec, watch
 from sparkles.cli import live, phases
 from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
+from sparkles.cli.failures import say_causes
 from sparkles.cli.submission import beside, exit_code, follow, follow_all, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
@@ -41,7 +42,7 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
       sparkles watch fit --nodes 20
     """
     backend = chosen.open()
-    found = lineup.one_or_whole(job, backend.state.jobs(), backend)
+    found = lineup.current(lineup.one_or_whole(job, backend.state.jobs(), backend))
     if nodes:
         for one in found:
             require_owner(one, yes=yes)
@@ -60,7 +61,7 @@ def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
 @click.argument("job", default=names.LAST)
 @with_backend
 def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
-    """Wait until a job has ended, without a word.
+    """Wait until a job has ended, without a word but for why tasks failed.
 
     \b
     Example:
@@ -68,7 +69,7 @@ def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
     """
     deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
     backend = chosen.open()
-    found = lineup.one_or_whole(job, backend.state.jobs(), backend)
+    found = lineup.current(lineup.one_or_whole(job, backend.state.jobs(), backend))
     try:
         if len(found) == 1:
             sys.exit(_waited(found[0].name, backend, deadline))
@@ -83,6 +84,7 @@ def _waited(name: str, backend: Backend, deadline: float | None) -> int:
     """Wait for a job to end; return its exit code."""
     counts: Mapping[TaskState, int] = {}
     *_, counts = watch.poll(name, backend, deadline=deadline)
+    say_causes(name, backend, counts)
     return exit_code(name, backend, counts)
 
 

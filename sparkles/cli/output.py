@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 import click
@@ -13,6 +13,9 @@ import click
 from sparkles.quantities import human_bytes
 
 FORMS = ("table", "json", "yaml", "csv")
+
+#: Lines that are written at once.
+_AT_ONCE = 1000
 
 
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,39 +49,65 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], form: 
     if form == "table":
         _print_table(rows, columns)
     elif form == "csv":
-        import csv  # what is printed most often is a table
+        from sparkles import csv_text  # what is printed most often is a table
 
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_plain(row[column]) for column in columns] for row in rows)
+        print_lines(csv_text.lines(chain([columns], ([_plain(row[column]) for column in columns] for row in rows))))
     elif form == "json":
-        click.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
+        print_lines(_json_lines(rows))
     else:
         for row in rows:
             click.echo("---")
             print_document(row, form)
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines for programs, each with its end: in UTF-8 whatever the locale, and many at a time."""
+    lines = iter(lines)
+    while some := "".join(islice(lines, _AT_ONCE)):
+        click.echo(some.encode(), nl=False)
+
+
+def _json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a list as JSON, a row at a time: a million of them need not be held."""
+    begin, end = "[", "[]\n"
+    for row in rows:
+        yield f"{begin}\n  " + json.dumps(row, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+        begin, end = ",", "\n]\n"
+    yield end
+
+
 def _print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     cells = [[column.upper() for column in columns]]
     cells += [[_cell(column, row[column]) for column in columns] for row in rows]
     widths = [max(len(line[position]) for line in cells) for position in range(len(columns))]
-    for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    lines = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+    while some := list(islice(lines, _AT_ONCE)):
+        click.echo("\n".join(some))
 
 
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return "-"
-    if column in ("submitted", "started", "ended"):
+    if column in ("submitted", "queued", "started", "ended"):
         return str(value).replace("T", " ")[:19]
     if column == "memory":
         return human_bytes(value)
     if isinstance(value, Mapping):
-        return " ".join(f"{name}={item}" for name, item in value.items())
+        value = " ".join(f"{name}={item}" for name, item in value.items())
     if isinstance(value, list):
-        return ", ".join(value)
-    return str(value)
+        value = ", ".join(value)
+    return _shown(str(value))
+
+
+def _shown(text: str) -> str:
+    r"""Return a text in one line, without anything that moves the cursor.
+
+    >>> _shown("a\tb\nä")
+    'a\\tb\\nä'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _plain(value: Any) -> Any:

@@ -12,9 +12,11 @@ from sparkles.cli import live
 from sparkles.cli.context import hint
 from sparkles.cli.submission import conclude, interrupted_ends, stay
 from sparkles.errors import RequestError
+from sparkles.indices import from_runs
 from sparkles.model import Job, JobState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, Upload, find_job
+from sparkles.screen import Screen
 from sparkles.watch import Watcher
 
 
@@ -39,9 +41,10 @@ def follow(jobs: Sequence[Job], backend: Backend, watcher: Watcher | None = None
     """
     rest = list(jobs) if watcher else _from_where_it_is(jobs, backend)
     whole = str(rest[0].whole)
+    screen = watcher.screen if watcher else live.screen()  # one for all: it is there again as soon as a phase begins
     with interrupted_ends(whole):
         for position, job in enumerate(rest):
-            code = _follow(job, backend, watcher if position == 0 else None)
+            code = _follow(job, backend, screen, watcher if position == 0 else None)
             if code:
                 _say_what_is_left(rest[position + 1 :], whole, backend)
                 return code
@@ -62,10 +65,10 @@ def has_succeeded(job: Job, backend: Backend) -> bool:
     return job.state is JobState.FINISHED and lifecycle.has_succeeded(job, backend.state.counts(job.name))
 
 
-def _follow(job: Job, backend: Backend, watcher: Watcher | None) -> int:
+def _follow(job: Job, backend: Backend, screen: Screen, watcher: Watcher | None) -> int:
     if watcher is None:
         _announce_stored(job, backend)
-        watcher = Watcher(job.name, backend, live.screen())
+        watcher = Watcher(job.name, backend, screen)
     counts = stay(job.name, backend, watcher)
     return conclude(job.name, backend, counts)
 
@@ -77,7 +80,8 @@ def _announce_stored(job: Job, backend: Backend) -> None:
     if tasks or _is_first(job):
         document = results.manifest(begun, backend)
         upload = Upload(files=phase_text.files_of(document), missing=0, upload_bytes=0)
-        _say(document, upload, tasks=tasks, backend=backend)
+        rows = len(from_runs(document["status"].get("indices", "")))  # more than there are tasks, if some are held back
+        _say(document, upload, tasks=max(tasks, rows), backend=backend)
 
 
 def _is_first(job: Job) -> bool:
@@ -123,4 +127,7 @@ def _say_what_is_left(phases: Sequence[Job], whole: str, backend: Backend) -> No
     if waiting:
         wait = "waits" if len(waiting) == 1 else "wait"
         names = " and ".join(waiting)
-        hint(f"{names} {wait} for that: 'sparkles retry {whole}' runs what failed again, and then the rest")
+        hint(
+            f"{names} {wait} for that: 'sparkles retry {whole}' runs what failed again, as it was, and then the rest; "
+            "if you change the script or its files, use sub again"
+        )

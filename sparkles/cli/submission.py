@@ -12,29 +12,18 @@ from typing import NoReturn
 
 import click
 
-from sparkles import apply, lifecycle, needs, nodes, plan_text, recover, watch
-from sparkles.apply import Submitter
+from sparkles import lifecycle, nodes, plan_text, watch
 from sparkles.cli import INTERRUPTED, live
-from sparkles.cli.context import hint
+from sparkles.cli.context import hint, hint_at_guards
+from sparkles.cli.failures import say_causes
 from sparkles.cli.output import print_documents
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
-from sparkles.quantities import human_bytes
 from sparkles.resolve import architecture
 from sparkles.screen import Paper, Screen
-from sparkles.settle import agree, settle
-from sparkles.sight import cause
-
-#: Tasks that are named which an apply left as they were.
-_SPARED = 3
-
-
-def submitter() -> Submitter:
-    """Return who is at the keyboard, and their environment."""
-    return Submitter(owner=owner(), environment=dict(os.environ))
 
 
 def owner() -> str:
@@ -124,32 +113,11 @@ def show_all(prepared: Sequence[Prepared], form: str | None = None, *, verbose: 
     print_documents([plan_text.document(one.plan, **one.upload) for one in prepared], form)
 
 
-def carry_out_or_heal(
-    prepared: Prepared, backend: Backend, *, force: bool = False, yes: bool = False, as_it_was: bool = False
-) -> None:
-    """Apply what was prepared; if there is nothing to do, see to it that what runs has nodes."""
-    if not prepared.plan.is_empty:
-        job = carry_out(prepared, backend, force=force, yes=yes, as_it_was=as_it_was)
-        hint_at_wait(job, backend)
-    elif prepared.job:
-        if yes and prepared.plan.waits:
-            agree(prepared.job, backend)
-        recover.heal(prepared.job, backend)
-
-
-def hint_at_wait(job: Job, backend: Backend) -> None:
-    """Say what a job waits for if that will not come by itself."""
-    if why := needs.stuck(job, backend):
-        hint(f"hint: {why}")
-
-
 def follow_all(jobs: Sequence[Job | Prepared], backend: Backend, *, quiet: bool) -> NoReturn:
     """Watch jobs to their ends and exit; if `quiet`, what is on stdout stays the only thing there."""
     are_one = len(jobs) > 1 and len({job.whole for job in jobs}) == 1
-    codes = [
-        beside(partial(_followed, job, backend, Paper(hint) if quiet else live.screen(), is_part=are_one))
-        for job in jobs
-    ]
+    screen = Paper(hint) if quiet else live.screen()
+    codes = [beside(partial(_followed, job, backend, screen, is_part=are_one)) for job in jobs]
     sys.exit(max(codes, default=0))
 
 
@@ -164,55 +132,6 @@ def beside(follow: Callable[[], int]) -> int:
     except watch.BlockedError as error:
         hint(f"error: {error}")
         return error.exit_code
-
-
-def carry_out(
-    prepared: Prepared,
-    backend: Backend,
-    *,
-    force: bool = False,
-    yes: bool = False,
-    as_it_was: bool = False,
-    watcher: watch.Watcher | None = None,
-) -> Job:
-    """Apply what was prepared, in this shell's environment or in the one that the job had, `as_it_was`.
-
-    A watcher prints how the job stands when its tasks are queued.
-    """
-    upload = Transfer("uploading", files=prepared.upload["missing"], size=prepared.upload["upload_bytes"])
-    cluster = prepared.cluster
-
-    def before_nodes() -> None:
-        upload.close()
-        if watcher:
-            watcher.status(_counts(prepared, backend), backend.state.nodes(cluster.name))
-
-    recover.sweep({cluster.name}, backend)  # a dead node must not be counted on
-    backend.compute.require(cluster, backend.state.nodes(cluster.name))
-    if prepared.libraries:
-        size = human_bytes(prepared.source(prepared.libraries).stat().st_size)
-        hint(f"hint: the libraries of the worker program ({size}) are uploaded, too, once for all jobs")
-    # At home nothing is kept to start nodes, and nobody need ask who holds what.
-    earlier = nodes.clusters_of(prepared.job, backend) if prepared.job and cluster.machine else set()
-    spared: set[int] = set()
-    with upload:
-        job = apply.execute(
-            prepared, backend, None if as_it_was else submitter(), force=force, may_lose=yes,
-            before_nodes=before_nodes, uploaded=upload.add, spared=spared.add,
-        )  # fmt: skip
-    nodes.clean_up(earlier - {cluster.name}, backend)
-    for index in sorted(spared)[:_SPARED]:
-        hint(f"hint: {job.name}.{index} has begun or ended meanwhile, and is left as it is; 'sparkles diff' shows it")
-    if not prepared.plan.runs:  # an apply that changed only settings leaves nothing to wait for
-        settle(job.name, backend)
-    return find_job(backend, job.name) or job
-
-
-def _counts(prepared: Prepared, backend: Backend) -> Mapping[TaskState, int]:
-    """Return how many tasks are in each state, now that they are queued; of a new job that needs no counting."""
-    if prepared.job is None and not prepared.plan.waits:
-        return {TaskState.PENDING: prepared.plan.runs}
-    return backend.state.counts(prepared.name)
 
 
 def follow(name: str, backend: Backend, watcher: watch.Watcher, *, whole: str | None = None) -> int:
@@ -244,9 +163,10 @@ def stay(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskSta
 
 
 def conclude(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:
-    """Say what has failed of a job that has ended, and clear up after it. Returns the exit code."""
-    _name_failures(name, backend, counts)
+    """Say why tasks of a job that has ended failed, and clear up after it. Returns the exit code."""
+    say_causes(name, backend, counts)
     if job := find_job(backend, name):
+        hint_at_guards(job)
         nodes.clear_away(job, backend)
     return exit_code(name, backend, counts)
 
@@ -256,21 +176,6 @@ def _say_where_it_runs(name: str, backend: Backend) -> None:
     cluster = nodes.find_cluster(job.cluster, backend) if job else None
     if cluster and (why := backend.compute.elsewhere(cluster)):
         hint(f"hint: job {name}: {why}")
-
-
-#: Failed tasks that are named at the end.
-_NAMED = 3
-
-
-def _name_failures(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> None:
-    failed = counts.get(TaskState.FAILED, 0)
-    if not failed:
-        return
-    shown = backend.state.some(name, TaskState.FAILED, limit=_NAMED)
-    for task in shown:
-        hint(f"{task.id} failed ({cause(task)}): see 'sparkles logs {task.id}'")
-    if failed > len(shown):
-        hint(f"… and {failed - len(shown)} more: 'sparkles list {name}'")
 
 
 def exit_code(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:

@@ -83,6 +83,8 @@ class _Wrapper(click.Command):
 )
 @click.option("--timeout", metavar="TIME", help=describe("spec.timeout"))
 @click.option("--retries", type=click.IntRange(min=0), metavar="N", help=describe("spec.retries.limit"))
+@click.option("--fail-fast", metavar="N|P%", help=describe("spec.failFast.maxFailures"))
+@click.option("--canary", type=click.IntRange(min=1), metavar="K", help=describe("spec.canary"))
 @click.option("--needs", multiple=True, metavar="JOB", help=describe("spec.needs"))
 @click.option("--results", multiple=True, metavar="PATTERN", help=describe("spec.outputs.include"))
 @click.option("--ignore", multiple=True, metavar="PATTERN", help=describe("spec.outputs.exclude"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sparkles import needs, parts
 from sparkles.cli import live, phases
 from sparkles.cli.context import hint
-from sparkles.cli.documents import expanded, prepare_each
-from sparkles.cli.submission import carry_out, make_ready, require_owner
+from sparkles.cli.documents import expanded, left_out, prepare_each
+from sparkles.cli.execute import carry_out
+from sparkles.cli.submission import make_ready, require_owner
 from sparkles.cli.submit_job import Asked, how_it_runs
 from sparkles.errors import RequestError
 from sparkles.manifest import Manifest
@@ -22,6 +22,11 @@ from sparkles.watch import Watcher
 
 def prepared(manifest: Manifest, backend: Backend, asked: Asked) -> list[Prepared]:
     """Prepare the phases that are to run. Those before must have succeeded."""
+    return _prepared(manifest, backend, asked)[0]
+
+
+def _prepared(manifest: Manifest, backend: Backend, asked: Asked) -> tuple[list[Prepared], list[Job]]:
+    """Prepare the phases that are to run; return them, and those that wait and are to run no more."""
     named = parts.phases(manifest.document)
     if asked.start_at not in named:
         raise RequestError(f"--start-at {asked.start_at} and --no-gather exclude each other")
@@ -29,33 +34,22 @@ def prepared(manifest: Manifest, backend: Backend, asked: Asked) -> list[Prepare
     jobs = expanded([manifest], backend)
     for kept in jobs[:first]:
         _require_success(kept.name, backend)
-    return prepare_each(jobs[first:], backend, asked.rerun, refresh_image=True)
+    phased = prepare_each(jobs[first:], backend, asked.rerun, refresh_image=True)
+    return phased, left_out([manifest], phased, backend)
 
 
 def submit(manifest: Manifest, backend: Backend, asked: Asked) -> int:
     """Apply the phases, and follow them; return the exit code."""
     _require_ended(parts.part_names(manifest.document), manifest.name, backend, asked)
-    phased = prepared(manifest, backend, asked)
+    phased, ending = _prepared(manifest, backend, asked)
     make_ready(phased, backend, yes=asked.yes)
     announced = phases.announce(phased[0], backend)
     watcher = Watcher(phased[0].name, backend, live.screen()) if announced else None
-    jobs = _carry_out_all(phased, backend, asked, watcher)
+    jobs = carry_out(phased, backend, force=asked.force, yes=asked.yes, ending=ending, watcher=watcher)
     if asked.no_wait:
         hint(f"foreach {manifest.name} is submitted; see it with 'sparkles watch {manifest.name}'")
         return 0
     return phases.follow(jobs, backend, watcher)
-
-
-def _carry_out_all(phased: Sequence[Prepared], backend: Backend, asked: Asked, watcher: Watcher | None) -> list[Job]:
-    """Apply all phases, the files that they share once. The watcher is that of the first one."""
-    stored: frozenset[str] = frozenset()
-    for one in phased:
-        if not one.plan.is_empty:
-            todo = replace(one, missing=one.missing - stored)
-            first = watcher if one is phased[0] else None
-            carry_out(todo, backend, force=asked.force, yes=asked.yes, watcher=first)
-            stored |= one.missing
-    return [job for one in phased if (job := find_job(backend, one.name))]
 
 
 def _require_success(name: str, backend: Backend) -> None:

@@ -9,7 +9,8 @@ import click
 from sparkles import names, phase_text, watch, wholes
 from sparkles.cli import live
 from sparkles.cli.context import hint
-from sparkles.cli.submission import carry_out, follow, make_ready, require_owner, warn
+from sparkles.cli.execute import carry_out
+from sparkles.cli.submission import follow, make_ready, require_owner, warn
 from sparkles.errors import RequestError
 from sparkles.manifest import Manifest
 from sparkles.model import Job, JobState
@@ -49,8 +50,7 @@ def submit(manifest: Manifest, backend: Backend, asked: Asked) -> int:
     make_ready([one], backend, yes=asked.yes)
     click.echo(phase_text.upload_line(**one.upload))
     watcher = watch.Watcher(one.name, backend, live.screen())
-    if not one.plan.is_empty:
-        carry_out(one, backend, force=asked.force, yes=asked.yes, watcher=watcher)
+    carry_out([one], backend, force=asked.force, yes=asked.yes, watcher=watcher)
     if asked.no_wait:
         waits = f" and waits for {', '.join(one.plan.waits)}" if one.plan.waits else ""
         hint(f"job {one.name} is submitted{waits}; see it with 'sparkles watch {one.name}'")
@@ -65,7 +65,7 @@ def _require_ended(name: str, backend: Backend, asked: Asked) -> None:
         return
     settle(job.name, backend)
     require_owner(job, yes=asked.yes)
-    if not asked.explicit and (job.state is JobState.WAITING or backend.state.is_open(job.name)):
+    if not asked.explicit and (job.has_more or backend.state.is_open(job.name)):
         raise RequestError(
             f"job {job.name} {how_it_runs(job)}; follow it with 'sparkles watch {job.name}', stop it with "
             f"'sparkles kill {job.name}', choose another name with -n, or say --rerun all to start it anew"

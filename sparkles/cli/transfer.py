@@ -1,4 +1,4 @@
-"""Transfer: how far an upload is, or an image that is fetched, if it takes more than a moment.
+"""Transfer: how far an upload is, or an image or results that are fetched, if it takes more than a moment.
 
 On a terminal it is a bar that goes again; elsewhere one line says what it is that takes so long.
 """
@@ -20,7 +20,10 @@ _LONG, _PATIENCE, _PERIOD = 50_000_000, 0.5, 0.25
 
 
 class Transfer:
-    """Shows on stderr what has come of `size` bytes, and of `files` files if they are counted, until it is closed."""
+    """Shows on stderr what has come of `size` bytes, and of `files` files if they are counted, until it is closed.
+
+    Both may be 0 if they are not known.
+    """
 
     def __init__(self, what: str, *, size: int = 0, files: int | None = None) -> None:
         self._what = what

@@ -52,10 +52,13 @@ def job_rows(sight: Sight, extent: Extent) -> list[Text]:
 def transfer_row(
     what: str, done: int, size: int, *, files: tuple[int, int] | None, rate: float | None, extent: Extent
 ) -> Text:
-    """Return the row about a transfer: bytes that are `done` of `size`, and files of files."""
-    words = f"  {human_bytes(done)} of {human_bytes(size)}"
-    words += f"  {files[0]} of {counted(files[1], 'file')}" if files else ""
+    """Return the row about a transfer: bytes that are `done` of `size`, and files of files; 0 is not known."""
+    words = f"  {human_bytes(done)} of {human_bytes(size)}" if size else f"  {human_bytes(done)}"
+    if files:
+        words += f"  {files[0]} of {counted(files[1], 'file')}" if files[1] else f"  {counted(files[0], 'file')}"
     words += "" if rate is None else f"  {human_bytes(int(rate))}/s"
+    if not size:
+        return _fitted(Text(what).append(words), extent)
     parts = {TaskState.SUCCEEDED: done, TaskState.PENDING: size - done}
     room = extent.width - len(what) - 1 - len(words)
     return _fitted(Text(f"{what} ").append_text(_bar(parts, room, extent)).append(words), extent)
@@ -117,6 +120,8 @@ def _legend(counts: Mapping[TaskState, int], extent: Extent) -> Iterator[Text]:
 
 
 def _facts(sight: Sight) -> Iterator[Text]:
+    if sight.held:
+        yield Text(f"canary: {sight.held} more when these have succeeded")
     if sight.rate is not None:
         yield Text(_speed(sight.rate))
     if sight.eta is not None:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from statistics import median
 from typing import Any
 
 import click
 
-from sparkles import diagnose, lineup, names, needs, results
+from sparkles import diagnose, lifecycle, lineup, names, needs, results, spec
 from sparkles.cli.context import Chosen, with_backend
+from sparkles.cli.failures import causes_of
 from sparkles.cli.output import print_documents
 from sparkles.diagnose import Facts, Finding
-from sparkles.model import Job
+from sparkles.errors import SparklesError
+from sparkles.model import Job, TaskState
 from sparkles.nodes import find_cluster, staffing_of
 from sparkles.ports import Backend
 from sparkles.printable import printable
+
+#: Causes of failures that are told: more than at the end of a job, for who asks why.
+_CAUSES = 100
+
+#: Tasks that succeeded, of which the usual time is taken, and how many of them it takes at least.
+_SOME, _ENOUGH = 200, 3
 
 
 @click.command("why")
@@ -40,8 +49,8 @@ def why_cmd(chosen: Chosen, target: str, form: str | None) -> None:
     for what, findings in found:
         for finding in findings:
             click.echo(f"{what}: {finding.says}")
-            if finding.do:
-                click.echo(f"  {finding.do}")
+            for line in filter(None, (finding.do, *finding.commands)):
+                click.echo(f"  {line}")
 
 
 #: What is spoken of, and what is found about it.
@@ -51,15 +60,36 @@ _About = tuple[str, Sequence[Finding]]
 def _of_task(job: Job, index: int, backend: Backend) -> _About:
     task = results.find_task(job, index, backend)
     last_line = printable(results.last_line(task, backend))
-    return task.id, diagnose.task(task, look(job, backend), last_line=last_line)
+    facts = look(job, backend)
+    if task.state is TaskState.CLAIMED:
+        facts = replace(facts, usual=_usual(job, backend))
+    return task.id, diagnose.task(task, replace(facts, memory=_memory(job, backend)), last_line=last_line)
+
+
+def _usual(job: Job, backend: Backend) -> float | None:
+    """Return the seconds that most tasks of a job took, as far as some of them tell."""
+    some = backend.state.some(job.name, TaskState.SUCCEEDED, limit=_SOME)
+    took = [seconds for task in some if (seconds := lifecycle.seconds(task)) is not None]
+    return median(took) if len(took) >= _ENOUGH else None
+
+
+def _memory(job: Job, backend: Backend) -> int | None:
+    """Return the bytes of memory that each task of a job may use, if its manifest says."""
+    try:
+        size = results.manifest(job, backend)["spec"].get("resources", {}).get("memory")
+    except SparklesError:  # still being applied for the first time, or half deleted
+        return None
+    return spec.size_of(size) if size else None
 
 
 def _of_job(job: Job, backend: Backend) -> _About:
-    return job.name, diagnose.job(look(job, backend))
+    facts = look(job, backend)
+    found = causes_of(job.name, backend, facts.counts, most=_CAUSES)
+    return job.name, diagnose.job(replace(facts, causes=found))
 
 
 def _document(what: str, findings: Sequence[Finding]) -> dict[str, Any]:
-    return {"target": what, "findings": [asdict(each) for each in findings]}
+    return {"target": what, "findings": [{**asdict(each), "commands": list(each.commands)} for each in findings]}
 
 
 def look(job: Job, backend: Backend) -> Facts:

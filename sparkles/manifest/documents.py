@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ class Manifest:
     source: str
     #: The folder that its relative paths are relative to.
     base: Path
-    #: What its `spec` is called where it was read: of a step it is a part of another one's.
-    field: str = "spec"
+    #: Field → what it is called where this was read, if that is the document of a whole.
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

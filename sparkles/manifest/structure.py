@@ -94,6 +94,8 @@ def _stray(src: str, step: Step, steps: Sequence[Step], number: int) -> str | No
         return None
     names = [other["name"] for other in steps]
     if refers.job in names:
-        return f"{src!r} needs the results of step {refers.job}: add it to spec.steps[{number}].needs"
+        misspelt = next((need for need in needs if need not in names and nearest(need, [refers.job])), None)
+        instead = f" instead of {misspelt!r}" if misspelt else ""
+        return f"{src!r} needs the results of step {refers.job}: add it to spec.steps[{number}].needs{instead}"
     hint = nearest(refers.job, [*needs, *names])
     return f"{src!r} needs the results of job {refers.job}: add it to spec.steps[{number}].needs{hint}"

@@ -4,7 +4,7 @@
 indices and states, not on a million objects.
 """
 
-from sparkles.plan.draft import DECISIONS, Relation, loss_of
+from sparkles.plan.decisions import DECISIONS, Relation, loss_of
 from sparkles.plan.make import make
 from sparkles.plan.nouns import NOTHING, Action, Desired, Loss, Observed, Plan, Rerun, Staff, Verb
 

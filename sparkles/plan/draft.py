@@ -5,70 +5,44 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from enum import Enum
 from itertools import compress, repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 from sparkles.changes import Change
 from sparkles.indices import from_runs
 from sparkles.model import OPEN, TaskState
+from sparkles.parts import FOREACH
 from sparkles.plan import likeness, matching
 from sparkles.plan.causes import DETAILED, Causes, common
+from sparkles.plan.decisions import DECISIONS, Decision, Relation, loss_of
+from sparkles.plan.gate import Gate
 from sparkles.plan.matching import LABEL_SIZE, NO_LABELS, Labels
 from sparkles.plan.nouns import BYTES, Action, Desired, Loss, Observed, Rerun, Verb
 
-P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
+F, K = TaskState.FAILED, TaskState.KILLED
+P = TaskState.PENDING
 
+#: Verbs that run nothing now.
+_NOT_RUN = (Verb.KEEP, Verb.RECORD, Verb.HOLD, Verb.STOP)
 
-class Relation(str, Enum):
-    """How an observed task relates to the manifest."""
+#: Why an unchanged task is touched.
+_RETRY, _MOVES = "retry", "resources"
 
-    SAME = "same"
-    CHANGED = "changed"
-    GONE = "gone"
-
-
-class Decision(NamedTuple):
-    """What to do with a task, and what is lost by it."""
-
-    verb: Verb
-    loss: Loss | None = None
-
-
-DECISIONS: Mapping[tuple[Relation, TaskState], Decision] = {
-    (Relation.SAME, P): Decision(Verb.KEEP),
-    (Relation.SAME, C): Decision(Verb.KEEP),
-    (Relation.SAME, S): Decision(Verb.KEEP),
-    (Relation.SAME, F): Decision(Verb.KEEP),
-    (Relation.SAME, K): Decision(Verb.KEEP),
-    (Relation.CHANGED, P): Decision(Verb.CHANGE),
-    (Relation.CHANGED, C): Decision(Verb.CHANGE, Loss.RUN),
-    (Relation.CHANGED, S): Decision(Verb.CHANGE),
-    (Relation.CHANGED, F): Decision(Verb.CHANGE),
-    (Relation.CHANGED, K): Decision(Verb.CHANGE),
-    (Relation.GONE, P): Decision(Verb.REMOVE),
-    (Relation.GONE, C): Decision(Verb.REMOVE, Loss.RUN),
-    (Relation.GONE, S): Decision(Verb.REMOVE, Loss.RESULT),
-    (Relation.GONE, F): Decision(Verb.REMOVE),
-    (Relation.GONE, K): Decision(Verb.REMOVE),
-}
-
-
-def loss_of(relation: Relation, state: TaskState, rerun: Rerun) -> Loss | None:
-    """Return what is lost by what is done with a task, and has to be asked about.
-
-    Replacing a finished job as a whole is what `--rerun all` says: only running tasks are asked about.
-    """
-    loss = DECISIONS[relation, state].loss
-    return None if rerun is Rerun.ALL and loss is Loss.RESULT else loss
+#: Of two wishes what is to run again, the one that takes in the other is the greater.
+_EXTENT = list(Rerun).index
 
 
 class Draft:
     """What becomes of each row and of each task that has none: the numbers of a plan, before its words."""
 
-    def __init__(self, desired: Desired, observed: Observed, *, rerun: Rerun, retry: Collection[int]) -> None:
+    def __init__(
+        self, desired: Desired, observed: Observed, *, rerun: Rerun, retry: Collection[int], is_same: bool
+    ) -> None:
         self._desired, self._observed = desired, observed
         self._rerun, self._retry = rerun, retry
+        #: What was asked for of tasks that are held back, when they began to be; and those that have run since.
+        self._remembered = Rerun(observed.canary.rerun) if observed.canary else Rerun.NONE
+        self._are_done = observed.begun.union(from_runs(observed.canary.done)) if observed.canary else frozenset()
         self._moves = bool(observed.cluster) and observed.cluster != desired.cluster
         self._groups: defaultdict[tuple[Verb, str, Loss | None], array[int]] = defaultdict(lambda: array("q"))
         #: Places in the sweep of rows whose task has another digest.
@@ -76,28 +50,54 @@ class Draft:
         #: Places in the sweep of rows that differ from what is recorded of their task, which stays as it is.
         self._recorded_anew = array("q")
         self._labels = self._read_labels()
-        self.assigned = self._assign()
+        # Rows that are as they were are what they were: those that are held back cannot be told by their tasks.
+        self.assigned = from_runs(observed.order) if is_same else self._assign()
         self.verbs = bytearray(len(self.assigned))
         #: Tasks that stay as they are, and have yet to end.
         self.still_open = 0
         #: Tasks that stay as they are, and have failed or were killed.
         self.still_failed = 0
+        #: Those of them that have failed.
+        self.failed = 0
+        self._gate = Gate(desired.canary, rows=len(self.assigned))
         self._left = bytearray(b"\1") * len(observed.tasks)
         self._decide_rows()
 
     @property
     def highest(self) -> int:
-        """The highest index of any row."""
-        return max(self.assigned)
+        """The highest index of any row, but for those that are held back: they are given theirs when they go on."""
+        if not self._gate.holds:
+            return max(self.assigned)
+        return max(index for index, verb in zip(self.assigned, self.verbs, strict=True) if verb != BYTES[Verb.HOLD])
 
     @property
     def to_run(self) -> int:
         """How many tasks run, or run again."""
-        return len(self.verbs) - self.verbs.count(BYTES[Verb.KEEP]) - self.verbs.count(BYTES[Verb.RECORD])
+        return len(self.verbs) - sum(self.verbs.count(BYTES[verb]) for verb in _NOT_RUN)
+
+    @property
+    def first(self) -> Sequence[int]:
+        """The indices of the rows that are tried first, if others are held back for them."""
+        return self.assigned[: self._gate.first] if self._gate.holds else ()
+
+    @property
+    def rerun_held(self) -> Rerun:
+        """Which unchanged ones of those that are held back run again when they go on."""
+        retried = Rerun.FAILED if self._retry else Rerun.NONE
+        return max(self._rerun, self._remembered, retried, key=_EXTENT) if self._gate.holds else Rerun.NONE
+
+    @property
+    def done(self) -> Sequence[int]:
+        """The tasks that are made to run since that was asked for, now or before."""
+        if self.rerun_held is Rerun.NONE:
+            return ()
+        before = () if self._rerun is Rerun.ALL else self._are_done
+        runs = {BYTES[verb] for verb in (Verb.ADD, Verb.CHANGE, Verb.RERUN)}
+        return sorted({*before, *(index for index, verb in zip(self.first, self.verbs, strict=False) if verb in runs)})
 
     def _assign(self) -> Sequence[int]:
         """Return the index of each row."""
-        if self._desired.seq or self._rerun is Rerun.ALL:
+        if self._desired.seq or Rerun.ALL in (self._rerun, self._remembered):
             return range(1, len(self._desired) + 1)
         return matching.assign(
             self._desired.digests,
@@ -123,15 +123,22 @@ class Draft:
 
     def _decide_rows(self) -> None:
         if not len(self._observed.tasks):
-            self.verbs = bytearray([BYTES[Verb.ADD]]) * len(self.assigned)
+            first = self._gate.first
+            rest = len(self.assigned) - first
+            self.verbs = bytearray([BYTES[Verb.ADD]]) * first + bytearray([BYTES[Verb.HOLD]]) * rest
+            self._gate.holds = rest > 0
             return
         place = matching.places(self._observed.tasks.indices)
         for row, index in enumerate(self.assigned):
             position = place(index)
-            verb = Verb.ADD if position == matching.NOWHERE else self._decide_row(row, index, position)
+            is_new = position == matching.NOWHERE
+            verb = self._decide_new(row, index) if is_new else self._decide_row(row, index, position)
             self.verbs[row] = BYTES[verb]
-            if verb is Verb.ADD:
-                self._add(Decision(verb), "", index)
+
+    def _decide_new(self, row: int, index: int) -> Verb:
+        decision = self._gate.pass_on(row, Decision(Verb.ADD), state=None)
+        self._add(decision, self._gate.cause(decision), index)
+        return decision.verb
 
     def _decide_row(self, row: int, index: int, position: int) -> Verb:
         """Decide about a row that has a task. If that has changed, the cause is found later, for all at once."""
@@ -139,15 +146,24 @@ class Draft:
         state = tasks.states[position]
         self._left[position] = 0
         same = matching.digest_at(tasks.digests, position) == matching.digest_at(self._desired.digests, row)
-        if not same and self._rerun is not Rerun.ALL:
-            self._changed.append(row)
-            return DECISIONS[Relation.CHANGED, state].verb
+        if not same and self._asked(index) is not Rerun.ALL:
+            decision = self._gate.pass_on(row, DECISIONS[Relation.CHANGED, state], state=state)
+            if decision.verb is Verb.CHANGE:
+                self._changed.append(row)
+            else:
+                self._add(decision, self._gate.cause(decision), index)
+            return decision.verb
         decision, cause = self._decide_same(index, state)
+        passed = self._gate.pass_on(row, decision, state=state, moves=cause == _MOVES)
+        if passed is not decision:
+            self._add(passed, self._gate.cause(passed), index)
+            return passed.verb
         if decision.verb is Verb.KEEP and self._is_recorded_anew(row, position):
             decision = Decision(Verb.RECORD)
         stays = decision.verb in (Verb.KEEP, Verb.RECORD)
         self.still_open += stays and state in OPEN
         self.still_failed += stays and state in (F, K)
+        self.failed += stays and state is F
         if decision.verb is Verb.RECORD:
             self._recorded_anew.append(row)
         else:
@@ -160,12 +176,17 @@ class Draft:
 
     def _decide_same(self, index: int, state: TaskState) -> tuple[Decision, str]:
         if index in self._retry:
-            return Decision(Verb.RERUN), "retry"
-        if self._rerun is Rerun.ALL or (self._rerun is Rerun.FAILED and state in (F, K)):
-            return Decision(Verb.RERUN, loss_of(Relation.CHANGED, state, self._rerun)), f"--rerun {self._rerun.value}"
+            return Decision(Verb.RERUN), _RETRY
+        asked = self._asked(index)
+        if asked is Rerun.ALL or (asked is Rerun.FAILED and state in (F, K)):
+            return Decision(Verb.RERUN, loss_of(Relation.CHANGED, state, asked)), f"--rerun {asked.value}"
         if state is P and self._moves:
-            return Decision(Verb.CHANGE), "resources"
+            return Decision(Verb.CHANGE), _MOVES
         return DECISIONS[Relation.SAME, state], ""
+
+    def _asked(self, index: int) -> Rerun:
+        """Return which unchanged tasks run again, as far as this one is concerned."""
+        return self._rerun if index in self._are_done else max(self._rerun, self._remembered, key=_EXTENT)
 
     def _add(self, decision: Decision, cause: str, index: int) -> None:
         self._groups[decision.verb, cause, decision.loss].append(index)
@@ -173,7 +194,10 @@ class Draft:
     def actions(self, differences: Sequence[Change]) -> Sequence[Action]:
         """Return as few actions as there are different (verb, cause, loss), those that keep first."""
         if not len(self._observed.tasks):
-            return [Action(verb=Verb.ADD, indices=self.assigned, cause="")]
+            first = self._gate.first
+            held = Action(verb=Verb.HOLD, indices=self.assigned[first:], cause=self._gate.cause(Decision(Verb.HOLD)))
+            new = Action(verb=Verb.ADD, indices=self.assigned[:first], cause="")
+            return [new, held] if held.indices else [new]
         self._decide_changed(differences)
         self._decide_gone()
         order = list(Verb)
@@ -203,11 +227,18 @@ class Draft:
 
     def _decide_gone(self) -> None:
         tasks = self._observed.tasks
-        source = self._desired.document["spec"].get("parameters", {}).get("csv", "the manifest")
+        source = _source_of(self._desired.document)
         for index, state in compress(zip(tasks.indices, tasks.states, strict=True), self._left):
             decision = Decision(Verb.REMOVE, loss_of(Relation.GONE, state, self._rerun))
             anew = self._rerun is Rerun.ALL
-            self._add(decision, "--rerun all numbers anew from 1" if anew else f"no longer in {source}", index)
+            self._add(decision, "--rerun all numbers anew from 1" if anew else f"no longer {source}", index)
+
+
+def _source_of(document: Mapping[str, Any]) -> str:
+    """Return where rows come from, as people know it: those of a Foreach are elements."""
+    if document["metadata"].get("partOf", {}).get("kind") == FOREACH:
+        return "among the elements"
+    return f"in {document['spec'].get('parameters', {}).get('csv', 'the manifest')}"
 
 
 def _sweep_of(document: Mapping[str, Any]) -> Any:

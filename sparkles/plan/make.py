@@ -29,7 +29,8 @@ def make(
     if desired.waits:
         return _waiting(job, desired, observed, rerun, scaled)
     differences = changes.between(observed.document, desired.document) if observed.document else []
-    draft = Draft(desired, observed, rerun=rerun, retry=retry)
+    is_same = observed.canary is not None and all(change.policy != "rerun" for change in differences)
+    draft = Draft(desired, observed, rerun=rerun, retry=retry, is_same=is_same)
     made = Plan(
         job=job,
         generation=observed.generation,
@@ -37,6 +38,10 @@ def make(
         assigned=draft.assigned,
         verbs=bytes(draft.verbs),
         last_index=max(observed.last_index, draft.highest),
+        first=draft.first,
+        rerun_held=draft.rerun_held,
+        done=draft.done,
+        failed=draft.failed,
         scaled=scaled,
         unscales=unscales,
         staff=_staff(draft, desired, observed, most=scaled or desired.max_nodes),

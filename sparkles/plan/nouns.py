@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from sparkles.compile import DIGEST_SIZE, Row
-from sparkles.model import Node, TaskColumns, Waiting
+from sparkles.model import Canary, Node, TaskColumns, Waiting
 
 
 class Verb(str, Enum):
@@ -23,6 +23,10 @@ class Verb(str, Enum):
     RECORD = "record"
     ADD = "add"
     REMOVE = "remove"
+    #: It is to run, but not before the first ones have succeeded: until then nothing is done with it.
+    HOLD = "hold"
+    #: The same of one that has not ended: it is stopped until then.
+    STOP = "stop"
 
 
 #: A verb as a byte: its place among them.
@@ -67,6 +71,8 @@ class Desired:
     labels: Callable[[], bytes] = lambda: b""
     #: The jobs that must succeed first: until then nobody knows the tasks.
     waits: Sequence[str] = ()
+    #: How many rows are tried before all others run; None for no such trial.
+    canary: int | None = None
 
     def __len__(self) -> int:
         return len(self.digests) // DIGEST_SIZE
@@ -92,6 +98,10 @@ class Observed:
     cut_off: bool = False
     #: There if the job waits for others.
     waiting: Waiting | None = None
+    #: There if tasks are held back for the first ones, or were when these failed.
+    canary: Canary | None = None
+    #: The tasks that have been written already by those who began to let them go on, and were cut off.
+    begun: frozenset[int] = frozenset()
     #: Whether the job was killed, with tasks or while it waited.
     killed: bool = False
     #: What `scale` has put in the place of the manifest's `nodes.max`.
@@ -155,6 +165,14 @@ class Plan:
     #: What is done with the task of each row: a byte each.
     verbs: bytes = b""
     last_index: int = 0
+    #: The indices of the rows that are tried first, if others are held back for them.
+    first: Sequence[int] = ()
+    #: Which unchanged ones of those run again when they go on.
+    rerun_held: Rerun = Rerun.NONE
+    #: The tasks that have been made to run since that was asked for.
+    done: Sequence[int] = ()
+    #: How many tasks have failed and stay as they are.
+    failed: int = 0
     #: What `scale` has set and this apply leaves; None if the manifest's `nodes.max` holds.
     scaled: int | None = None
     #: Whether that no longer holds, because the manifest's own `nodes.max` has changed.
@@ -176,17 +194,22 @@ class Plan:
     @property
     def keeps_all(self) -> bool:
         """Say whether every task stays as it is."""
-        return all(action.verb is Verb.KEEP for action in self.actions)
+        return all(action.verb in (Verb.KEEP, Verb.HOLD) for action in self.actions)
 
     @property
     def touches_tasks(self) -> bool:
         """Say whether any task runs, runs again or goes."""
-        return any(action.verb not in (Verb.KEEP, Verb.RECORD) for action in self.actions)
+        return any(action.verb not in (Verb.KEEP, Verb.RECORD, Verb.HOLD) for action in self.actions)
 
     @property
     def runs(self) -> int:
         """How many tasks will run."""
         return self.count(Verb.ADD, Verb.CHANGE, Verb.RERUN)
+
+    @property
+    def held(self) -> int:
+        """How many tasks are held back until the first ones have succeeded."""
+        return self.count(Verb.HOLD, Verb.STOP)
 
     @property
     def asks(self) -> Sequence[Action]:

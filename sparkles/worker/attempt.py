@@ -70,6 +70,8 @@ class Execution:
         #: time.monotonic() at which a slot took it.
         self._began: float | None = None
         self._running: Running | None = None
+        #: time.monotonic() at which it was started.
+        self._running_since = 0.0
         self._why: Reason | None = None
         self._abandoned = threading.Event()
         #: Set once someone, not the time-out, wants the attempt to end.
@@ -134,7 +136,9 @@ class Execution:
 
     def sample(self) -> Sample | None:
         """Return what the command uses now."""
-        return self._running.sample() if self._running else None
+        running, since = self._running, self._running_since
+        sample = running.sample() if running else None
+        return sample._replace(seconds=round(time.monotonic() - since, 1)) if sample else None
 
     def run(self, turn: Turn) -> Ended | None:
         """Execute the task; None if it was withdrawn.
@@ -207,7 +211,7 @@ class Execution:
         with self._turn.yielded() if launch.image else nullcontext():  # it takes long, and waits most of it
             running = self._runtime().start(launch)
         with self._lock:
-            self._running = running
+            self._running, self._running_since = running, time.monotonic()
             if self._why:
                 running.signal(signal.SIGTERM)
             elif self._assignment.policy.timeout is not None:

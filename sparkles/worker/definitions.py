@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sparkles import lifecycle
 from sparkles import manifest as manifests
 from sparkles.compile import Definition, TaskDefinition
 from sparkles.errors import BackendError
@@ -38,10 +39,13 @@ class Definitions:
         self._policies: dict[tuple[str, int], tuple[JobSpec, Mapping[str, str]]] = {}
         #: Job → what tells whether it is still as it was: its generation, and when it was applied.
         self._seen: dict[str, tuple[int, float]] = {}
+        self._killed: frozenset[str] = frozenset()
 
     def refresh(self) -> None:
-        """Forget what was read of jobs that have been applied or deleted since."""
+        """Forget what was read of jobs that have been applied or deleted since; note which have been killed."""
         records = self._backend.state.read([Key.job(name) for name in self._seen])
+        jobs = [job for job in records.values() if isinstance(job, Job)]
+        self._killed = frozenset(job.name for job in jobs if lifecycle.is_being_killed(job))
         for name, facts in list(self._seen.items()):
             job = records.get(Key.job(name))
             if not isinstance(job, Job) or (job.generation, job.submitted) != facts:
@@ -52,6 +56,10 @@ class Definitions:
         for known in (self._specs, self._definitions, self._policies):
             for key in [key for key in known if key[0] == job]:
                 del known[key]
+
+    def may_begin(self, task: Task) -> bool:
+        """Say whether a pending task may be begun. Those of a killed job are being ended, which takes its time."""
+        return task.job not in self._killed
 
     def assignment(self, task: Task) -> Assignment:
         """Return what is needed to run a task. Raises SparklesError or OSError if that cannot be found."""

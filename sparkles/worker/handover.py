@@ -53,6 +53,13 @@ class Handover:
             execution = self._slots.held.get(task.claim or "")
             return execution.retries if execution else RetryPolicy()
 
+    def is_guarded(self, task: Task) -> bool:
+        """Say whether a task's job is to be stopped when too many of its tasks have failed."""
+        try:
+            return self._definitions.policy(task)[0].max_failures is not None
+        except Exception:  # noqa: BLE001 - as above; others see to it
+            return False
+
     def forget(self, ended: Sequence[Ended], written: Records) -> None:
         """Let go of what ended; make committed results visible."""
         for end in ended:

@@ -141,6 +141,7 @@ class Leaving:
 
     def _carry_out(self, step: Step) -> None:
         if step in (Step.DEPART, Step.REPLACE):
+            self._backend.objects.complete_logs(patience=self._backend.timing.log_patience)
             self._place.depart(needed=step is Step.REPLACE)
             return
         backend = self._backend.reopen()

@@ -242,7 +242,11 @@ class Worker:
         self._touched |= {end.task.job for end in ended}
         if ended:
             self._rest.begin(self._place.clock())
-        back = [task for task in written.values() if isinstance(task, Task) and task.state is TaskState.PENDING]
+        tasks = [task for task in written.values() if isinstance(task, Task)]
+        failed = [task for task in tasks if task.state is TaskState.FAILED]
+        # At once, even if this node holds others of the job: they may have to be stopped.
+        self._settler.put({task.job for task in failed if self._handover.is_guarded(task)})
+        back = [task for task in tasks if task.state is TaskState.PENDING]
         # What went back, for whatever reason, can be claimed again; after a change of resources only by others.
         self._search.may_find |= bool(back)
         self._settler.staff({task.job for task in back if task.cluster != self._ledger.node.cluster})

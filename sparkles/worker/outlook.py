@@ -88,7 +88,7 @@ class Outlook:
             moved = self._look()
             late = now - self._asked >= self._timing.idle_look
             if late and not self._slots.held:
-                self._settler.put(job.name for job in self._state.open_jobs() if job.waiting)
+                self._settler.put(job.name for job in self._state.open_jobs() if job.has_more)
         except SparklesError as error:
             say(f"node {self._place.name}: {error}")
             self._asked = float("-inf")  # whoever called is heard the next time

@@ -50,6 +50,8 @@ class Publisher:
         self._turn = turn
         self._stopped = stopped
         self._holds = holds
+        #: Why the result could not be stored, once that is given up.
+        self._trouble: str | None = None
 
     def publish(
         self, log: Path, ending: Ending, reason: Reason, *, started: float, staged: outputs.Snapshot | None
@@ -71,6 +73,7 @@ class Publisher:
             document=self._document(ending, reason, started, ended, found),
             spare=self._spare(found, staged),
         )
+        generation = self._insist(lambda: self._bring_in(result))
         return Attempt(
             claim=self._claim,
             digest=self._task.digest,
@@ -79,8 +82,8 @@ class Publisher:
             started=started,
             ended=ended,
             peak_memory=ending.peak_memory,
-            said=words,
-            result_generation=self._insist(lambda: self._bring_in(result)),
+            said=words if self._trouble is None else said(self._trouble.encode()),
+            result_generation=generation,
         )
 
     def _found(self, staged: outputs.Snapshot, log: Path) -> outputs.Found:
@@ -117,6 +120,7 @@ class Publisher:
             except (SparklesError, OSError) as error:
                 if time.monotonic() + wait > deadline:
                     say(f"task {self._task.id}: its result cannot be stored: {error}")
+                    self._trouble = f"sparkles: the task's result could not be stored: {error}"
                     return None
             with self._turn.yielded():
                 if self._stopped.wait(wait):

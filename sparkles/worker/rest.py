@@ -96,4 +96,4 @@ class Rest:
         self._settled_all = self._search.may_find = True
         jobs = self._backend.state.open_jobs()
         mine = self._ledger.node.cluster
-        self._settler.put(job.name for job in jobs if job.waiting or job.cluster == mine)
+        self._settler.put(job.name for job in jobs if job.has_more or job.cluster == mine)

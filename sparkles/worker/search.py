@@ -42,7 +42,8 @@ class Search:
         except SparklesError as error:
             say(f"node {node.name}: {error}")
             return []
-        fitting = self._tenure.fitting(found, now, self._definitions)
+        wanted = [task for task in found if self._definitions.may_begin(task)]
+        fitting = self._tenure.fitting(wanted, now, self._definitions)
         chosen, is_all = self._ahead.choose(fitting, free=node.slots - held)
         self.may_find = bool(fitting) and (len(found) == room or not is_all)
         return chosen

@@ -136,7 +136,6 @@ UPLOADS = [
     Case("a file of a bucket", "sub -u gs://b/x echo", ["gs://b/x: files of a bucket need the gcp backend"], code=3),
     Case("half a scheme", "sub -u gs:/b/x echo", ["spec.uploads[0]: 'gs:/b/x': expected gs://BUCKET/OBJECT"]),
     Case("a saved file that is there", "sub --save x.yaml echo", ["--save x.yaml", "--yes"], files={"x.yaml": ""}),
-    Case("a command to come", "report fit", ["report: not built yet"], code=3),
     Case("an absolute pattern", "sub --results /tmp/* echo", ["spec.outputs.include[0]", "patterns are relative"]),
     Case("a saved list", "sub --save jobs/x.yaml -u @a.txt echo", ["--save", "@a.txt"], files={"a.txt": "# none\n"}),
 ]  # fmt: skip

@@ -299,17 +299,24 @@ def test_if_an_element_fails_nothing_is_gathered_and_retry_runs_that_element_and
     done = scatter("sub", "-n", "fails", "--foreach", "fails.py", "1", "2", "3")
     before = started(scatter, "fails")
     gate.touch()
-    scatter.ok("retry", "fails")
-    scatter.ok("wait", "fails")
+    retried = scatter.ok("retry", "--wait", "fails")
 
     assert done.returncode == 1
     assert "evaluate gather" not in done.stdout
     assert lines_of(done.stdout)[-1] == "Job finished. 2 tasks completed successfully, 1 tasks failed"
-    assert "fails.2 failed (exit, exit code 1): see 'sparkles logs fails.2'" in done.stderr
+    assert f"1 task failed: exit code 1, FileNotFoundError: [Errno 2] No such file or directory: {str(gate)!r}" in (
+        done.stderr
+    )
+    assert "  sparkles logs fails.2\n  sparkles retry fails.2\n" in done.stderr
     assert (
-        "fails-gather waits for that: 'sparkles retry fails' runs what failed again, and then the rest" in done.stderr
+        "fails-gather waits for that: 'sparkles retry fails' runs what failed again, as it was, and then the rest; "
+        "if you change the script or its files, use sub again\n" in done.stderr
     )
     assert again(scatter, "fails", before) == ["fails.2", "fails-gather.1"]
+    assert lines_of(retried)[-7:] == [
+        *phase("evaluate foreach on 3 elements", job="fails", done=3),
+        *phase("evaluate gather", job="fails-gather", done=1, log=["[10, 20, 30]"]),
+    ]
     assert scatter.log("fails-gather.1") == "[10, 20, 30]\n"
 
 
@@ -341,13 +348,21 @@ def test_what_is_wrong_with_a_script_is_printed(warm: User, script: str, says: s
     assert says in done.stdout
 
 
-def test_a_gather_that_waits_and_is_left_out_is_said_to_begin_all_the_same(scatter: User) -> None:
-    scatter("sub", "-n", "left", "--foreach", "scatter.py", "no-number")
+def test_a_gather_that_waits_and_is_left_out_does_not_begin_and_is_not_followed(scatter: User) -> None:
+    scatter("sub", "-n", "left-out", "--foreach", "scatter.py", "no-number")
 
-    ran = scatter("sub", "-n", "left", "--no-gather", "--foreach", "scatter.py", "1")
+    ran = scatter("sub", "-n", "left-out", "--no-gather", "--foreach", "scatter.py", "1")
+    watched = scatter("watch", "left-out")
+    nothing = scatter.ok("retry", "left-out")
+    states = [row["state"] for row in scatter.rows("status", "left-out")]
+    back = scatter("sub", "-n", "left-out", "--foreach", "scatter.py", "2")
 
-    assert ran.returncode == 0
+    assert (ran.returncode, watched.returncode, back.returncode) == (0, 0, 0)
     assert (
-        "hint: job left-gather is no part of left any more, and begins all the same when it can; remove it with "
-        "'sparkles delete left-gather'\n" in ran.stderr
+        "hint: job left-out-gather is no part of left-out any more, and will not begin; remove it with "
+        "'sparkles delete left-out-gather'\n" in ran.stderr
     )
+    assert "gather" not in watched.stdout
+    assert "there is nothing to retry" in nothing
+    assert states == ["finished", "finished", "killed"]
+    assert scatter.log("left-out-gather.1") == "[20]\n"

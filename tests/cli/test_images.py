@@ -98,6 +98,12 @@ def test_too_much_memory_is_named_and_can_be_retried(user: User, busybox: str) -
     (task,) = user.rows("list", "big")
     assert (task["state"], task["reason"], task["attempts"]) == ("failed", "out-of-memory", 2)
     assert "needed more than 16M of memory; --memory allows it more" in user.log("big.1")
+    assert "1 task failed: out of memory\n" in done.stderr
+    now, _, before = user.ok("why", "big.1").partition("big.1: attempt 1 on node ")
+    assert now.startswith("big.1: it failed: it needed more memory than it may use; ")
+    assert "\n  give it more (--memory, " in now
+    assert "it needed more memory than it may use; it last wrote: sparkles: stopped because" in before
+    assert before.endswith("\n  sparkles logs big.1 --attempt 1\n")
 
 
 def test_a_running_container_can_be_killed(user: User, busybox: str, api) -> None:

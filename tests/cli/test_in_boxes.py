@@ -241,7 +241,8 @@ def test_a_task_whose_machine_is_taken_away_with_notice_runs_anew_and_has_one_re
     user: User, machines: Any, boxes: Any
 ) -> None:
     before = len(boxes.booted)
-    user.ok("sub", "-n", "spot", "--spot", "--no-wait", "sh", "-c", "sleep 20; echo done", timeout=120)
+    script = "trap 'echo saved; exit 1' TERM; echo begun; sleep 20 & wait; echo done"
+    user.ok("sub", "-n", "spot", "--spot", "--no-wait", "sh", "-c", script, timeout=120)
     eventually(lambda: any("spot.1" in box.run("docker", "ps", "--no-trunc", "--format", "{{.Labels}}")
                            for box in boxes.booted[before:]), within=120)  # fmt: skip
 
@@ -254,7 +255,8 @@ def test_a_task_whose_machine_is_taken_away_with_notice_runs_anew_and_has_one_re
     (task,) = user.rows("list", "spot")
     assert (task["state"], task["attempts"]) == ("succeeded", 1)  # it was taken away free of charge
     assert len(boxes.booted) == before + 2
-    assert user.log("spot.1") == "done\n"
+    assert user.log("spot.1") == "begun\ndone\n"
+    assert user.ok("logs", "spot.1", "--attempt", "1") == "begun\nsaved\n"
     results = [name for name in user.stores.objects() if name.startswith("spot/")]
     assert sorted(results) == ["spot/1/result.json", "spot/1/stdout.txt"]
 

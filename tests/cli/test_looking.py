@@ -8,13 +8,16 @@ import json
 import os
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
 from conftest import User, until
+from contracts.nouns import a_machine
 from stores import Stores
 
 from sparkles import __version__
+from sparkles.model import Key, Writes
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +80,40 @@ def test_a_list_is_filtered(looker: User) -> None:
     assert looker.ok("list", "bad", "--filter", "index = 1", "-o", "csv").count("bad.") == 1
 
 
+def test_a_list_shows_the_fields_that_are_chosen_in_their_order(looker: User) -> None:
+    words = ("list", "bad", "--fields", "params.x,exit", "--fields", "index", "--sort", "-params.code")
+
+    assert looker.ok(*words, "-o", "csv") == 'params.x,exit,index\n"ä,b",3,2\na b,0,1\n'
+    assert looker.ok(*words).splitlines() == ["PARAMS.X  EXIT  INDEX", "ä,b       3     2", "a b       0     1"]
+    assert looker.rows(*words, "--limit", "1") == [{"params.x": "ä,b", "exit": 3, "index": 2}]
+    (first, second) = looker.rows("list", "bad", "--fields", "all")
+    assert first["waited"] >= 0
+    assert (first["node"], first["said"], second["killedBy"]) == (second["node"], None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--fields", "task,sate"], "--fields: no field 'sate'; there is: task, index, state, "),
+        (["--sort", "-memry"], "did you mean 'memory'?"),
+        (["--sort", "params.cod"], "--sort params.cod: no task has a parameter 'cod'; there is: code, x; did you mean"),
+        (["--fields", "params.y"], "--fields params.y: no task has a parameter 'y'"),
+        (["--params", "--fields", "task"], "--params and --fields exclude each other"),
+        (["--params", "-o", "json"], "--params and -o json exclude each other"),
+    ],
+)
+def test_a_wrong_list_is_a_wrong_request(looker: User, words: list[str], says: str) -> None:
+    done = looker("list", "bad", *words)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
 @pytest.mark.parametrize(
     ("expression", "says"),
     [
         ("failed", "expected FIELD OP VALUE"),
-        ("stat=failed", "no field 'stat'; there is: index, state, "),
+        ("stat=failed", "no field 'stat'; there is: task, index, state, "),
         ("state=faild", "did you mean 'failed'?"),
         ("memory > lots", "expected bytes or a size such as 500MB"),
         ("params.cod = 3", "no task has a parameter 'cod'; there is: code, x; did you mean 'code'?"),
@@ -122,6 +154,50 @@ def test_last_is_the_newest_job_and_patterns_are_globs(looker: User) -> None:
     assert looker.ok("logs", "LAST.2") == "ä,b\n"
 
 
+def test_stats_say_what_tasks_used_and_what_would_do(looker: User) -> None:
+    table, from_csv = looker.ok("status", "--stats", "bad"), looker.ok("status", "--stats", "bad", "-o", "csv")
+    (found,) = looker.rows("status", "--stats", "bad")
+
+    assert [found[field]["tasks"] for field in ("seconds", "waited", "attempts")] == [2, 2, 2]
+    assert 0 <= found["seconds"]["min"] <= found["seconds"]["p95"] <= found["seconds"]["max"]
+    assert as_yaml(looker.ok("status", "--stats", "bad", "-o", "yaml")) == [found]
+    assert found["asked"] == {"machineType": None, "slots": None, "memory": None, "timeout": None}
+    rows = list(csv.DictReader(io.StringIO(from_csv)))
+    assert [row["field"] for row in rows] == ["seconds", "waited", "memory", "attempts"]
+    assert float(rows[0]["max"]) == found["seconds"]["max"]
+    assert [line.split()[:3] for line in table.splitlines()[1:5]] == [[r["job"], r["field"], r["tasks"]] for r in rows]
+    assert [f"{one['flag']} {one['value']}" for one in found["advice"]] == [
+        row["advice"] for row in rows if row["advice"]
+    ]
+
+
+@pytest.mark.at_home
+def test_stats_compare_with_the_machines_that_a_job_ran_on(warm: User) -> None:
+    flags = ("--memory", "4G", "--timeout", "5h", "--backend", "local")
+    warm.ok("sub", "-n", "sized", "--seq", "2", *flags, "sh", "-c", "exit 0")
+    with warm.stores.state() as state:
+        (key,) = {job.cluster for job in state.jobs() if job.name == "sized"}
+        machine = a_machine(type="n1-highmem-2", gpu=None, gpus=0)
+        state.change(
+            [Key.cluster(key)], lambda found: Writes(put=[replace(one, machine=machine) for one in found.values()])
+        )
+        tasks = [Key.task("sized", index) for index in (1, 2)]
+        state.change(tasks, lambda found: Writes(put=[replace(one, peak_memory=10**8) for one in found.values()]))
+
+    (found,) = warm.rows("status", "--stats", "sized")
+
+    assert {**found["asked"], "slots": 0} == {
+        "machineType": "n1-highmem-2",
+        "slots": 0,
+        "memory": 2**32,
+        "timeout": 18000,
+    }
+    assert [(one["flag"], one["value"]) for one in found["advice"]][1:] == [("--memory", "128M"), ("--timeout", "1m")]
+    words = warm.ok("status", "--stats", "sized").splitlines()
+    assert "sized: tasks used 100.0 MB at most (95 %: 100.0 MB) of 4.3 GB that they may use" in words
+    assert "sized: --memory 128M would do" in words
+
+
 def test_an_unknown_name_leads_to_the_nearest(looker: User) -> None:
     near, far = looker("logs", "fit-s.1"), looker("logs", "elsewhere")
 
@@ -133,8 +209,8 @@ def test_an_unknown_name_leads_to_the_nearest(looker: User) -> None:
 def test_looking_writes_nothing(looker: User) -> None:
     before = looker.everything()
 
-    for words in ("status", "list", "logs bad.2", "get bad", "get bad.1", "why bad", "why bad.2", "diff fit-a fit-a",
-                  "explain", "version"):  # fmt: skip
+    for words in ("status", "status --stats", "list", "list bad --params", "logs bad.2", "get bad", "get bad.1",
+                  "why bad", "why bad.2", "diff fit-a fit-a", "explain", "version"):  # fmt: skip
         looker.ok(*words.split())
 
     assert looker.everything() == before
@@ -151,7 +227,38 @@ def test_watching_a_job_that_has_ended_prints_its_end(looker: User) -> None:
         "Job finished. 1 tasks completed successfully, 1 tasks failed",
         f"Done waiting for job. You can download results via '{looker.stores.download_line('bad')}'",
     ]
-    assert done.stderr == "bad.2 failed (exit, exit code 3): see 'sparkles logs bad.2'\n"
+    assert done.stderr == (
+        "1 task failed: exit code 3, ä,b\n"
+        "  sparkles logs bad.2\n"
+        "  sparkles retry bad.2\n"
+        "What to do about it: sparkles why bad\n"
+    )
+
+
+def test_the_parameters_of_tasks_that_failed_are_what_sub_takes_back(warm: User) -> None:
+    header, good, *bad = "code,name:a.b-c d", '0,"a ""b"""', "007,=1+2", '3,"line\n line,\r\tä "', '1e0," "'
+    warm.write("grid.csv", "\n".join([header, good, *bad]) + "\n")
+    assert warm("sub", "-n", "grid", "--params", "grid.csv", "sh", "-c", "exit ${0%e0}", "{code}").returncode == 1
+    rows = [row["parameters"] for row in warm.rows("list", "grid", "--filter", "state=failed")]
+
+    warm.env["PYTHONIOENCODING"] = "ascii"
+    again = warm.ok("list", "grid", "--params", "--filter", "state=failed")
+    warm.write("again.csv", again)
+    assert warm("sub", "-n", "again", "--params", "again.csv", "sh", "-c", "exit ${0%e0}", "{code}").returncode == 1
+
+    assert len(rows) == 3
+    assert [row["parameters"] for row in warm.rows("list", "again")] == rows
+    largest = warm.ok("list", "grid", "--params", "--sort", "-params.code", "--limit", "1")
+    assert largest == f"{header}\n007,=1+2\n"
+
+
+def test_there_are_no_parameters_where_there_are_none(warm: User) -> None:
+    warm.ok("sub", "-n", "numbered", "--seq", "2", "true")
+
+    done = warm("list", "numbered", "--params", "--filter", "state=failed")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "job numbered has no parameters, its tasks differ in their index at most; 'sparkles retry" in done.stderr
 
 
 def test_no_wait_says_how_to_come_back(warm: User) -> None:
@@ -207,7 +314,7 @@ def test_documents_are_alone_on_stdout(warm: User) -> None:
 def test_a_reader_that_has_enough_is_no_error(warm: User) -> None:
     warm.ok("sub", "-n", "many", "--seq", "2", "head -c 300000 /dev/zero | tr '\\0' '\\n'")
 
-    for words in ("logs many.1", "logs many", "explain", "status", "list many"):
+    for words in ("logs many.1", "logs many --all", "explain", "status", "list many"):
         line = " ".join(warm.argv(*words.split()))
         done = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {line} | head -1"],

@@ -60,7 +60,7 @@ def test_the_exit_code_is_that_of_the_command(warm: User, line: str, code: int) 
     assert (row.result["exit"], row.result["reason"]) == (code, "exit")
     assert row.done.returncode == int(bool(code))
     assert f"{int(not code)} tasks completed successfully, {int(bool(code))} tasks failed" in row.done.stdout
-    assert (f"exit.1 failed (exit, exit code {code})" in row.done.stderr) == bool(code)
+    assert (f"1 task failed: exit code {code}" in row.done.stderr) == bool(code)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,10 @@ def test_on_a_terminal_the_lines_stay_and_the_area_goes(user, start):
         "[TIME] last",
         "Job finished. 0 tasks completed successfully, 1 tasks failed",
         f"Done waiting for job. You can download results via '{user.stores.download_line('j')}'",
-        "j.1 failed (exit, exit code 3): see 'sparkles logs j.1'",
+        "1 task failed: exit code 3, last",
+        "  sparkles logs j.1",
+        "  sparkles retry j.1",
+        "What to do about it: sparkles why j",
     ]
     for sequence in ("\x1b[2J", "\x1b]0;", "\x07", "\x1b[?25l"):  # the last would hide the cursor
         assert sequence not in terminal.text

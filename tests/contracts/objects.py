@@ -16,7 +16,7 @@ import pytest
 from contracts.nouns import digest_of
 
 from sparkles.errors import BackendError
-from sparkles.ports import Moved, ObjectStore, Output, Result
+from sparkles.ports import Fetched, Moved, ObjectStore, Output, Result
 
 
 def sha256(content: bytes) -> str:
@@ -106,7 +106,7 @@ class ObjectStoreContract:
         result = replace(result, outputs=[*result.outputs, Output(name="model_latest", path=link, size=1)])
 
         objects.promote("j", 1, objects.publish(result, holds=always))
-        objects.fetch("j", 1, tmp_path / "there")
+        fetch(objects, tmp_path / "there")
 
         assert (tmp_path / "there" / "model_1").read_bytes() == b"x"
         assert (tmp_path / "there" / "model_latest").read_bytes() == b"x"
@@ -273,6 +273,40 @@ class ObjectStoreContract:
         assert objects.read_log("j", 1, "b", start=-100) == b"ended\n"
         assert objects.read_log("j", 1, "c", start=-100) == b""
 
+    def test_a_log_that_is_known_to_be_whole_is_read_to_its_end(self, objects, commit):
+        generation = commit("a", log=b"some output\n")
+
+        for claim in ("a", generation):
+            assert objects.read_log("j", 1, claim, start=5, whole=True) == b"output\n"
+            assert objects.read_log("j", 1, claim, start=-4, limit=3, whole=True) == b"put"
+            assert objects.read_log("j", 1, claim, start=12, whole=True) == b""
+
+    def test_the_size_of_a_log_is_known_while_it_grows_and_afterwards(self, objects, commit):
+        append(objects.open_log("j", 1, "a"), b"running\n")
+        commit("b", log=b"ended\n")
+
+        come(objects, "a", b"running\n")
+
+        assert objects.log_size("j", 1, "a") == 8
+        assert objects.log_size("j", 1, "b") == 6
+        assert objects.log_size("j", 1, "c") == objects.log_size("j", 9, "a") == 0
+
+    def test_the_logs_of_attempts_that_went_before_stay_until_the_records_of_the_job_go(self, objects, publish, commit):
+        publish("failed", log=b"first\n", files={"x": b"1"})
+        objects.discard("j", 1, "failed")
+        append(objects.open_log("j", 1, "preempted"), b"second\n")
+        objects.discard("j", 1, "preempted")
+        objects.complete_logs(patience=10)
+        commit("done", log=b"third\n")
+
+        before = [objects.read_log("j", 1, claim, start=0) for claim in ("failed", "preempted", "done")]
+        sizes = [objects.log_size("j", 1, claim) for claim in ("failed", "preempted", "done")]
+        objects.remove_records("j")
+
+        assert before == [b"first\n", b"second\n", b"third\n"]
+        assert sizes == [6, 7, 6]
+        assert [objects.read_log("j", 1, claim, start=0) for claim in ("failed", "preempted")] == [b"", b""]
+
     def test_attempts_have_logs_of_their_own(self, objects, commit):
         commit("a", log=b"first\n")
         append(objects.open_log("j", 1, "b"), b"second\n")
@@ -371,11 +405,64 @@ class ObjectStoreContract:
     def test_fetch_makes_the_folder_and_says_how_much_it_copied(self, objects, commit, tmp_path):
         commit("a", log=b"out\n", files={"deep/x": b"12345"})
 
-        copied = objects.fetch("j", 1, tmp_path / "new" / "folder")
+        moves: list[Moved] = []
+        copied = fetch(objects, tmp_path / "new" / "folder", moved=moves.append)
 
         files = [path for path in (tmp_path / "new" / "folder").rglob("*") if path.is_file()]
         assert {path.name for path in files} == {"stdout.txt", "result.json", "x"}
-        assert copied == sum(path.stat().st_size for path in files)
+        assert copied == Fetched(files=3, size=sum(path.stat().st_size for path in files))
+        assert total(moves) == Moved(size=copied.size, files=3)
+
+    def test_fetch_again_copies_only_what_is_missing_or_differs(self, objects, commit, tmp_path):
+        commit("a", log=b"out\n", files={"kept": b"123", "missing": b"1", "shorter": b"1234", "a_link": b"12"})
+        fetch(objects, tmp_path / "there")
+        (tmp_path / "there" / "missing").unlink()
+        (tmp_path / "there" / "shorter").write_bytes(b"12")
+        (tmp_path / "there" / "a_link").rename(tmp_path / "elsewhere")
+        (tmp_path / "there" / "a_link").symlink_to(tmp_path / "elsewhere")
+
+        again = fetch(objects, tmp_path / "there")
+
+        assert again == Fetched(files=3, size=7, there=3)
+        assert (tmp_path / "there" / "shorter").read_bytes() == b"1234"
+        assert not (tmp_path / "there" / "a_link").is_symlink()
+        assert fetch(objects, tmp_path / "there") == Fetched(there=6)
+
+    def test_fetch_brings_only_what_has_a_place(self, objects, commit, tmp_path):
+        commit("a", files={"x": b"1", "deep/y": b"22"})
+        names: list[str] = []
+
+        def place(name: str) -> Path | None:
+            names.append(name)
+            return tmp_path / "y" if name == "deep/y" else None
+
+        copied = objects.fetch("j", 1, place, moved=lambda _: None)
+
+        assert copied == Fetched(files=1, size=2)
+        assert sorted(names) == ["deep/y", "result.json", "stdout.txt", "x"]
+        assert (tmp_path / "y").read_bytes() == b"22"
+
+    def test_fetch_brings_nothing_of_another_result_than_the_one_that_is_wanted(self, objects, commit, tmp_path):
+        first = commit("a", files={"x": b"old"})
+        second = commit("b", files={"x": b"new"})
+
+        assert fetch(objects, tmp_path / "there", result_generation=first) is None
+        assert fetch(objects, tmp_path / "there", index=2) is None
+        assert not (tmp_path / "there").exists()
+        assert fetch(objects, tmp_path / "there", result_generation=second) is not None
+
+    def test_a_fetch_that_is_stopped_leaves_no_file_that_is_not_whole(self, objects, commit, tmp_path):
+        commit("a", files={"large": b"x" * 3_000_000})
+
+        def stop(moved: Moved) -> None:
+            if moved.size:
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fetch(objects, tmp_path / "there", moved=stop)
+
+        left = {path.name for path in (tmp_path / "there").rglob("*") if path.is_file()}
+        assert left <= {"stdout.txt"}, "which is empty, and whole"
 
     def test_fetch_again_brings_what_is_there_now(self, objects, commit, tmp_path):
         commit("a", files={"x": b"old"})
@@ -510,9 +597,21 @@ def come(objects: ObjectStore, claim: str, expected: bytes, *, start: int = 0, i
     return objects.read_log("j", index, claim, start=start)
 
 
+def fetch(
+    objects: ObjectStore,
+    folder: Path,
+    *,
+    index: int = 1,
+    moved: Callable[[Moved], None] = lambda _: None,
+    result_generation: str | None = None,
+) -> Any:
+    """Fetch a result to a folder."""
+    return objects.fetch("j", index, lambda name: folder / name, moved=moved, result_generation=result_generation)
+
+
 def fetched(objects: ObjectStore, folder: Path, *, index: int = 1) -> tuple[bytes, dict[str, bytes]]:
     """Fetch a result; return its result.json, and the content of all other files."""
-    objects.fetch("j", index, folder / "fetched")
+    fetch(objects, folder / "fetched", index=index)
     files = {
         str(path.relative_to(folder / "fetched")): path.read_bytes()
         for path in (folder / "fetched").rglob("*")

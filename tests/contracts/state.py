@@ -15,6 +15,7 @@ from contracts.nouns import a_claimed_task, a_cluster, a_job, a_machine, a_node,
 from sparkles import lifecycle
 from sparkles.model import (
     Applying,
+    Canary,
     Cluster,
     JobState,
     Key,
@@ -67,6 +68,11 @@ class StateStoreContract:
                     applying=Applying(token="t", digest="d", generation=2, progress=2.5),
                     environment="e",
                     killed_by="eva",
+                    canary=Canary(
+                        first="1-3,7", held=9, rerun="all", done="1-2", may_lose=True, problem="ä", is_stuck=True
+                    ),
+                    max_failures=0,
+                    failed_before=2,
                 ),
                 id="a job with everything",
             ),

@@ -50,6 +50,13 @@ def problems(text):
             id="results of a step that is not needed",
         ),
         pytest.param(
+            "  - {name: split, command: x}\n"
+            '  - {name: b, command: y, needs: [splt], uploads: ["{results.split}/1/f"]}\n',
+            "7:52: spec.steps[1].uploads[0]: '{results.split}/1/f' needs the results of step split: add it to "
+            "spec.steps[1].needs instead of 'splt'",
+            id="results of a step whose name is misspelt where it is needed",
+        ),
+        pytest.param(
             '  - {name: a, command: x}\n  - {name: b, command: y, needs: [a], parameters: {csv: "{results.aa}/1/f"}}\n',
             "7:52: spec.steps[1].parameters.csv: '{results.aa}/1/f' needs the results of job aa: add it to "
             "spec.steps[1].needs; did you mean 'a'?",

@@ -609,6 +609,7 @@ def test_a_result_that_can_never_be_stored_fails_the_task(submit, backend, place
     run(a_worker(backend, place, upload_patience=0.0), backend)
 
     assert (task(backend).state, task(backend).reason) == (F, Reason.UPLOAD)
+    assert task(backend).said == "sparkles: the task's result could not be stored: the bucket is gone"
     assert task(backend).attempts == 1
 
 
@@ -949,6 +950,54 @@ def test_a_stop_of_a_task_that_is_not_begun_ends_it_without_running_it(
 # What was claimed ahead
 
 
+def test_nothing_is_begun_of_a_job_that_is_being_killed_however_long_that_takes(
+    submit, backend, worker, runtime, place, meanwhile
+) -> None:
+    def wait_until_all_is_marked(_: ScriptedRunning) -> int:
+        meanwhile(Key.job("j"), lambda job: lifecycle.kill_job(job, by="eva"))
+        meanwhile(Key.cluster("local-1-w"), lifecycle.bump)
+        place.call()
+        return 0
+
+    runtime.scripts["run"] = wait_until_all_is_marked
+    submit("run", parameters={"seq": 5})
+
+    run(worker, backend)
+
+    assert [task(backend, index).state for index in range(1, 6)] == [S, K, K, K, K]
+    assert {task(backend, index).killed_by for index in range(2, 6)} == {"eva"}, "a kill that was cut off is completed"
+    assert len(runtime.started) == 1
+
+
+def test_a_worker_stops_its_job_when_too_many_tasks_have_failed_although_it_holds_more_of_it(
+    submit, backend, place, runtime
+) -> None:
+    def fail(running: ScriptedRunning) -> int:
+        if len(runtime.started) > 4:  # those that began before the job was stopped
+            running.stopped.wait()
+        return 3
+
+    runtime.scripts["run"] = fail
+    submit("run", parameters={"seq": 30}, failFast={"maxFailures": "1"})
+
+    run(a_worker(backend, place, ahead=5.0), backend, slots=2)
+
+    counts = backend.state.counts("j")
+    assert 2 <= counts[F] <= 6
+    assert counts[F] + counts[K] == 30
+    assert find_job(backend, "j").killed_by.startswith("failFast: ")
+
+
+def test_a_worker_goes_on_with_what_was_held_back(submit, backend, worker, runtime) -> None:
+    runtime.scripts["run"] = lambda _: 0
+    submit("run", "{index}", parameters={"seq": 5}, canary=2)
+
+    run(worker, backend)
+
+    assert backend.state.counts("j") == {S: 5}
+    assert find_job(backend, "j").state is JobState.FINISHED
+
+
 def test_what_is_claimed_ahead_and_killed_goes_back_at_once(
     submit, backend, place, runtime, meanwhile, tmp_path
 ) -> None:
@@ -1032,7 +1081,9 @@ def test_samples_outlast_the_commits_of_other_tasks(submit, backend, place, runt
 
     run(worker, backend)
 
-    assert [sample.total for sample in seen[0].values()] == [2]
+    ((sample,),) = (each.values() for each in seen)
+    assert sample.total == 2
+    assert 0.0 <= sample.seconds < 60.0
 
 
 def test_nothing_is_claimed_ahead_of_a_job_that_was_not_measured(submit, backend, place, runtime, tmp_path) -> None:

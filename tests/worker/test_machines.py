@@ -81,6 +81,16 @@ def test_it_writes_its_record_works_and_has_its_machine_removed_before_it_is_gon
     assert cluster(backend).boots == 0
 
 
+def test_what_logs_end_with_comes_in_before_its_machine_goes(backend, place, monkeypatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(backend.objects, "complete_logs", lambda *, patience: seen.append(f"logs, {patience:g} s"))
+    place.on_depart = lambda: seen.append("machine")
+
+    a_worker(backend, place).run()
+
+    assert seen == ["logs, 15 s", "machine"]
+
+
 @pytest.mark.parametrize("error", [BackendError("not now"), ValueError("nobody thought of this")])
 def test_a_departure_that_fails_is_tried_again_whatever_went_wrong(backend, place, error) -> None:
     failures = iter([error])

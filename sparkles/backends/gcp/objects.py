@@ -12,6 +12,7 @@ from google.cloud.storage import Client
 
 from sparkles.backends.gcp.storage.blobs import Blobs, Known
 from sparkles.backends.gcp.storage.bucket import PATIENCE, Bucket
+from sparkles.backends.gcp.storage.copies import Copies
 from sparkles.backends.gcp.storage.faults import ChangedError
 from sparkles.backends.gcp.storage.logs import Logs
 from sparkles.backends.gcp.storage.outputs import Outputs
@@ -20,7 +21,7 @@ from sparkles.backends.gcp.storage.results import Results
 from sparkles.backends.gcp.storage.spool import Attempt, Spool
 from sparkles.backends.gcp.storage.staging import Staging
 from sparkles.paths import Layout
-from sparkles.ports import LOG_PIECE, Moved, Result
+from sparkles.ports import LOG_PIECE, Fetched, Moved, Result
 
 #: Seconds after which what a log has grown by is brought in.
 _PERIOD = 2.0
@@ -54,6 +55,7 @@ class BucketObjects:
         self._blobs = Blobs(self._bucket, self._layout, known, touch=touch)
         self._staging = staging or Staging(None)
         self._results = Results(self._bucket, self._layout)
+        self._copies = Copies(self._bucket)
         self._outputs = Outputs(self._bucket, self._results, self._blobs)
         self._publisher = Publisher(self._bucket, self._layout)
         self._logs = Logs(self._bucket, self._layout, self._results)
@@ -120,9 +122,20 @@ class BucketObjects:
         assert self._spool, "a client runs no attempts"
         return self._spool.open(Attempt(job, index, claim))
 
-    def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
+    def read_log(
+        self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE, whole: bool = False
+    ) -> bytes:
         """See ObjectStore."""
-        return self._logs.read(Attempt(job, index, claim), start=start, limit=limit)
+        return self._logs.read(Attempt(job, index, claim), start=start, limit=limit, whole=whole)
+
+    def log_size(self, job: str, index: int, claim: str) -> int:
+        """See ObjectStore."""
+        return self._logs.size(Attempt(job, index, claim))
+
+    def complete_logs(self, *, patience: float) -> None:
+        """See ObjectStore."""
+        if self._spool:
+            self._spool.wait(patience)
 
     def publish(self, result: Result, *, holds: Callable[[], bool]) -> str:
         """See ObjectStore. It is written in place, by the rules in `publishing`."""
@@ -179,9 +192,20 @@ class BucketObjects:
         """See ObjectStore. The bucket copies it by itself."""
         self._outputs.keep(job, index, name, digest)
 
-    def fetch(self, job: str, index: int, destination: Path) -> int:
+    def fetch(
+        self,
+        job: str,
+        index: int,
+        place: Callable[[str], Path | None],
+        *,
+        moved: Callable[[Moved], None],
+        result_generation: str | None = None,
+    ) -> Fetched | None:
         """See ObjectStore."""
-        return self._results.fetch(job, index, destination)
+        found = self._results.find(job, index)
+        if found is None or result_generation not in (None, str(found.generation)):
+            return None
+        return self._copies.fetch(found, place, moved)
 
     def remove_results(self, job: str, indices: Sequence[int] | None = None) -> None:
         """See ObjectStore."""

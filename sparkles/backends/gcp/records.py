@@ -11,15 +11,16 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, replace
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from sparkles.backends.gcp.datastore import FAIL, Entity, Mutation
 from sparkles.errors import BackendError
 from sparkles.machine import Machine, machine_from
 from sparkles.model import (
     Applying,
+    Canary,
     Cluster,
     Fence,
     Job,
@@ -68,6 +69,8 @@ _STATES = {suffix: state for state, suffix in _SUFFIXES.items()}
 
 #: Seconds that one value of `lease` holds for: an index that all nodes write to is not to be written often.
 _LEASE_STEP = 60
+
+_Part = TypeVar("_Part", Applying, Waiting, Canary)
 
 #: Properties and their values.
 Properties = dict[str, Any]
@@ -150,7 +153,7 @@ def _plain(value: Any) -> Any:
     match value:
         case Enum():
             return value.value
-        case Applying() | Waiting() | Machine():
+        case Applying() | Waiting() | Canary() | Machine():
             return json.dumps(asdict(value))
         case tuple():
             return json.dumps(value, default=asdict) if value else None
@@ -286,17 +289,21 @@ def _past(values: Properties) -> Past:
 
 
 def _job(key: Key, known: Properties, _: Any, silence: float) -> Job:
-    applying = json.loads(known["applying"] or "null")
-    waiting = json.loads(known["waiting"] or "null")
+    waiting = _part(Waiting, known["waiting"])
     found = {
         "state": JobState(known["state"]),
-        "applying": Applying(**_known(Applying, applying)) if applying else None,
-        "waiting": Waiting(**{**_known(Waiting, waiting), "needs": tuple(waiting["needs"])}) if waiting else None,
+        "applying": _part(Applying, known["applying"]),
+        "waiting": replace(waiting, needs=tuple(waiting.needs)) if waiting else None,
+        "canary": _part(Canary, known["canary"]),
     }
     return Job(name=key.name, silence=silence, **{**known, **found})
 
 
-def _known(noun: type[Applying | Past | Waiting], values: Properties) -> Properties:
+def _part(noun: type[_Part], text: str | None) -> _Part | None:
+    return noun(**_known(noun, json.loads(text))) if text else None
+
+
+def _known(noun: type[Applying | Canary | Past | Waiting], values: Properties) -> Properties:
     """Return what this version knows of a noun's fields."""
     names = {field.name for field in fields(noun)}
     return {name: value for name, value in values.items() if name in names}

@@ -15,15 +15,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from sparkles.backends.local.copies import copy_result
 from sparkles.backends.local.hashes import PIECE, sha256_of
 from sparkles.backends.replacing import replacing
 from sparkles.backends.result_text import result_text
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
-from sparkles.ports import LOG_PIECE, Hashes, Moved, Output, Result
+from sparkles.ports import LOG_PIECE, Fetched, Hashes, Moved, Output, Result
 
 #: Seconds after which it is noted that a blob is still used, when somebody asks for it (see `sparkles.garbage`).
 _TOUCHED = 2 * 86_400.0
@@ -113,8 +115,28 @@ class DirectoryObjects:
             path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def read_log(self, job: str, index: int, claim: str, *, start: int, limit: int = LOG_PIECE) -> bytes:
+    def read_log(
+        self,
+        job: str,
+        index: int,
+        claim: str,
+        *,
+        start: int,
+        limit: int = LOG_PIECE,
+        whole: bool = False,  # noqa: ARG002 - to look where it may be costs nothing here
+    ) -> bytes:
         """See ObjectStore."""
+        with self._log(job, index, claim) as file:
+            file.seek(start if start >= 0 else max(0, file.seek(0, os.SEEK_END) + start))
+            return file.read(limit)
+
+    def log_size(self, job: str, index: int, claim: str) -> int:
+        """See ObjectStore."""
+        with self._log(job, index, claim) as file:
+            return file.seek(0, os.SEEK_END)
+
+    def _log(self, job: str, index: int, claim: str) -> BinaryIO:
+        """Open the output of an attempt, wherever it is; an empty file if it is nowhere."""
         places = [
             self._layout.log(job, index, claim),
             self._layout.published(job, index, claim) / LOG_NAME,
@@ -122,11 +144,15 @@ class DirectoryObjects:
         # In this order, because that is the way a log goes.
         for place in places:
             with suppress(FileNotFoundError):
-                return _read_from(place, start, limit)
+                return place.open("rb")
         found = self.read_result(job, index)
-        if found is None or found[0] != claim:
-            return b""
-        return _read_from(self._layout.result(job, index) / LOG_NAME, start, limit)
+        with suppress(FileNotFoundError):
+            if found and found[0] == claim:
+                return (self._layout.result(job, index) / LOG_NAME).open("rb")
+        return BytesIO()
+
+    def complete_logs(self, *, patience: float) -> None:
+        """See ObjectStore. They are written where they stay."""
 
     def publish(self, result: Result, *, holds: Callable[[], bool]) -> str:  # noqa: ARG002 - it is out of the way
         """See ObjectStore. Brought in beside the results; nobody else writes there, lease or not."""
@@ -216,18 +242,21 @@ class DirectoryObjects:
             for _ in self.put_blobs([(self._layout.result(job, index) / name, digest)]):
                 pass
 
-    def fetch(self, job: str, index: int, destination: Path) -> int:
+    def fetch(
+        self,
+        job: str,
+        index: int,
+        place: Callable[[str], Path | None],
+        *,
+        moved: Callable[[Moved], None],
+        result_generation: str | None = None,
+    ) -> Fetched | None:
         """See ObjectStore."""
-        total = 0
-        source = self._layout.result(job, index)
-        for folder, _, names in os.walk(source):
-            target = destination / Path(folder).relative_to(source)
-            target.mkdir(parents=True, exist_ok=True)
-            for name in names:
-                with replacing(target / name) as partial:
-                    shutil.copy2(Path(folder) / name, partial)
-                    total += partial.stat().st_size
-        return total
+        before = self.read_result(job, index)
+        if before is None or result_generation not in (None, before[0]):
+            return None
+        fetched = copy_result(self._layout.result(job, index), place, moved)
+        return fetched if self.read_result(job, index) == before else None
 
     def remove_results(self, job: str, indices: Sequence[int] | None = None) -> None:
         """See ObjectStore."""
@@ -299,12 +328,6 @@ def _make(folder: Path, spare: Path | None) -> None:
             folder.mkdir()
     except OSError:  # the first result of the job, or a try of this one that failed later
         folder.mkdir(parents=True, exist_ok=True)
-
-
-def _read_from(path: Path, start: int, limit: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(start if start >= 0 else max(0, os.fstat(file.fileno()).st_size + start))
-        return file.read(limit)
 
 
 def _take(output: Output, target: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkles.model import (
     Applying,
+    Canary,
     Cluster,
     Fence,
     Job,
@@ -72,8 +73,9 @@ CREATE TABLE cluster (
   version INTEGER NOT NULL, more TEXT);
 """
 
-#: Looking a state up is quicker than making one of its value.
+#: Looking a state or a reason up is quicker than making one of its value.
 TASK_STATES = {state.value: state for state in TaskState}
+_REASONS: dict[str | None, Reason | None] = {None: None, **{reason.value: reason for reason in Reason}}
 
 _TYPES: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "cluster": Cluster}
 
@@ -149,7 +151,7 @@ def task_from(row: Sequence[Any]) -> Task:
         job=row[0], index=row[1], row=row[2], digest=row[3], generation=row[4], cluster=row[5],
         state=TASK_STATES[row[6]], node=row[7], claim=row[8], stop=Stop(row[9]) if row[9] else None,
         killed_by=row[10], attempts=row[11], failures=row[12], losses=row[13], exit=row[14],
-        reason=Reason(row[15]) if row[15] else None, history=_history(row[16]) if row[16] else (),
+        reason=_REASONS[row[15]], history=_history(row[16]) if row[16] else (),
         queued=row[17], started=row[18], ended=row[19], said=row[20], peak_memory=row[21],
         result_generation=row[22], version=row[23],
     )  # fmt: skip
@@ -165,6 +167,8 @@ def job_from(row: Sequence[Any]) -> Job:
     applying = Applying(**json.loads(values["applying"])) if values["applying"] else None
     waiting = json.loads(values["waiting"]) if values["waiting"] else None
     more = json.loads(values.pop("more") or "{}")
+    if "canary" in more:
+        more["canary"] = Canary(**more["canary"])
     return Job(
         **{
             **values,

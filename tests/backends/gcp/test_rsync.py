@@ -13,14 +13,20 @@ from contracts.nouns import a_task, put
 from contracts.objects import a_result, always, append, come
 from gcp.cloud import gcloud_environment
 
-from sparkles import results
-from sparkles.model import TaskState
+from sparkles import fetching
+from sparkles.fetching import Outcome
+from sparkles.model import Task, TaskState
+from sparkles.ports import Backend
 
 ODD = ["ä🙂 with spaces", "deep/er/x", "#?%[1]*", "line\nbreak"]
 
 
 def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def fetch(tasks: list[Task], folder: Path, backend: Backend) -> Outcome:
+    return fetching.fetch(fetching.folders("j", tasks, backend), fetching.Destination(folder), backend)
 
 
 @pytest.fixture
@@ -60,11 +66,11 @@ def test_fetch_brings_the_same_with_the_names_that_files_had(objects, job, tmp_p
     tasks = [a_task(index, state=TaskState.SUCCEEDED, result_generation=job[index]) for index in job]
     put(backend.state, *tasks)
 
-    count, size = results.fetch("j", iter([*tasks, a_task(2)]), tmp_path / "there", backend)
+    outcome = fetch([*tasks, a_task(2)], tmp_path / "there", backend)
 
     found = {str(path.relative_to(tmp_path / "there")): path for path in files_below(tmp_path / "there")}
-    assert count == 2
-    assert size == sum(path.stat().st_size for path in found.values())
+    assert (outcome.results, outcome.without) == (2, 1)
+    assert outcome.files.size == sum(path.stat().st_size for path in found.values())
     assert set(found) == {f"{index}/{name}" for index in (1, 12) for name in (*ODD, "stdout.txt", "result.json")}
 
 
@@ -72,5 +78,5 @@ def test_a_result_that_is_not_the_tasks_is_not_fetched(objects, job, tmp_path: P
     backend = a_backend(tmp_path / "home", objects=objects)
     task = a_task(1, state=TaskState.SUCCEEDED, result_generation=job[12])
 
-    assert results.fetch("j", [task], tmp_path / "there", backend) == (0, 0)
+    assert fetch([task], tmp_path / "there", backend) == Outcome(without=1)
     assert not (tmp_path / "there").exists()

@@ -216,11 +216,12 @@ def test_what_a_later_version_says_beside_what_is_known_is_passed_over(store):
     put(store, a_job(), a_node())
     mark = {"token": "t", "digest": "d", "generation": 2, "progress": 1.0, "later": "x"}
     _with(store, "Job", "j", applying=json.dumps(mark), waiting=json.dumps({"needs": ["a"], "later": 1}))
+    _with(store, "Job", "j", canary=json.dumps({"first": "1", "held": 2, "later": 3}))
     _with(store, "Node", "n", samples=json.dumps({"claim": [1, 2, 3, 4, 5, 6]}))
 
     (job,), (node,) = store.jobs(), store.nodes()
 
-    assert (job.applying.token, job.waiting.needs) == ("t", ("a",))
+    assert (job.applying.token, job.waiting.needs, job.canary.held) == ("t", ("a",), 2)
     assert node.samples["claim"].resident == 5
 
 

@@ -25,6 +25,14 @@ class _Chunk(NamedTuple):
     end: int
 
 
+class _Whole(NamedTuple):
+    """The object that holds all of a log."""
+
+    name: str
+    generation: int
+    size: int
+
+
 class Logs:
     """The logs of a bucket."""
 
@@ -33,33 +41,52 @@ class Logs:
         self._layout = layout
         self._results = results
 
-    def read(self, attempt: Attempt, *, start: int, limit: int) -> bytes:
+    def read(self, attempt: Attempt, *, start: int, limit: int, whole: bool) -> bytes:
         """Return up to `limit` bytes of a log from byte `start` on; a negative one counts from the end."""
         # Chunks may end earlier than the result does. They are removed when it is there: so it is looked for last.
-        places = (
-            [self._of_chunks, self._of_result] if start >= 0 else [self._of_result, self._of_chunks, self._of_result]
-        )
+        places = [self._of_chunks, self._of_result]
+        if whole or start < 0:
+            places = [self._of_result, *places]
         for place in places:
             if found := place(attempt, start, limit):
                 return found
         return b""
 
-    def _of_result(self, attempt: Attempt, start: int, limit: int) -> bytes:
+    def size(self, attempt: Attempt) -> int:
+        """Return how many bytes of a log have come in."""
+        places = (self._end_of_result, self._end, self._end_of_result)  # in this order: see above
+        return next((end for place in places if (end := place(attempt))), 0)
+
+    def _end_of_result(self, attempt: Attempt) -> int:
+        whole = self._whole(attempt)
+        return whole.size if whole else 0
+
+    def _whole(self, attempt: Attempt) -> _Whole | None:
+        """Return which object holds all of a log, if its result is there."""
         mark = self._results.mark(attempt.job, attempt.index)
         if mark is None or attempt.claim not in (mark.metadata.get("claim"), str(mark.generation)):
-            return b""
+            return None
         generation, size = map(int, mark.metadata["log"].split("/"))
-        start = start if start >= 0 else max(0, size + start)
-        if start >= size:
+        return _Whole(f"{self._layout.result(attempt.job, attempt.index)}/{LOG_NAME}", generation, size)
+
+    def _of_result(self, attempt: Attempt, start: int, limit: int) -> bytes:
+        whole = self._whole(attempt)
+        if whole is None:
             return b""
-        name = f"{self._layout.result(attempt.job, attempt.index)}/{LOG_NAME}"
+        start = start if start >= 0 else max(0, whole.size + start)
+        if start >= whole.size:
+            return b""
         with suppress(GoneError):  # another attempt brings in its own
-            return self._bucket.read_piece(name, generation=generation, start=start, limit=limit)
+            return self._bucket.read_piece(whole.name, generation=whole.generation, start=start, limit=limit)
         return b""
+
+    def _end(self, attempt: Attempt) -> int:
+        """Return where the last chunk ends."""
+        return max((chunk.end for chunk in self._chunks(attempt, 0)), default=0)
 
     def _of_chunks(self, attempt: Attempt, start: int, limit: int) -> bytes:
         if start < 0:
-            start = max(0, max((chunk.end for chunk in self._chunks(attempt, 0)), default=0) + start)
+            start = max(0, self._end(attempt) + start)
         found = b""
         with suppress(GoneError):  # it has just been replaced by others; what has been read is right
             for chunk in self._chunks(attempt, max(0, start - CHUNK)):

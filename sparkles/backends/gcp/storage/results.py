@@ -8,18 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from sparkles.backends.gcp.storage.bucket import Bucket, Stored
-from sparkles.backends.gcp.storage.checksums import crc32c_of
-from sparkles.backends.gcp.storage.faults import ChangedError, GoneError
-from sparkles.backends.replacing import replacing
+from sparkles.backends.gcp.storage.faults import ChangedError
 from sparkles.errors import BackendError
-from sparkles.paths import LOG_NAME, RESULT_NAME, Layout, is_inside
-
-#: Times that a result is read anew because another has taken its place.
-_TRIES = 3
+from sparkles.paths import LOG_NAME, RESULT_NAME, Layout
 
 #: Folders up to which each is listed by itself; of more, the folder of them all is.
 _FEW = 100
@@ -87,38 +81,6 @@ class Results:
     def _drop(self, found: Found, entry: Mapping[str, Any]) -> None:
         with suppress(ChangedError):  # another attempt's
             self._bucket.delete(found.object(entry), int(entry["generation"]))
-
-    def fetch(self, job: str, index: int, destination: Path) -> int:
-        """Copy a result to a folder; return its bytes. Without a whole result there is nothing to copy."""
-        for _ in range(_TRIES):
-            found = self.find(job, index)
-            if found is None:
-                return 0
-            try:
-                return self._copy(found, destination)
-            except GoneError:  # another one has taken its place, or is about to
-                continue
-        raise BackendError(f"the result of {job}.{index} changes while it is copied; fetch it when the job has ended")
-
-    def _copy(self, found: Found, destination: Path) -> int:
-        files = [*found.document["files"], found.document["log"]]
-        for name in (entry["name"] for entry in files):
-            if not is_inside(name) or "\0" in name:
-                raise BackendError(f"gs://{self._bucket.name}/{found.folder}: a file cannot be called {name!r}")
-        self._bucket.threads.each(lambda entry: self._copy_file(found, entry, destination), files)
-        with replacing(destination / RESULT_NAME) as partial:
-            partial.write_bytes(found.text)
-        sizes: list[int] = [entry["size"] for entry in files]
-        return len(found.text) + sum(sizes)
-
-    def _copy_file(self, found: Found, entry: Mapping[str, Any], destination: Path) -> None:
-        with replacing(destination / entry["name"]) as partial:
-            with partial.open("wb") as file:
-                self._bucket.download(found.object(entry), file, generation=int(entry["generation"]))
-            if crc32c_of(partial) != entry["crc32c"]:
-                raise BackendError(f"{entry['name']}: what came of it is damaged; try again")
-            if entry.get("executable"):
-                partial.chmod(0o755)
 
     def remove(self, job: str, indices: Sequence[int] | None) -> None:
         """Remove the folders of these tasks, or of all."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import NamedTuple
 
@@ -164,14 +164,20 @@ class Spool:
         log = self._logs.get(attempt)
         if log is None:
             return False
-        log.is_complete = True
 
         def complete() -> None:
             log.ship_all()
             then()
 
-        self._threads.start(complete)
+        log.shipping = self._threads.start(complete)
+        log.is_complete = True
         return True
+
+    def wait(self, patience: float) -> None:
+        """Wait for logs that are complete to be brought in, for so many seconds at most."""
+        with self._lock:
+            logs = list(self._logs.values())
+        wait([log.shipping for log in logs if log.is_complete and log.shipping], timeout=patience)
 
     def _forget(self, attempt: Attempt) -> None:
         with self._lock:

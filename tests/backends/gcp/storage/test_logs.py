@@ -195,3 +195,28 @@ def test_a_log_in_a_bucket_that_is_gone_is_an_error(open_objects) -> None:
 
     with pytest.raises(BackendError, match="there is no bucket gs://gone-bucket"):
         client.read_log("j", 1, "a", start=0)
+
+
+def test_what_a_log_ends_with_is_brought_in_before_its_files_go(open_objects, client, tmp_path) -> None:
+    content = random.Random(3).randbytes(3 << 20)
+    objects = open_objects(period=60.0)
+    log = objects.open_log("j", 1, "a")
+    append(log, content)
+
+    objects.discard("j", 1, "a")
+    objects.complete_logs(patience=30)
+    log.unlink()
+
+    assert b"".join(read_on(client, start) for start in range(0, 3 << 20, 1 << 20)) == content
+
+
+def test_nobody_waits_for_ever_for_a_log_that_cannot_be_brought_in(open_objects, storage) -> None:
+    objects = open_objects(patience=5.0, period=60.0)
+    append(objects.open_log("j", 1, "a"), b"begun\n")
+    storage.faults.fail("storage.objects.insert", 503, times=1_000)
+    began = time.monotonic()
+
+    objects.discard("j", 1, "a")
+    objects.complete_logs(patience=0.2)
+
+    assert 0.2 <= time.monotonic() - began < 4

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.objects import a_result, always, fetched
+from contracts.fakes import a_backend
+from contracts.objects import a_result, always, fetch, fetched
 
+from sparkles import fetching
 from sparkles.errors import BackendError
 
 #: What an earlier result left, and what two attempts at the task leave: files that differ, are the same, or only one's.
@@ -242,7 +244,7 @@ def test_programs_stay_programs_and_plots_can_be_looked_at(objects, bucket, tmp_
     files = [{**file, "executable": file["name"] == "run"} for file in result.document["files"]]
     objects.publish(replace(result, document={**result.document, "files": files}), holds=always)
 
-    objects.fetch("j", 1, tmp_path / "there")
+    fetch(objects, tmp_path / "there")
 
     assert (tmp_path / "there" / "run").stat().st_mode & 0o111
     assert not (tmp_path / "there" / "plot.png").stat().st_mode & 0o111
@@ -274,13 +276,14 @@ def test_a_result_that_would_leave_its_folder_is_not_fetched(objects, publish, b
 
     from google.cloud.storage import Client
 
+    backend = a_backend(tmp_path / "home", objects=objects)
     publish(objects, "a", {"x": b"1"})
     blob = Client(project="sparkles-test").bucket(bucket).blob("my/prefix/j/1/result.json")
     document = json.loads(blob.download_as_bytes())
     document["files"][0] |= {"name": name, "object": "x"}
     blob.upload_from_string(json.dumps(document))
 
-    with pytest.raises(BackendError, match="a file cannot be called"):
-        objects.fetch("j", 1, tmp_path / "there")
+    with pytest.raises(BackendError, match=r"j\.1: a file of a result cannot be called"):
+        fetching.fetch(fetching.folders("j", None, backend), fetching.Destination(tmp_path / "there"), backend)
 
     assert not (tmp_path / "x").exists()

@@ -1,0 +1,135 @@
+"""`sparkles fetch`: results come to a folder here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from sparkles import fetching, leftovers, lineup, names, patterns, results
+from sparkles.cli.context import Chosen, hint, with_backend
+from sparkles.cli.transfer import Transfer
+from sparkles.errors import RequestError
+from sparkles.fetching import Choice, Destination, Folder, Outcome
+from sparkles.model import Job, Task
+from sparkles.ports import Backend
+from sparkles.quantities import counted, human_bytes
+
+
+@click.command("fetch")
+@click.option(
+    "--include", multiple=True, metavar="PATTERN",
+    help="Only files of these names, such as '*.csv' or plots/; patterns as in spec.outputs.include.",
+)  # fmt: skip
+@click.option("--flat", is_flag=True, help="Put the tasks' own files into DEST_DIR itself, without folders.")
+@click.option("--prefix", is_flag=True, help="With --flat: begin each name with the index of its task, as in 3-a.csv.")
+@click.option(
+    "--filter", "expressions", multiple=True, metavar="EXPR",
+    help="Only of tasks for which this holds, such as state=failed; as in 'sparkles list'.",
+)  # fmt: skip
+@click.argument("target", metavar="JOB[.N]")
+@click.argument("destination", metavar="DEST_DIR", type=click.Path(path_type=Path, file_okay=False))
+@with_backend
+def fetch_cmd(
+    chosen: Chosen, target: str, destination: Path, include: tuple[str, ...], flat: bool, prefix: bool,
+    expressions: Sequence[str],
+) -> None:  # fmt: skip
+    """Copy the results of a job to a folder.
+
+    Each task's files go to DEST_DIR/<index>/; those of a whole to DEST_DIR/<job>/<index>/. What is there already is not
+    copied again, so the same command goes on with what was cut off, and brings what has come since.
+
+    \b
+    Examples:
+      sparkles fetch LAST results
+      sparkles fetch fit results --include '*.csv' --filter state=succeeded
+      sparkles fetch fit tables --flat --prefix --include out.csv
+    """
+    _check(include, flat=flat, prefix=prefix)
+    backend = chosen.open()
+    parts = _parts(target, expressions, backend)
+    choice = Choice(include=include, flat=flat, prefix=prefix, several=len(parts) > 1)
+    if flat:
+        everything = (folder for part in parts for folder in part.folders(backend))
+        fetching.check_names(everything, choice, backend)
+    for part in parts:
+        with Transfer(f"fetching {part.name}", files=0) as transfer:
+            found = part.folders(backend)
+            outcome = fetching.fetch(found, Destination(destination), backend, choice=choice, moved=transfer.add)
+        _say(part, outcome, destination, include)
+
+
+def _check(include: Sequence[str], *, flat: bool, prefix: bool) -> None:
+    for pattern in include:
+        if flaw := patterns.flaw(pattern):
+            raise RequestError(f"--include {pattern!r}: {flaw}")
+    if prefix and not flat:
+        raise RequestError("--prefix is for --flat; without it each task has a folder of its own")
+
+
+class _Part:
+    """What is wanted of one job."""
+
+    def __init__(
+        self, name: str, job: Job | None, *, index: int | None = None, expressions: Sequence[str] = ()
+    ) -> None:
+        self.name = name
+        self._job, self._index, self._expressions = job, index, expressions
+
+    def folders(self, backend: Backend) -> Iterator[Folder]:
+        """Yield the result folders, as they are now."""
+        return fetching.folders(self.name, self._tasks(backend) if self._job else None, backend)
+
+    def _tasks(self, backend: Backend) -> Iterator[Task]:
+        assert self._job
+        if self._index:
+            return iter([results.find_task(self._job, self._index, backend)])
+        if not self._expressions:
+            return backend.state.tasks(self.name)
+        from sparkles import filters  # most do without
+
+        wanted = [filters.parse(text) for text in self._expressions]
+        filters.check(wanted, backend.state.tasks(self.name))
+        return filters.select(wanted, backend.state.tasks(self.name))
+
+
+def _parts(target: str, expressions: Sequence[str], backend: Backend) -> list[_Part]:
+    name, index = names.split_task(target)
+    jobs = backend.state.jobs()
+    if index is None and (left := _left(name, jobs, backend)):
+        if expressions:
+            raise RequestError(
+                f"job {name} is deleted: of its tasks nothing is known but their results; leave out --filter"
+            )
+        return [_Part(job, None) for job in left]
+    found, index = lineup.target(target, jobs, backend)
+    if index and expressions:
+        raise RequestError(f"{target} is one task; --filter is for those of a job")
+    return [_Part(job.name, job, index=index, expressions=expressions) for job in found]
+
+
+def _left(name: str, jobs: Sequence[Job], backend: Backend) -> list[str]:
+    """Return the deleted jobs that a name stands for, if it stands for no other."""
+    is_known = any(name in (job.name, job.whole) for job in jobs)
+    return [] if is_known else leftovers.of(name, jobs, backend)
+
+
+def _say(part: _Part, outcome: Outcome, destination: Path, include: Sequence[str]) -> None:
+    files, name = outcome.files, part.name
+    if not outcome.results:
+        hint(f"no task of {name} has a result yet; 'sparkles status {name}' says how far it is")
+        return
+    of = f"of {counted(outcome.results, 'result')}"
+    if files.files:
+        there = f"; {files.there} more were there already" if files.there else ""
+        click.echo(
+            f"{name}: {counted(files.files, 'file')} ({human_bytes(files.size)}) {of} copied to {destination}{there}"
+        )
+    elif files.there:
+        click.echo(f"{name}: all {counted(files.there, 'file')} {of} are in {destination} already")
+    else:
+        wanted = f"called {' or '.join(map(repr, include))}" if include else "the task's own"
+        hint(f"{name}: no file {of} is {wanted}; 'sparkles fetch {name}.N DEST_DIR' brings all of one task")
+    if outcome.without:
+        hint(f"{name}: {counted(outcome.without, 'task')} without a result; 'sparkles list {name}' says why")
