@@ -16,7 +16,7 @@ from typing import Any
 
 import engine
 import pytest
-from forking import Forker
+from forking import GOOGLES, Forker
 from stores import AtHome, InCloud, Stores
 
 from sparkles.backends.docker.leftovers import remove_recorded
@@ -181,7 +181,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def forker() -> Iterator[Forker]:
-    """Runs commands that need Google's libraries."""
+    """Runs commands that have all of sparkles and Google's libraries loaded when they begin."""
+    with closing(Forker(*GOOGLES)) as forker:
+        yield forker
+
+
+@pytest.fixture(scope="session")
+def forker_at_home() -> Iterator[Forker]:
+    """Runs commands that have all of sparkles loaded when they begin."""
     with closing(Forker()) as forker:
         yield forker
 
@@ -193,7 +200,7 @@ def _stores(request: pytest.FixtureRequest, home: Path) -> Iterator[Stores]:
         emulator, storage, forker = map(request.getfixturevalue, ("datastore_emulator", "storage_simulator", "forker"))
         stores: Stores = InCloud(home / "sparkles", emulator, storage, forker)
     else:
-        stores = AtHome(home / "sparkles")
+        stores = AtHome(home / "sparkles", request.getfixturevalue("forker_at_home"))
     yield stores
     User(folder=home, home=home, stores=stores).stop_nodes()
     if request.param == "gcp":

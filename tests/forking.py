@@ -1,6 +1,7 @@
-"""Commands that need not load Google's libraries: each is forked from a process that has done so, and nothing else.
+"""Commands that need not load anything: each is forked from a process that has loaded sparkles, and done nothing.
 
-To load them takes longer than most commands do. All of sparkles is loaded anew by each command, as ever.
+To load it, and Google's libraries, takes longer than most commands do. What a person runs is a process of its own: so
+are the commands that tests `start`, those of the pages (test_docs) and those of an installed sparkles (test_package).
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-_LIBRARIES = ("click", "google.cloud.datastore_v1", "google.cloud.storage", "grpc", "jsonschema", "rich", "yaml")
+_ROOT = str(Path(__file__).resolve().parents[1])
+
+_LIBRARIES = ("jsonschema", "rich", "yaml")
+#: Where jobs are in the cloud. At home they are left out: a large process takes longer to fork.
+GOOGLES = ("google.cloud.datastore_v1", "google.cloud.storage", "grpc")
+
+#: What a process looks at when it begins to run Python, and never again.
+_EARLY = ("LANG", "LC_ALL", "TZ")
 
 _NUMBER = struct.Struct("!i")
 
@@ -28,11 +36,13 @@ _NUMBER = struct.Struct("!i")
 class Forker:
     """Runs `python -m MODULE WORD…`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *libraries: str) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                [sys.executable, __file__, str(theirs.fileno()), *libraries],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
             )
 
     def run(
@@ -45,6 +55,10 @@ class Forker:
         timeout: float,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end, as subprocess.run does."""
+        if not _is_usual(env):
+            return subprocess.run(
+                argv, cwd=cwd, env=env, input=input, timeout=timeout, capture_output=True, check=False
+            )
         asked = json.dumps({"argv": argv, "cwd": str(cwd), "env": dict(env)}).encode()
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             stdin.write(input)
@@ -72,6 +86,22 @@ class Forker:
         """End the process that forks."""
         self._socket.close()
         self._process.wait()
+
+
+def _is_usual(env: Mapping[str, str]) -> bool:
+    """Whether Python would begin in this environment as it has done here."""
+    of_python = {name: value for name, value in env.items() if name.startswith("PYTHON")}
+    return of_python == {"PYTHONPATH": _ROOT} and all(env.get(name) == os.environ.get(name) for name in _EARLY)
+
+
+def _load(libraries: Sequence[str]) -> None:
+    for library in (*_LIBRARIES, *libraries):
+        importlib.import_module(library)
+    sys.path.insert(0, _ROOT)
+    from sparkles.cli import COMMANDS
+
+    for module, _ in COMMANDS.values():
+        importlib.import_module(f"sparkles.cli.{module}")
 
 
 def _received(connection: socket.socket, size: int) -> bytes:
@@ -117,8 +147,7 @@ def _become(asked: Mapping[str, object], files: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    for library in _LIBRARIES:
-        importlib.import_module(library)
+    _load(sys.argv[2:])
     gc.freeze()  # or each process would copy all of it, only to look for garbage
     _, _, module, *words = _serve(socket.socket(fileno=int(sys.argv[1])))
     sys.argv[1:] = words

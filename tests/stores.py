@@ -106,11 +106,11 @@ class AtHome:
     limit = "; on this backend it is served by 1 node"
     many = 1000
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, forker: Forker | None = None) -> None:
         self._home = home
         self._objects = home / "objects"
-
-    run = staticmethod(partial(subprocess.run, capture_output=True))
+        self._forker = forker
+        self.run = forker.run if forker else partial(subprocess.run, capture_output=True)
 
     @contextmanager
     def state(self) -> Iterator[StateStore]:
@@ -146,12 +146,12 @@ class AtHome:
 
     def another(self, home: Path) -> AtHome:
         """See Stores."""
-        return AtHome(home)
+        return AtHome(home, self._forker)
 
     def copy(self, home: Path) -> AtHome:
         """See Stores."""
         shutil.copytree(self._home, home, ignore=_OF_NODES)
-        return AtHome(home)
+        return AtHome(home, self._forker)
 
     def copy_blobs(self, other: AtHome) -> None:
         """See Stores."""

@@ -196,6 +196,18 @@ def _logs(words: list[str]) -> int:
     return 0
 
 
+def _inspect(words: list[str]) -> int:
+    """Say which process a container is, and nothing else of it. A startup script asks until it knows."""
+    if words[:2] != ["--format", "{{.State.Pid}}"]:
+        raise Refusal(f"docker: inspect {' '.join(words)} is not simulated")
+    for name in words[2:]:
+        kept = _CONTAINERS / name
+        if not kept.exists():
+            raise Refusal(f"Error response from daemon: No such object: {name}")
+        print((kept / "pid").read_text() if _lives(kept) else 0)
+    return 0
+
+
 def _names(words: list[str]) -> list[str]:
     """Return the names of containers; of the options those of `stop` have a number."""
     return [word for place, word in enumerate(words) if not word.startswith("-") and words[place - 1 : place] != ["-t"]]
@@ -228,6 +240,7 @@ _WORDS: dict[str, Callable[[list[str]], int]] = {
     "wait": _wait,
     "ps": _ps,
     "logs": _logs,
+    "inspect": _inspect,
     "image": _nothing,
     "images": _nothing,
 }

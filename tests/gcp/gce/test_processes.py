@@ -61,8 +61,8 @@ def test_it_runs_its_startup_script_and_stays_on(boot: Boot) -> None:
 
 
 def test_the_button_is_a_signal_to_all_of_it(boot: Boot) -> None:
-    machine = boot("(trap 'echo inner ends; exit' TERM; echo ready; while :; do sleep 0.02; done) &\n"
-                   "trap 'wait; echo outer ends; exit' TERM\nwait")  # fmt: skip
+    machine = boot("trap 'wait; echo outer ends; exit' TERM\n"
+                   "(trap 'echo inner ends; exit' TERM; echo ready; while :; do sleep 0.02; done) &\nwait")  # fmt: skip
     printed(machine, "ready")
 
     machine.stop(grace=20)
@@ -187,6 +187,16 @@ class TestDocker:
 
         assert printed(machine, "over").split("\n")[:-1] == ["work", "runs work", "work", "5", "hello", "work", "over"]
 
+    def test_one_in_the_background_says_which_process_it_is(self, boot: Boot) -> None:
+        machine = boot("""
+            docker run -d --name work image sh -c 'echo up; sleep 1000'
+            until [ "$(docker logs work)" ]; do sleep 0.02; done
+            pid=$(docker inspect --format '{{.State.Pid}}' work)
+            echo parents $(ps -o comm= -p $(cat /proc/$pid/task/$pid/children)); echo over
+        """)
+
+        assert "parents sh\n" in printed(machine, "over")
+
     def test_an_image_that_is_not_there(self, boot: Boot, booter: ProcessBooter) -> None:
         booter.lose_images("gone@sha256:1")
 
@@ -204,7 +214,7 @@ class TestDocker:
 
         assert printed(machine, "\n") == "Login Succeeded\n"
 
-    @pytest.mark.parametrize("words", ["build .", "run -v /a:/b image true"])
+    @pytest.mark.parametrize("words", ["build .", "run -v /a:/b image true", "inspect work"])
     def test_what_it_cannot_do_it_refuses(self, boot: Boot, words: str) -> None:
         machine = boot(f"docker {words} || echo refused")
 
