@@ -25,6 +25,9 @@ _SHAPES = 1000
 #: Here what a task wrote last tells what was wrong.
 _TELLING = frozenset({Reason.EXIT, Reason.UPLOAD, None})
 
+#: Characters of a pattern that somebody may still want to copy.
+_LONGEST = 300
+
 #: What is hard to quote for a shell.
 _AWKWARD = re.compile("['\"`\\\\$!\u2018\u2019\u201c\u201d]")
 
@@ -166,7 +169,21 @@ def _pattern(group: _Group, others: Sequence[_Group]) -> str:
     for piece in sorted(_plain_pieces(group.shape), key=len, reverse=True):
         if not any(piece in other.shape or piece in (other.example.said or "") for other in others):
             return literally(piece)
-    return pattern(group.shape, group.parts)
+    return _apart(pattern(group.shape, group.parts), group, others)
+
+
+def _apart(found: str, group: _Group, others: Sequence[_Group]) -> str:
+    """Return a pattern of whole lines without the lines of `others` that it finds, too, as `^.+$` finds all.
+
+    Those stay of which the pattern would take lines of the group along, and all where nobody could copy the result.
+    """
+    lines = (pattern(other.shape, other.parts) for other in others if _finds(found, other))
+    but = "|".join(line.removeprefix("^") for line in lines if not _finds(line, group))
+    return f"^(?!{but}){found.removeprefix('^')}" if 0 < len(but) <= _LONGEST else found
+
+
+def _finds(text: str, group: _Group) -> bool:
+    return re.search(text, group.example.said or "") is not None
 
 
 def _plain_pieces(shape: str) -> Iterator[str]:

@@ -27,6 +27,19 @@ _TRIES = 3
 _OURS = (LOG_NAME, RESULT_NAME)
 
 
+_ROOM = "; make room: what was copied is whole, and the same command goes on from there"
+_AWAY = "is to be: move it away, or fetch to another folder"
+
+#: What to do about a file that cannot be written.
+_HELPS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EEXIST: f"; a file stands where a folder {_AWAY}",
+    errno.ENOTDIR: f"; a file stands where a folder {_AWAY}",
+    errno.EISDIR: f"; a folder stands where a file {_AWAY}",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """A result folder: whose it is, and its task; None for what a deleted job left."""
@@ -224,10 +237,9 @@ class _StoppedError(Exception):
 
 @contextmanager
 def _saying_where(folder: Path) -> Iterator[None]:
-    """Say which file cannot be written; of a full disk, too, that nothing is lost."""
+    """Say which file cannot be written, and what helps; of a full disk, too, that nothing is lost."""
     try:
         yield
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        helps = "; make room: what was copied is whole, and the same command goes on from there" if is_full else ""
+        helps = _HELPS.get(error.errno or 0, "")
         raise BackendError(f"{error.filename or folder}: {error.strerror or error}{helps}") from None

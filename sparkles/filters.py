@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as hidden
@@ -171,7 +172,9 @@ def _parameter(op: str, text: str) -> Test:
 
 def _pattern(text: str) -> Test:
     try:
-        search = re.compile(text).search
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python may read in another way some day, such as [[x]
+            search = re.compile(text).search
     except (re.error, OverflowError, RecursionError) as error:
         raise _UnexpectedError(f"a regular expression, found {text!r}: {error}") from None
     return lambda value: search(value) is not None

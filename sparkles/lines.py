@@ -6,6 +6,7 @@ Nothing is decoded, and no more than a piece of a log is ever held: a line may b
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -37,7 +38,9 @@ def pattern(text: str) -> Search:
     True
     """
     try:
-        return re.compile(text.encode("utf-8", "surrogateescape")).search
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python may read in another way some day, such as [[x]
+            return re.compile(text.encode("utf-8", "surrogateescape")).search
     except (re.error, OverflowError, RecursionError) as error:
         raise RequestError(
             f"--grep {text!r}: not a regular expression: {error}; put \\ before signs as they are"

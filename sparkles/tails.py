@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from sparkles import lifecycle, logs, results
+from sparkles import lifecycle, logs, needs, results
 from sparkles.model import Job, JobState, Key, Task, TaskState
 from sparkles.ports import Backend
 from sparkles.tail import Tail
@@ -80,11 +80,14 @@ def _running(jobs: Sequence[Job], backend: Backend, *, most: int) -> Iterator[Ta
 
 
 def goes_on(job: Job, backend: Backend) -> bool:
-    """Say whether there are tasks of a job that have not ended, or there will be."""
+    """Say whether there are tasks of a job that have not ended, or there will be if nobody does anything."""
     current = backend.state.read([job.key]).get(Key.job(job.name))
     if not isinstance(current, Job):
         return False
-    return bool(current.applying or current.state is JobState.WAITING or backend.state.is_open(job.name))
+    if backend.state.is_open(job.name):
+        return True
+    waits = current.applying or current.state is JobState.WAITING or lifecycle.holds_back(current)
+    return bool(waits) and needs.stuck(current, backend) is None
 
 
 def pause(backend: Backend) -> None:

@@ -147,6 +147,7 @@ def test_of_a_job_with_many_tasks_some_are_offered(home):
 
     assert offered[0] == "j.500"
     assert len(offered) == 100
+    assert texts("logs", "LAST.500") == ["LAST.500"]
 
 
 def test_two_jobs_or_a_file_can_be_compared(jobs, tmp_path):

@@ -98,6 +98,9 @@ MANY = [
     *(failed(index, 1, f"sparkles: no {index}", reason=Reason.UPLOAD) for index in range(81, 83)),
     *(failed(index, 2, 'what\'s this? ("$HOME\\x") [1]') for index in range(91, 93)),
     *(failed(index, 2, "\N{LEFT SINGLE QUOTATION MARK}$1\N{RIGHT SINGLE QUOTATION MARK}") for index in range(94, 96)),
+    *(failed(index, 4, f"s{index}", row={"sample": f"s{index}"}) for index in range(121, 124)),
+    *(failed(index, 4, f"no such column: 'c{index}'") for index in range(124, 126)),
+    *(failed(index, 4, f"s{index}: singular", row={"sample": f"s{index}"}) for index in range(126, 128)),
     *(killed(index, "ann") for index in range(101, 103)),
     *(killed(index, None) for index in range(111, 113)),
     a_task(200, state=TaskState.SUCCEEDED),
@@ -116,6 +119,15 @@ def test_the_commands_of_a_cause_lead_to_exactly_its_tasks(cause: Cause) -> None
         found = list(filters.select([filters.parse(text) for text in words[1::2]], MANY))
         assert cause.example in found
         assert len(found) == cause.count
+
+
+def test_a_command_that_nobody_could_copy_is_not_made() -> None:
+    echoes = [failed(index, 4, name, row={"sample": name}) for index, name in enumerate(["alpha", "beta"], start=1)]
+    others = [failed(index, 4, f"{letter * 20} is odd") for index, letter in enumerate("abcdefghijklmnopqrst", start=3)]
+
+    echo = causes.of(echoes + others).told[0]
+
+    assert echo.filters == ["state=failed", "exit=4", "said ~ ^.+$"]
 
 
 def test_no_more_is_told_than_people_read() -> None:

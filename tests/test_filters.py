@@ -202,3 +202,9 @@ def test_without_tasks_every_parameter_may_come() -> None:
     nothing: list[Task] = []
 
     filters.check([filters.parse("params.x = 1")], nothing)
+
+
+def test_a_pattern_that_python_may_read_in_another_way_some_day_is_no_warning(recwarn) -> None:
+    assert filters.parse("said ~ [[x]").allows("[x")
+
+    assert not recwarn.list

@@ -53,6 +53,12 @@ def test_a_pattern_may_hold_any_text() -> None:
     assert lines.pattern("\udcff")(b"a\xff")
 
 
+def test_a_pattern_that_python_may_read_in_another_way_some_day_is_no_warning(recwarn) -> None:
+    assert lines.pattern("[[x]")(b"[x")
+
+    assert not recwarn.list
+
+
 def test_a_pattern_that_is_none_is_an_error_that_says_where() -> None:
     with pytest.raises(RequestError, match=r"--grep 'a\(': not a regular expression: .*position 1"):
         lines.pattern("a(")

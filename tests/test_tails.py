@@ -14,7 +14,7 @@ from contracts.nouns import a_claimed_task, a_job, a_task, put
 from contracts.objects import append
 
 from sparkles import tails
-from sparkles.model import Task, TaskState
+from sparkles.model import Canary, JobState, Task, TaskState, Waiting
 from sparkles.ports import Backend
 
 
@@ -90,6 +90,30 @@ def test_no_more_than_so_many_are_followed_at_a_time(backend, act) -> None:
     lines = list(tails.follow_all([a_job()], backend, most=2, last=10))
 
     assert lines == [b"j.1: 1\n", b"j.2: 2\n", b"j.3: 3\n"]
+
+
+def test_a_job_that_waits_for_one_that_failed_is_followed_no_longer(backend, act) -> None:
+    waits = a_job("next", state=JobState.WAITING, waiting=Waiting(needs=("j",)))
+    task = a_claimed_task(1)
+    put(backend.state, task, waits)
+    write(backend, task, b"bad\n")
+
+    finished = a_job(state=JobState.FINISHED, ended=2000.0)
+    act(lambda: put(backend.state, finished, replace(task, state=TaskState.FAILED)))
+
+    assert list(tails.follow_all([a_job(), waits], backend, most=2, last=10)) == [b"j.1: bad\n"]
+    assert not tails.goes_on(waits, backend)
+
+
+def test_a_job_that_holds_tasks_back_goes_on(backend) -> None:
+    held = Canary(first="1", held=9)
+    put(backend.state, a_job(canary=held), a_task(1, state=TaskState.SUCCEEDED))
+
+    assert tails.goes_on(a_job(), backend)
+
+    put(backend.state, a_job(canary=replace(held, problem="its image is gone", is_stuck=True)))
+
+    assert not tails.goes_on(a_job(), backend)
 
 
 def test_a_job_that_is_deleted_is_followed_no_longer(backend) -> None:

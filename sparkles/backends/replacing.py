@@ -16,6 +16,10 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(target)
+    except OSError as error:
+        if str(error.filename) == str(partial):  # of which nobody has heard
+            error.filename = str(target)
+        raise
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()

@@ -118,11 +118,12 @@ def _called(job: Job) -> Iterator[tuple[str, str]]:
 
 
 def _tasks(state: StateStore, job: str) -> list[CompletionItem]:
-    job = names.one(job, state.jobs()).name if job == names.LAST else job
+    name = names.one(job, state.jobs()).name if job == names.LAST else job
     found: list[CompletionItem] = []
     for wanted in _ORDER:
-        some = state.some(job, wanted, limit=_TASKS - len(found)) if len(found) < _TASKS else []
-        found += [CompletionItem(task.id, help=wanted.value) for task in sorted(some, key=lambda task: task.index)]
+        some = state.some(name, wanted, limit=_TASKS - len(found)) if len(found) < _TASKS else []
+        indices = sorted(task.index for task in some)
+        found += [CompletionItem(f"{job}.{index}", help=wanted.value) for index in indices]
     return found
 
 

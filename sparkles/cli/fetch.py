@@ -57,7 +57,7 @@ def fetch_cmd(
         with Transfer(f"fetching {part.name}", files=0) as transfer:
             found = part.folders(backend)
             outcome = fetching.fetch(found, Destination(destination), backend, choice=choice, moved=transfer.add)
-        _say(part, outcome, destination, include)
+        _say(part, outcome, destination, include, is_filtered=bool(expressions))
 
 
 def _check(include: Sequence[str], *, flat: bool, prefix: bool) -> None:
@@ -115,8 +115,11 @@ def _left(name: str, jobs: Sequence[Job], backend: Backend) -> list[str]:
     return [] if is_known else leftovers.of(name, jobs, backend)
 
 
-def _say(part: _Part, outcome: Outcome, destination: Path, include: Sequence[str]) -> None:
+def _say(part: _Part, outcome: Outcome, destination: Path, include: Sequence[str], *, is_filtered: bool) -> None:
     files, name = outcome.files, part.name
+    if is_filtered and not outcome.results + outcome.without:
+        hint(f"{name}: there is no such task, so nothing was copied; 'sparkles list {name}' shows those that there are")
+        return
     if not outcome.results:
         hint(f"no task of {name} has a result yet; 'sparkles status {name}' says how far it is")
         return

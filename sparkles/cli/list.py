@@ -118,10 +118,11 @@ def _parameters(jobs: Sequence[Job], backend: Backend) -> Sequence[str]:
     from sparkles import fields, selection
 
     if len(jobs) > 1:
+        whole = jobs[0].whole
+        if any(job.name == whole for job in jobs):
+            raise RequestError(f"{whole} is a Foreach: its elements come from its script, not from a table")
         parts = ", ".join(job.name for job in jobs)
-        raise RequestError(
-            f"{jobs[0].whole} is several jobs, each with parameters of its own; name one of them: {parts}"
-        )
+        raise RequestError(f"{whole} is several jobs, each with parameters of its own; name one of them: {parts}")
     row = next(selection.rows(jobs, backend), None)
     if row is None:
         raise RequestError(f"job {jobs[0].name} has no tasks yet")

@@ -96,8 +96,8 @@ def logs_cmd(
     if follow:
         _follow(asked, jobs, one, backend)
     elif one:
-        if not _print(_view(asked, backend)(_attempt(asked, one))) and one.state is TaskState.PENDING:
-            hint(f"hint: {one.id} waits to run; 'sparkles why {one.id}' says for what")
+        if not _print(_view(asked, backend)(_attempt(asked, one))) and asked.tail != 0:
+            _hint_at_silence(one)
     elif asked.all or wanted:
         _print_each(_chosen(wanted, jobs, backend), _view(asked, backend), backend)
     else:
@@ -160,6 +160,16 @@ def _view(asked: _Asked, backend: Backend) -> logs.View:
     if asked.filter and not asked.all:
         return partial(logs.glimpse, backend=backend, count=_LINES)
     return partial(results.read_whole_log, backend=backend)
+
+
+def _hint_at_silence(task: Task) -> None:
+    """Say why there is nothing to see of a task: whoever sees nothing thinks that something is broken."""
+    if task.state is TaskState.PENDING:
+        hint(f"hint: {task.id} waits to run; 'sparkles why {task.id}' says for what")
+    elif task.claim:
+        hint(f"hint: {task.id} has written nothing{' so far' * (task.state is TaskState.CLAIMED)}")
+    else:
+        hint(f"hint: {task.id} was stopped before it began")
 
 
 def _print_some(asked: _Asked, jobs: Sequence[Job], backend: Backend) -> None:
@@ -225,7 +235,10 @@ def _print_found(tasks: Iterable[Task], view: logs.View, backend: Backend) -> bo
 def _follow(asked: _Asked, jobs: Sequence[Job], one: Task | None, backend: Backend) -> None:
     """Print one task's log as it grows, or the lines of all that run, each with its task."""
     if one:
-        _print(tails.follow(one, backend, last=asked.tail))
+        printed = _print(tails.follow(one, backend, last=asked.tail))
+        now = backend.state.read([one.key]).get(one.key)
+        if not printed and asked.tail != 0 and isinstance(now, Task):
+            _hint_at_silence(now)
         return
     if not any(tails.goes_on(job, backend) for job in jobs):
         _print_some(asked, jobs, backend)
@@ -235,6 +248,15 @@ def _follow(asked: _Asked, jobs: Sequence[Job], one: Task | None, backend: Backe
         hint(f"hint: {running} tasks run; {_AT_ONCE} are followed at a time")
     before = _BEFORE if asked.tail is None else asked.tail
     _print(tails.follow_all(jobs, backend, most=_AT_ONCE, last=before))
+    for job in jobs:
+        _hint_at_what_it_has_come_to(job, backend)
+
+
+def _hint_at_what_it_has_come_to(job: Job, backend: Backend) -> None:
+    """Say why a job goes no further that has been followed, if it does not."""
+    now = backend.state.read([job.key]).get(job.key)
+    if isinstance(now, Job):
+        hint_what_it_waits_for(now, backend)
 
 
 def _print(pieces: Iterable[bytes]) -> bytes:

@@ -61,13 +61,18 @@ def report_cmd(chosen: Chosen, job: str, target: Path | None, source: str | None
     target = target or Path(f"{name}.html")
     _require_ours(target)
     now = time.time()
-    text = page(name, [_subject(one, source, backend) for one in jobs], now=now).encode("utf-8", "replace")
+    subjects = [_subject(one, source, backend) for one in jobs]
+    text = page(name, subjects, now=now).encode("utf-8", "replace")
     if str(target) == "-":
         click.echo(text, nl=False)
         return
     with replacing(target) as path:
         path.write_bytes(text)
     hint(f"wrote {target}; open it in a browser")
+    if source is not None and not any(subject.fields for subject in subjects):
+        hint(
+            f"hint: no task has left a file {source} with fields; 'sparkles fetch JOB.N DEST_DIR' brings what one left"
+        )
 
 
 def _require_ours(target: Path) -> None:

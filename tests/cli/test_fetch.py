@@ -85,3 +85,27 @@ def test_a_pattern_that_chooses_nothing_is_said(owner: User) -> None:
 
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("fit: no file of 3 results is called '*.nix'; ")
+
+
+def test_a_filter_that_no_task_passes_is_said(owner: User) -> None:
+    done = owner("fetch", "fit", "none", "--filter", "exit=77")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("fit: there is no such task, so nothing was copied; ")
+
+
+@pytest.mark.parametrize(
+    ("there", "error"),
+    [
+        ("way/1", "a file stands where a folder is to be: move it away, or fetch to another folder"),
+        ("odd/1/own-1.txt/mine", "own-1.txt: Is a directory; a folder stands where a file is to be: move it away"),
+    ],
+)
+def test_what_is_in_the_way_stays_and_is_named(owner: User, there: str, error: str) -> None:
+    owner.write(there, "mine")
+
+    refused = owner("fetch", "fit.1", there.split("/")[0])
+
+    assert refused.returncode == 3
+    assert error in refused.stderr
+    assert (owner.folder / there).read_text() == "mine"

@@ -91,6 +91,16 @@ def test_the_ends_or_all_of_many_logs_are_shown(reader: User) -> None:
     assert whole == b"==> fine.1 <==\n1\n==> fine.2 <==\n1\n2\n"
 
 
+@pytest.mark.parametrize("flags", [[], ["-f"]])
+@pytest.mark.at_home("is said of what the store knows")
+def test_of_a_task_that_wrote_nothing_that_is_said(warm: User, flags: list[str]) -> None:
+    warm.ok("sub", "-n", "quiet", "true")
+
+    done = warm("logs", *flags, "quiet.1")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "hint: quiet.1 has written nothing\n")
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

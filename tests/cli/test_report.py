@@ -50,6 +50,15 @@ def test_a_page_has_the_tasks_what_they_left_and_what_broke(warm):
     assert "[ {x} -lt 4 ]" in page  # the manifest
 
 
+def test_fields_that_no_task_has_left_are_said(warm):
+    warm.ok("sub", "-n", "bare", "true")
+
+    done = warm("report", "bare", "--fields-from", "metric.json")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "hint: no task has left a file metric.json with fields" in done.stderr
+
+
 def test_a_page_is_written_again_but_not_over_anything_else(warm):
     warm.ok("sub", "-n", "one", "true")
     warm.write("mine.html", "<html>mine")

@@ -87,6 +87,7 @@ def test_a_foreach_runs_its_functions_and_applied_again_leaves_nothing_to_do(war
         "fe1-gather",
     ]
     assert warm.ok("diff", file).count("nothing to do") == 3
+    assert "fe1 is a Foreach: its elements come from its script" in warm("list", "fe1", "--params").stderr
 
 
 def test_a_task_of_a_foreach_runs_again_if_its_element_changes_and_all_if_the_script_does(warm: User) -> None:
