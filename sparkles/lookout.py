@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkles import results
+from sparkles import cause_text, results
 from sparkles.model import OPEN, Job, Task, TaskState
 from sparkles.pace import Pace
 from sparkles.ports import Backend
-from sparkles.sight import Failure, Sight, Tailed, cause
+from sparkles.sight import Failure, Sight, Tailed
 from sparkles.tail import Tail
 
 #: Failed tasks that are shown.
@@ -84,4 +84,4 @@ class Lookout:
         }
 
     def _failure(self, task: Task) -> Failure:
-        return Failure(id=task.id, cause=cause(task), last_line=results.last_line(task, self._backend))
+        return Failure(id=task.id, how=cause_text.how(task.reason, task.exit), last_line=results.last_line(task, self._backend))

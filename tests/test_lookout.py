@@ -75,9 +75,9 @@ def test_the_last_failures_are_seen_with_their_causes_and_last_lines(backend, tm
     )
 
     assert look(Lookout(backend), {F: 3}).failures == (
-        Failure(id="j.7", cause="unknown"),
-        Failure(id="j.5", cause="timeout"),
-        Failure(id="j.2", cause="exit, exit code 3", last_line="last words"),
+        Failure(id="j.7", how="for an unknown reason"),
+        Failure(id="j.5", how="timeout"),
+        Failure(id="j.2", how="exit code 3", last_line="last words"),
     )
 
 
