@@ -70,11 +70,11 @@ def execute(
     What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
     when a job that waits begins. Raises BackendError if another apply of the job is under way.
     """
-    holders = clusters_of(prepared.job, backend) if prepared.job else set()
     fenced = _is_fenced(prepared, backend)
     applying = begun or begin(prepared, backend, submitter, force=force)
     marked = Marked(prepared.name, applying, backend)
     try:
+        holders = clusters_of(prepared.job, backend) if prepared.job else set()
         if prepared.job and prepared.job.applying:
             prepared = _planned_again(prepared, backend, may_lose=may_lose)
         # Whoever only goes on with a job is somewhere else.

@@ -13,7 +13,7 @@ from contracts.objects import a_result, always
 
 from sparkles import results
 from sparkles.lookout import Lookout
-from sparkles.model import Reason, TaskState
+from sparkles.model import Canary, JobState, Reason, TaskState
 from sparkles.ports import Backend
 from sparkles.sight import Failure
 
@@ -41,6 +41,13 @@ def test_the_rate_and_the_rest_are_those_of_tasks_that_end(backend):
 
     assert (first.rate, first.eta, first.elapsed) == (None, None, 10.0)
     assert (then.rate, then.eta, then.elapsed) == (pytest.approx(2.0), pytest.approx(40.0), 20.0)
+
+
+@pytest.mark.parametrize(("state", "held"), [(JobState.ACTIVE, 8), (JobState.FINISHED, 0), (JobState.KILLED, 0)])
+def test_what_is_held_back_is_seen_as_long_as_it_may_run(backend, state, held):
+    job = a_job(state=state, canary=Canary(first="1-2", held=8))
+
+    assert Lookout(backend).look(job, {F: 2}, {}, None, now=1000.0).held == held
 
 
 @pytest.mark.parametrize(

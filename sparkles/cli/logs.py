@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sparkles import lines, lineup, logs, names, results, tails
-from sparkles.cli.context import Chosen, hint, hint_what_it_waits_for, with_backend
+from sparkles.cli.context import Chosen, hint, hint_why_not_all, with_backend
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task, TaskState
 from sparkles.ports import Backend
@@ -87,7 +87,7 @@ def logs_cmd(
     backend = chosen.open(write=False)
     jobs, index = lineup.target(target, backend.state.jobs(), backend)
     for job in jobs:
-        hint_what_it_waits_for(job, backend)
+        hint_why_not_all(job, backend)
     one = _one(asked, jobs, index, backend)
     if search:
         view = partial(logs.found, search=search, backend=backend)
