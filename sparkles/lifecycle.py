@@ -197,11 +197,16 @@ def _remembered(task: Task, *, reason: Reason, ended: float, **more: Any) -> tup
 
 
 def kill(task: Task, *, now: float, by: str | None = None) -> Task:
-    """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop. `by`: who asks."""
+    """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop. `by`: who asks.
+
+    One whose holder has stopped it already, since it heard of it elsewhere, is told who.
+    """
     if task.state is TaskState.PENDING:
         return _move(task, "kill", reason=Reason.KILLED, exit=None, ended=now, result_generation=None, killed_by=by)
     if task.state is TaskState.CLAIMED:
         return replace(task, stop=Stop.KILLED, killed_by=by)
+    if task.state is TaskState.KILLED and task.killed_by is None:  # its node heard of the job's end before it was told
+        return replace(task, killed_by=by)
     return task
 
 
