@@ -254,7 +254,7 @@ def _hint_at_what_it_has_come_to(job: Job, backend: Backend) -> None:
     """Say why a job goes no further that has been followed, if it does not."""
     now = backend.state.read([job.key]).get(job.key)
     if isinstance(now, Job):
-        hint_what_it_waits_for(now, backend)
+        hint_why_not_all(now, backend)
 
 
 def _print(pieces: Iterable[bytes]) -> bytes:
