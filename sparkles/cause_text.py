@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from signal import Signals
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparkles.causes import Cause, Causes
 from sparkles.model import Reason, TaskState
 from sparkles.quantities import counted
+
+if TYPE_CHECKING:  # most jobs have none
+    from sparkles.causes import Cause, Causes
 
 #: How tasks ended that did not end by themselves.
 _WORDS: Mapping[Reason | None, str] = {
@@ -44,6 +46,7 @@ def lines(causes: Causes, job: str) -> Iterator[str]:
 def headline(cause: Cause) -> str:
     """Return a cause in one line: how many tasks had it, and what it was.
 
+    >>> from sparkles.causes import Cause
     >>> from sparkles.model import Task
     >>> task = Task(job="j", index=1, row="{}", digest=b"", generation=1, cluster="c")
     >>> headline(Cause(count=3, state=TaskState.FAILED, reason=Reason.EXIT, exit=3, words="bad value <n>",

@@ -5,13 +5,14 @@ Until its turn has come nobody else applies one of them, and one that waited doe
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 
-from sparkles import apply
+from sparkles import apply, mark
 from sparkles.apply import Submitter
-from sparkles.mark import Marked
-from sparkles.model import Applying
+from sparkles.errors import BackendError
+from sparkles.model import Applying, Writes
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared
 
@@ -21,28 +22,44 @@ class Together:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._waiting: dict[str, tuple[Prepared, Applying, Marked]] = {}
+        self._waiting: dict[str, tuple[Prepared, Applying]] = {}
+        self._is_over = threading.Event()
+        self._renewing = threading.Thread(target=self._renew, name="marks", daemon=True)
 
     def begin(self, prepared: Prepared, submitter: Submitter | None, *, force: bool) -> None:
         """Mark a job."""
-        applying = apply.begin(prepared, self._backend, submitter, force=force)
-        self._waiting[prepared.name] = prepared, applying, Marked(prepared.name, applying, self._backend)
+        self._waiting[prepared.name] = prepared, apply.begin(prepared, self._backend, submitter, force=force)
+
+    def keep(self) -> None:
+        """See to it that the marks stay: who goes first may upload, and wait for nodes, for long."""
+        if len(self._waiting) > 1:
+            self._renewing.start()
 
     def turn(self, prepared: Prepared) -> Applying:
         """Return the mark of a job that is changed now."""
-        self.renew()
-        _, applying, _ = self._waiting.pop(prepared.name)
+        _, applying = self._waiting.pop(prepared.name)
         return applying
 
-    def renew(self) -> None:
-        """Say that the jobs are still being applied, if that was long ago."""
-        for _, _, marked in self._waiting.values():
-            marked.renew()
-
-    def withdraw(self) -> None:
+    def end(self) -> None:
         """Leave the jobs that had no turn as they were."""
-        for prepared, applying, _ in self._waiting.values():
+        self._is_over.set()
+        if self._renewing.is_alive():
+            self._renewing.join()
+        for prepared, applying in self._waiting.values():
             apply.withdraw(prepared, self._backend, applying)
+
+    def _renew(self) -> None:
+        """Say every few seconds that the jobs are still being applied."""
+        if self._is_over.wait(mark.RENEWAL):
+            return
+        backend = self._backend.reopen()
+        with closing(backend.state):
+            while True:
+                for name, (_, applying) in list(self._waiting.items()):
+                    with suppress(BackendError):  # if another has taken a job over, its turn will find that out
+                        mark.Marked(name, applying, backend).commit(([], lambda _: Writes()))
+                if self._is_over.wait(mark.RENEWAL):
+                    return
 
 
 @contextmanager
@@ -54,6 +71,7 @@ def together(
     try:
         for one in prepared:
             marked.begin(one, submitter, force=force)
+        marked.keep()
         yield marked
     finally:
-        marked.withdraw()
+        marked.end()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import eventually
 from contracts.fakes import a_backend, a_manifest, applied
 from contracts.nouns import put
 
@@ -199,15 +200,19 @@ def test_a_part_whose_name_another_whole_took_meanwhile_is_refused(tmp_path, bac
     assert job(backend, "w-a-x").whole == "w"
 
 
-def test_those_who_wait_for_their_turn_say_that_it_goes_on(backend, prepared, monkeypatch) -> None:
-    some = prepared("run")
+def test_those_who_wait_for_their_turn_say_that_it_goes_on_however_long_another_takes(
+    backend, prepared, monkeypatch
+) -> None:
+    monkeypatch.setattr("sparkles.mark.RENEWAL", 0.01)
+    first, *others = prepared("run")
 
-    with together(some, backend, ME, force=False) as turns:
-        begun = job(backend, "w-c").applying
-        monkeypatch.setattr("sparkles.mark.RENEWAL", -1.0)
-        turns.renew()
-        renewed = job(backend, "w-c").applying
+    def progress() -> list[float]:
+        marks = [job(backend, one.name).applying for one in others]
+        return [mark.progress for mark in marks if mark]
 
-    assert begun is not None
-    assert renewed is not None
-    assert (renewed.token, renewed.progress > begun.progress) == (begun.token, True)
+    with together([first, *others], backend, ME, force=False) as turns:
+        turns.turn(first)
+        before = progress()
+
+        assert eventually(lambda: all(now > then for now, then in zip(progress(), before, strict=True)))
+        assert len(before) == 2

@@ -12,7 +12,7 @@ from sparkles.cli.context import hint
 from sparkles.cli.submission import ask, owner, require_owner
 from sparkles.cli.transfer import Transfer
 from sparkles.model import Applying, Job, TaskState
-from sparkles.ports import Backend, Moved
+from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
 from sparkles.quantities import human_bytes
 from sparkles.settle import agree, settle
@@ -112,14 +112,10 @@ def _execute(prepared: Prepared, backend: Backend, how: _How, begun: Applying, w
         if watcher:
             watcher.status(_counts(prepared, backend), backend.state.nodes(prepared.cluster.name))
 
-    def uploaded(moved: Moved) -> None:
-        upload.add(moved)
-        how.turns.renew()
-
     with upload:
         apply.execute(
             prepared, backend, how.submitter, begun=begun, may_lose=how.may_lose, before_nodes=before_nodes,
-            uploaded=uploaded, spared=spared.add,
+            uploaded=upload.add, spared=spared.add,
         )  # fmt: skip
     for index in sorted(spared)[:_SPARED]:
         task = f"{prepared.name}.{index}"

@@ -13,7 +13,6 @@ from sparkles import lineup, names, spec, watch
 from sparkles.cli import live, phases
 from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.failures import say_causes
 from sparkles.cli.submission import beside, exit_code, follow, follow_all, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
@@ -84,7 +83,10 @@ def _waited(name: str, backend: Backend, deadline: float | None) -> int:
     """Wait for a job to end; return its exit code."""
     counts: Mapping[TaskState, int] = {}
     *_, counts = watch.poll(name, backend, deadline=deadline)
-    say_causes(name, backend, counts)
+    if set(counts) - {TaskState.SUCCEEDED}:
+        from sparkles.cli.failures import say_causes  # most jobs need none of it
+
+        say_causes(name, backend, counts)
     return exit_code(name, backend, counts)
 
 

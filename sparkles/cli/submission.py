@@ -15,7 +15,6 @@ import click
 from sparkles import lifecycle, nodes, plan_text, watch
 from sparkles.cli import INTERRUPTED, live
 from sparkles.cli.context import hint, hint_at_guards
-from sparkles.cli.failures import say_causes
 from sparkles.cli.output import print_documents
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError, SparklesError
@@ -164,7 +163,10 @@ def stay(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskSta
 
 def conclude(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> int:
     """Say why tasks of a job that has ended failed, and clear up after it. Returns the exit code."""
-    say_causes(name, backend, counts)
+    if set(counts) - {TaskState.SUCCEEDED}:
+        from sparkles.cli.failures import say_causes  # most jobs need none of it
+
+        say_causes(name, backend, counts)
     if job := find_job(backend, name):
         hint_at_guards(job)
         nodes.clear_away(job, backend)
