@@ -70,11 +70,11 @@ def execute(
     What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
     when a job that waits begins. Raises BackendError if another apply of the job is under way.
     """
-    holders = clusters_of(prepared.job, backend) if prepared.job else set()
     fenced = _is_fenced(prepared, backend)
     applying = begun or begin(prepared, backend, submitter, force=force)
     marked = Marked(prepared.name, applying, backend)
     try:
+        holders = clusters_of(prepared.job, backend) if prepared.job else set()
         if prepared.job and prepared.job.applying:
             prepared = _planned_again(prepared, backend, may_lose=may_lose)
         # Whoever only goes on with a job is somewhere else.
@@ -108,23 +108,13 @@ def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, 
 
     Raises BackendError if the job is not what it was when this was planned, or another apply of it is under way.
     """
-    key = Key.job(prepared.name)
-    environment = None
-    if submitter and backend.environments and prepared.pinned.spec.image is None:
-        environment = backend.environments.write(submitter.environment)
-    now = time.time()
+    key, now = Key.job(prepared.name), time.time()
+    environment = _environment(prepared, backend, submitter)
     most = lifecycle.max_failures(prepared.pinned.spec.max_failures, tasks=len(prepared.desired))
     # Until what is to run again has been made to, all that has failed is of before.
     failed = _count_failed(prepared, backend) if prepared.job and most is not None else 0
     failed_before = lifecycle.failed_before(prepared.job, kept=failed)
-    applying = Applying(
-        token=os.urandom(8).hex(),
-        digest=prepared.digest,
-        generation=lifecycle.next_generation(prepared.job, digest=prepared.digest),
-        last_index=prepared.last_index,
-        begins=submitter is None and _goes_on(prepared),
-        progress=now,
-    )
+    applying = _new_mark(prepared, begins=submitter is None and _goes_on(prepared), now=now)
 
     def move(records: Records) -> Writes:
         job = records.get(key)
@@ -153,6 +143,24 @@ def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, 
     elif prepared.job and prepared.job.applying:
         mark.drop_fences(prepared.name, backend)
     return applying
+
+
+def _environment(prepared: Prepared, backend: Backend, submitter: Submitter | None) -> str | None:
+    """Store what the submitting shell exports, for a job without an image; return its hash."""
+    if submitter and backend.environments and prepared.pinned.spec.image is None:
+        return backend.environments.write(submitter.environment)
+    return None
+
+
+def _new_mark(prepared: Prepared, *, begins: bool, now: float) -> Applying:
+    return Applying(
+        token=os.urandom(8).hex(),
+        digest=prepared.digest,
+        generation=lifecycle.next_generation(prepared.job, digest=prepared.digest),
+        last_index=prepared.last_index,
+        begins=begins,
+        progress=now,
+    )
 
 
 def _goes_on(prepared: Prepared) -> bool:

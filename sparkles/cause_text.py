@@ -62,9 +62,17 @@ def ending(reason: Reason | None, code: int | None, words: str) -> str:
     >>> ending(Reason.EXIT, 139, "")
     'exit code 139 (SIGSEGV), wrote nothing'
     """
-    if reason is not Reason.EXIT:
-        return f"{_WORDS[reason]}{words and f', {words}'}"
-    return f"exit code {code}{_signal(code)}, {words or 'wrote nothing'}"
+    said = words or ("wrote nothing" if reason is Reason.EXIT else "")
+    return ", ".join(filter(None, (how(reason, code), said)))
+
+
+def how(reason: Reason | None, code: int | None) -> str:
+    """Return how an attempt ended, as short as can be.
+
+    >>> how(Reason.EXIT, 3), how(Reason.OUT_OF_MEMORY, None)
+    ('exit code 3', 'out of memory')
+    """
+    return f"exit code {code}{_signal(code)}" if reason is Reason.EXIT else _WORDS[reason]
 
 
 def _signal(code: int | None) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from sparkles import lifecycle
-from sparkles.model import OPEN, Job, Key, Records, Stop, Task, TaskState, Writes
+from sparkles.model import Job, Key, Records, Stop, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look
 from sparkles.ports import Backend
 from sparkles.streams import in_streams
@@ -58,9 +58,9 @@ def _kill(job: Job, indices: Sequence[int], backend: Backend) -> bool:
         if not isinstance(current, Job) or not lifecycle.is_being_killed(current):
             return Writes()
         now = time.time()
-        tasks = [task for task in records.values() if isinstance(task, Task) and task.state in OPEN]
-        untold = [task for task in tasks if task.stop is not Stop.KILLED]
-        return Writes(put=[lifecycle.kill(task, now=now, by=current.killed_by) for task in untold])
+        untold = [task for task in records.values() if isinstance(task, Task) and task.stop is not Stop.KILLED]
+        killed = [lifecycle.kill(task, now=now, by=current.killed_by) for task in untold]
+        return Writes(put=[after for before, after in zip(untold, killed, strict=True) if after != before])
 
     told: list[bool] = []
 

@@ -89,12 +89,6 @@ def parse(text: str) -> Filter:
         raise RequestError(f"filter {text!r}: {name}: expected {error}") from None
 
 
-def check(filters: Sequence[Filter], tasks: Iterable[Task]) -> None:
-    """Raise RequestError for a parameter that none of the tasks has. Reads only as many as that takes."""
-    wanted = {one.field.parameter: f"filter {one.text!r}" for one in filters if one.field.parameter is not None}
-    fields.require(wanted, (task.row for task in tasks))
-
-
 def select(filters: Sequence[Filter], tasks: Iterable[Task]) -> Iterator[Task]:
     """Yield the tasks that pass all filters; those that cost less go first."""
     for one in sorted(filters, key=lambda one: one.field.parameter is not None):

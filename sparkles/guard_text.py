@@ -36,7 +36,7 @@ def goes_on(canary: Canary) -> str:
 
 def ended(job: Job) -> tuple[str, str] | None:
     """Return why not all of a job that has ended was run, and what to do; None if nothing kept it from that."""
-    if job.state is JobState.KILLED and _is_words(job.killed_by):
+    if job.state is JobState.KILLED and _was_a_guard(job.killed_by):
         return str(job.killed_by), _after_stop(job)
     if job.canary is None or lifecycle.holds_back(job):
         return None
@@ -46,6 +46,12 @@ def ended(job: Job) -> tuple[str, str] | None:
     which = "the first task" if first == 1 else f"not all of the first {first} tasks"
     says = f"canary: {which} {'did not succeed' if first == 1 else 'succeeded'}, so {_were_held(held)}"
     return says, _retry(job, held)
+
+
+def words(job: Job) -> str | None:
+    """Return why not all of a job has been run, whether it goes on or has ended; None if nothing is held back."""
+    found = ended(job)
+    return holds(job) or (found[0] if found else None)
 
 
 def _retry(job: Job, held: int) -> str:
@@ -67,7 +73,7 @@ def _were_held(held: int) -> str:
     return "1 other was not run" if held == 1 else f"{held} others were not run"
 
 
-def _is_words(killed_by: str | None) -> bool:
+def _was_a_guard(killed_by: str | None) -> bool:
     """Say whether it was no person who killed a job, but one of its guards."""
     return killed_by is not None and killed_by.startswith(lifecycle.FAIL_FAST)
 

@@ -30,6 +30,7 @@ from sparkles.model import (
     TaskState,
     Waiting,
 )
+from sparkles.quantities import counted
 
 #: Times that a task may lose its node before it is taken for the cause of it: spot nodes are taken away for others.
 LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
@@ -37,8 +38,9 @@ LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
 #: Attempts that are remembered of a task beside its last one.
 HISTORY = 10
 
-#: Who killed a job that waited, and is no part any more of what it was a part of.
-LEFT_OUT = "leftOut"
+#: Who kills what nobody asked to kill: a job that waits and is no part any more of what it was a part of, one of which
+#: too many tasks have failed, and tasks that have to wait for the first ones of their job.
+LEFT_OUT, FAIL_FAST, CANARY = "leftOut", "failFast", "canary"
 
 #: Seconds that a starting node has to adopt its record.
 RESERVATION = 30.0
@@ -195,11 +197,16 @@ def _remembered(task: Task, *, reason: Reason, ended: float, **more: Any) -> tup
 
 
 def kill(task: Task, *, now: float, by: str | None = None) -> Task:
-    """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop. `by`: who asks."""
+    """Ask for the end of a task: at once if nobody holds it, else its holder is told to stop. `by`: who asks.
+
+    One whose holder has stopped it already, since it heard of it elsewhere, is told who.
+    """
     if task.state is TaskState.PENDING:
         return _move(task, "kill", reason=Reason.KILLED, exit=None, ended=now, result_generation=None, killed_by=by)
     if task.state is TaskState.CLAIMED:
         return replace(task, stop=Stop.KILLED, killed_by=by)
+    if task.state is TaskState.KILLED and task.killed_by is None:  # its node heard of the job's end before it was told
+        return replace(task, killed_by=by)
     return task
 
 
@@ -231,10 +238,6 @@ def finish_job(job: Job, *, now: float) -> Job:
 def may_finish(job: Job) -> bool:
     """Say whether a job without open tasks may end: nobody is adding tasks, and it has not ended yet."""
     return job.applying is None and job.ended is None and job.state in (JobState.ACTIVE, JobState.KILLED)
-
-
-#: Who kills a job of which too many tasks have failed.
-FAIL_FAST = "failFast"
 
 
 class Trial(str, Enum):
@@ -286,10 +289,10 @@ def may_be_stopped(job: Job) -> bool:
 
 def excess(job: Job, *, failed: int) -> str | None:
     """Return why a job of which so many tasks have failed is to be stopped; None if it is not."""
-    counted = failed - job.failed_before
-    if job.max_failures is None or counted <= job.max_failures:
+    since = failed - job.failed_before
+    if job.max_failures is None or since <= job.max_failures:
         return None
-    return f"{FAIL_FAST}: {counted} task{'' if counted == 1 else 's'} failed, more than {job.max_failures}"
+    return f"{FAIL_FAST}: {counted(since, 'task')} failed, more than {job.max_failures}"
 
 
 def is_same_run(job: object, other: Job) -> bool:

@@ -43,6 +43,8 @@ def duration(seconds: float) -> str:
     """Return how long something took, for people: short ones with their fractions.
 
     >>> duration(0.004), duration(12.34), duration(125)
-    ('0.004 s', '12.3 s', '2:05')
+    ('4 ms', '12.3 s', '2:05')
     """
-    return clock(seconds) if seconds >= 60 else f"{seconds:.3g} s"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.3g} s" if seconds < 60 else clock(seconds)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from sparkles import lifecycle
+from sparkles import guard_text, lifecycle
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, Key, Task
 from sparkles.ports import LOG_PIECE, Backend
@@ -38,8 +38,8 @@ def find_task(job: Job, index: int, backend: Backend) -> Task:
     if not isinstance(task, Task):
         indices = backend.state.columns(job.name).indices
         there = f"its tasks are {indices[0]} to {indices[-1]}" if len(indices) else "it has no tasks"
-        held = f"; {job.canary.held} more are held back until the first ones have succeeded" if job.canary else ""
-        raise RequestError(f"job {job.name} has no task {index}; {there}{held}")
+        known = "; ".join(filter(None, (there, guard_text.words(job))))
+        raise RequestError(f"job {job.name} has no task {index}; {known}")
     return task
 
 

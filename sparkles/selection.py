@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -16,6 +16,8 @@ class Selection:
     """What a user says of the tasks that are meant."""
 
     filters: Sequence[filters.Filter] = ()
+    #: Only of these states, whatever the filters say.
+    states: Collection[TaskState] = tuple(TaskState)
     #: Without any, tasks come by job and index.
     orders: Sequence[fields.Order] = ()
     #: The most tasks; None for all.
@@ -35,12 +37,17 @@ class Selection:
         return islice(fields.in_order(self.orders, tasks) if self.orders else tasks, self.limit)
 
     def _read(self, jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
-        states = filters.states(self.filters)
+        states = [state for state in filters.states(self.filters) if state in self.states]
         if len(states) == len(TaskState):
             return chain.from_iterable(backend.state.tasks(job.name) for job in jobs)
         if not states:
             return iter(())
         return chain.from_iterable(backend.state.tasks(job.name, states=states) for job in jobs)
+
+
+def passing(expressions: Sequence[str], states: Collection[TaskState] = tuple(TaskState)) -> Selection:
+    """Return the selection of tasks in some states that pass filters, as they are written."""
+    return Selection(filters=[filters.parse(text) for text in expressions], states=states)
 
 
 def rows(jobs: Sequence[Job], backend: Backend) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sparkles.model import Sample, Task, TaskState
+from sparkles.model import Sample, TaskState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +13,8 @@ class Failure:
     """A task that failed."""
 
     id: str
-    #: See `cause`.
-    cause: str
+    #: How its last attempt ended.
+    how: str
     #: The end of what it wrote; empty if it wrote nothing.
     last_line: str = ""
 
@@ -51,9 +51,3 @@ class Sight:
     tailed: Tailed | None = None
     #: Those of the last tasks that failed, the last one first.
     failures: tuple[Failure, ...] = ()
-
-
-def cause(task: Task) -> str:
-    """Return how a task's last attempt ended, for people."""
-    reason = task.reason.value if task.reason else "unknown"
-    return reason if task.exit is None else f"{reason}, exit code {task.exit}"

@@ -95,7 +95,9 @@ def _stop(action: Action, spared: Callable[[int], None]) -> TaskWrites:
         kept = [task for task in tasks if task.state is TaskState.CLAIMED and not action.loss]
         for task in kept:
             spared(task.index)
-        return Writes(put=[lifecycle.kill(task, now=time.time(), by="canary") for task in tasks if task not in kept])
+        return Writes(
+            put=[lifecycle.kill(task, now=time.time(), by=lifecycle.CANARY) for task in tasks if task not in kept]
+        )
 
     return writes
 

@@ -1,4 +1,4 @@
-"""Together: several jobs are marked as being applied before any of them is changed, so that all of them are, or none.
+"""Together: several jobs are marked as being applied before any of them is changed: all of them, or none.
 
 Until its turn has come nobody else applies one of them, and one that waited does not begin as it was meant before.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 
 import pytest
 from contracts.nouns import a_task
@@ -106,3 +107,32 @@ def test_a_clock_that_is_behind_makes_no_wait_negative():
     ended = a_task(queued=5.0, started=4.9, ended=6.0, state=TaskState.SUCCEEDED, node="n")
 
     assert fields.FIELDS["waited"](ended) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        pytest.param([{"lambda": "1"}, {"size": "2"}],
+                     "no task has a parameter 'lamda'; there is: lambda, size; did you mean 'lambda'?", id="a typo"),
+        pytest.param([{}], "no task has a parameter 'lamda'; they have none", id="no parameters"),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_no_row_has_is_an_error(rows, says):
+    with pytest.raises(RequestError) as raised:
+        fields.require({"lamda": "--sort params.lamda"}, map(json.dumps, rows))
+
+    assert str(raised.value) == f"--sort params.lamda: {says}"
+
+
+def test_no_more_rows_are_read_than_it_takes():
+    numbers = count(1)
+    rows = ('{"a":"1"}' if number < 3 else '{"b":"1"}' for number in numbers)
+
+    fields.require({"a": "here", "b": "here"}, rows)
+    fields.require({}, rows)
+
+    assert next(numbers) == 4
+
+
+def test_without_rows_every_parameter_may_come():
+    fields.require({"x": "here"}, [])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime, timezone
-from itertools import count
 
 import pytest
 from contracts.nouns import a_task
 
 from sparkles import filters
 from sparkles.errors import RequestError
-from sparkles.model import Reason, Task, TaskState
+from sparkles.model import Reason, TaskState
 
 
 def at(text: str) -> float:
@@ -169,39 +168,6 @@ def test_rows_are_read_only_where_a_filter_needs_them() -> None:
 
     assert [task.index for task in filters.select([filters.parse("index = 1")], tasks)] == [1]
     assert [*filters.select([filters.parse("params.x != 1"), filters.parse("index = 2")], tasks)] == tasks[1:]
-
-
-@pytest.mark.parametrize(
-    ("rows", "says"),
-    [
-        pytest.param([{"lambda": "1"}, {"size": "2"}],
-                     "no task has a parameter 'lamda'; there is: lambda, size; did you mean 'lambda'?", id="a typo"),
-        pytest.param([{}], "no task has a parameter 'lamda'; they have none", id="no parameters"),
-    ],
-)  # fmt: skip
-def test_a_parameter_that_no_task_has_is_an_error(rows, says) -> None:
-    tasks = [a_task(index, row=json.dumps(row)) for index, row in enumerate(rows, start=1)]
-
-    with pytest.raises(RequestError) as raised:
-        filters.check([filters.parse("index > 1"), filters.parse("params.lamda = 1")], tasks)
-
-    assert str(raised.value) == f"filter 'params.lamda = 1': {says}"
-
-
-def test_a_check_reads_no_more_tasks_than_it_takes() -> None:
-    numbers = count(1)
-    tasks = (a_task(number, row='{"a":"1"}' if number < 3 else '{"b":"1"}') for number in numbers)
-
-    filters.check([filters.parse("params.a = 1"), filters.parse("params.b = 1")], tasks)
-    filters.check([filters.parse("index = 1")], tasks)
-
-    assert next(numbers) == 4
-
-
-def test_without_tasks_every_parameter_may_come() -> None:
-    nothing: list[Task] = []
-
-    filters.check([filters.parse("params.x = 1")], nothing)
 
 
 def test_a_pattern_that_python_may_read_in_another_way_some_day_is_no_warning(recwarn) -> None:

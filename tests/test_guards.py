@@ -12,7 +12,7 @@ import pytest
 from contracts.fakes import a_backend, a_manifest, applied
 from contracts.nouns import a_job, put
 
-from sparkles import guard_text, lifecycle, needs, recover
+from sparkles import ending, guard_text, lifecycle, needs, recover
 from sparkles.apply import Submitter, execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import Need, Trial
@@ -399,6 +399,26 @@ def test_a_job_is_stopped_when_too_many_tasks_have_failed_with_nobody_there(back
     assert job(backend).killed_by == "failFast: 2 tasks failed, more than 1"
     assert {task.killed_by for task in backend.state.tasks("j", states=[K])} == {job(backend).killed_by}
     assert "sparkles retry j" in guard_text.ended(job(backend))[1]
+
+
+def test_who_stopped_a_task_is_known_although_its_node_heard_of_that_before_the_task_was_told(
+    backend, manifest, monkeypatch
+) -> None:
+    applied(manifest(failFast={"maxFailures": "0"}), backend)
+    end(backend, F, 1)
+    end(backend, S, 2)
+    look = ending.look
+
+    def nodes_hear(*args: Any) -> None:
+        end(backend, K, 3)
+        look(*args)
+
+    monkeypatch.setattr(ending, "look", nodes_hear)
+    settle("j", backend)
+
+    assert (job(backend).state, states(backend)) == (KILLED, "fskkkk")
+    assert {task.killed_by for task in backend.state.tasks("j", states=[K])} == {job(backend).killed_by}
+    assert {task.killed_by for task in backend.state.tasks("j", states=[F, S])} == {None}
 
 
 def test_a_part_is_of_all_tasks_and_so_of_those_that_are_held_back(backend, manifest) -> None:

@@ -242,8 +242,10 @@ def test_a_kill_ends_what_nobody_holds_tells_who_holds_it_and_leaves_the_rest(st
     expected = {
         P: replace(task, state=K, reason=Reason.KILLED, exit=None, ended=9.0, result_generation=None, killed_by="eva"),
         C: replace(task, stop=Stop.KILLED, killed_by="eva"),
+        K: replace(task, killed_by="eva"),  # its node heard of it first
     }
     assert after == expected.get(state, task)
+    assert lifecycle.kill(a_task(state=K, killed_by="bob"), now=9.0, by="eva").killed_by == "bob"
 
 
 @pytest.mark.parametrize("state", TaskState)

@@ -13,7 +13,7 @@ from contracts.objects import a_result, always
 
 from sparkles import results
 from sparkles.lookout import Lookout
-from sparkles.model import Reason, TaskState
+from sparkles.model import Canary, JobState, Reason, TaskState
 from sparkles.ports import Backend
 from sparkles.sight import Failure
 
@@ -41,6 +41,13 @@ def test_the_rate_and_the_rest_are_those_of_tasks_that_end(backend):
 
     assert (first.rate, first.eta, first.elapsed) == (None, None, 10.0)
     assert (then.rate, then.eta, then.elapsed) == (pytest.approx(2.0), pytest.approx(40.0), 20.0)
+
+
+@pytest.mark.parametrize(("state", "held"), [(JobState.ACTIVE, 8), (JobState.FINISHED, 0), (JobState.KILLED, 0)])
+def test_what_is_held_back_is_seen_as_long_as_it_may_run(backend, state, held):
+    job = a_job(state=state, canary=Canary(first="1-2", held=8))
+
+    assert Lookout(backend).look(job, {F: 2}, {}, None, now=1000.0).held == held
 
 
 @pytest.mark.parametrize(
@@ -75,9 +82,9 @@ def test_the_last_failures_are_seen_with_their_causes_and_last_lines(backend, tm
     )
 
     assert look(Lookout(backend), {F: 3}).failures == (
-        Failure(id="j.7", cause="unknown"),
-        Failure(id="j.5", cause="timeout"),
-        Failure(id="j.2", cause="exit, exit code 3", last_line="last words"),
+        Failure(id="j.7", how="for an unknown reason"),
+        Failure(id="j.5", how="timeout"),
+        Failure(id="j.2", how="exit code 3", last_line="last words"),
     )
 
 

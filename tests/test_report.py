@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from contracts import nouns
 
-from sparkles.model import JobState, Past, Reason, TaskState, Waiting
+from sparkles.model import Canary, JobState, Past, Reason, TaskState, Waiting
 from sparkles.report import GENERATOR, Subject, page
 from sparkles.report.columns import columns, lanes_of
 from sparkles.report.page import embedded
@@ -60,6 +60,21 @@ def counts(**numbers):
         (a_job(state=JobState.ACTIVE), counts(claimed=1, failed=1), "1 of 2 tasks have ended; 1 failed."),
         (a_job(), {}, "It has no tasks."),
         (a_job(state=JobState.WAITING, waiting=Waiting(needs=("a", "b"))), {}, "It waits for a, b."),
+        (
+            a_job(state=JobState.ACTIVE, ended=None, canary=Canary(first="1-2", held=8)),
+            counts(succeeded=2),
+            "All 2 tasks succeeded; canary: 2 tasks first; 8 more when they have succeeded.",
+        ),
+        (
+            a_job(canary=Canary(first="1-2", held=8)),
+            counts(succeeded=1, failed=1),
+            "1 of 2 tasks failed; canary: not all of the first 2 tasks succeeded, so 8 others were not run.",
+        ),
+        (
+            a_job(state=JobState.KILLED, killed_by="failFast: 3 tasks failed, more than 2"),
+            counts(failed=3),
+            "3 of 3 tasks failed; failFast: 3 tasks failed, more than 2.",
+        ),
     ],
 )
 def test_the_first_line_says_how_the_job_stands(job, numbers, said):
@@ -77,12 +92,12 @@ def test_the_summary_has_what_was_used():
 
     assert found == {
         "elapsed": "1:40",
-        "node time": "54.0 s",
-        "task time": "44.0 s",
+        "node time": "54 s",
+        "task time": "44 s",
         "nodes": "2",
-        "run time, median": "10.0 s",
-        "run time, longest": "30.0 s",
-        "queue time, median": "10.0 s",
+        "run time, median": "10 s",
+        "run time, longest": "30 s",
+        "queue time, median": "10 s",
         "peak memory": "3.0 MB",
         "run more than once": "1 task",
     }
@@ -95,7 +110,7 @@ def test_a_running_job_is_told_of_as_it_is_now():
     found = summary(job, tasks, lanes_of(tasks, now=80.0), now=80.0)
 
     assert (found.tone, found.ended) == ("busy", None)
-    assert dict(found.numbers)["task time"] == "30.0 s"
+    assert dict(found.numbers)["task time"] == "30 s"
 
 
 def test_attempts_that_overlap_on_a_node_have_lanes_of_their_own():

@@ -91,6 +91,17 @@ def test_tasks_are_filtered_as_list_does_it_and_by_words(show, many):
     assert window.text(".problem").startswith("there is no field sise; there is: index, state, params.size")
 
 
+@pytest.mark.parametrize(
+    ("text", "found"), [("said=", ["2"]), ("said!=", ["1"]), ("said!=NaN", ["2"]), ("said~.*", ["1"])]
+)
+def test_what_is_not_set_is_filtered_as_list_does_it(show, text, found):
+    window = show(a_subject(a_task(1, said="NaN"), a_task(2)))
+
+    window.type(".filter", text)
+
+    assert window.texts(f"{ROWS} th") == found
+
+
 def test_a_column_sorts_numbers_as_numbers_and_back(show):
     window = show(a_subject(*(a_task(n, row={"x": x}) for n, x in enumerate(["10", "9", "1e1", "-3"], start=1))))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from contracts.objects import a_document, a_result, always
 
 from sparkles import results
 from sparkles.errors import RequestError
-from sparkles.model import Task, TaskState
+from sparkles.model import Canary, JobState, Task, TaskState
 from sparkles.ports import Backend
 
 S = TaskState.SUCCEEDED
@@ -78,6 +79,16 @@ def test_a_task_that_is_not_there_is_an_error_that_says_which_are(backend, indic
 
     with pytest.raises(RequestError, match=message):
         results.find_task(a_job(), 9, backend)
+
+
+def test_of_a_task_that_a_guard_kept_from_running_the_error_says_so(backend) -> None:
+    put(backend.state, a_task(1))
+    job = a_job(canary=Canary(first="1", held=8))
+
+    with pytest.raises(RequestError, match="its tasks are 1 to 1; canary: 1 task first; 8 more when it has succeeded"):
+        results.find_task(job, 9, backend)
+    with pytest.raises(RequestError, match="its tasks are 1 to 1; canary: the first task did not succeed, so 8 others"):
+        results.find_task(replace(job, state=JobState.FINISHED, ended=1.0), 9, backend)
 
 
 def test_a_task_is_found(backend) -> None:

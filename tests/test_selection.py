@@ -14,7 +14,7 @@ from sparkles import fields, filters
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
 from sparkles.ports import Backend
-from sparkles.selection import Selection, rows
+from sparkles.selection import Selection, passing, rows
 
 P, S, F = TaskState.PENDING, TaskState.SUCCEEDED, TaskState.FAILED
 
@@ -77,6 +77,11 @@ def test_a_limit_counts_what_passes_the_filters_in_the_order(backend):
 
 def test_of_tasks_in_other_states_no_record_is_read(backend):
     assert read(backend, selection("state=failed", "state ~ ed$")) == ["one.2", "one.4", "two.1", "two.2"]
+
+
+def test_only_tasks_of_the_states_that_are_meant_are_read_whatever_the_filters_say(backend):
+    assert read(backend, passing(["state != pending"], [F])) == ["one.2", "one.4", "two.1", "two.2"]
+    assert read(backend, passing(["state = succeeded"], [F])) == []
 
 
 def test_where_no_state_passes_nothing_is_read(backend):

@@ -144,15 +144,16 @@ def test_nothing_is_changed_if_a_part_has_begun_since_that_was_planned(backend, 
     assert [one.applying for one in backend.state.jobs()] == [None] * 3
 
 
-def test_what_had_no_turn_stays_as_it_was_if_the_turn_before_fails(backend, prepared, monkeypatch) -> None:
+@pytest.mark.parametrize(("port", "call"), [("objects", "write_manifest"), ("state", "tasks")])
+def test_what_had_no_turn_stays_as_it_was_if_the_turn_before_fails(backend, prepared, monkeypatch, port, call) -> None:
     carry_out(prepared("old"), backend)
     before = backend.state.jobs()
     some = prepared("new")
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(backend.objects, "write_manifest", fail)
+    monkeypatch.setattr(getattr(backend, port), call, fail)
     with pytest.raises(OSError, match="no space left"):
         carry_out(some, backend)
 

@@ -28,8 +28,8 @@ FIT = Sight(
         id="fit.29", sample=Sample(3, 343_000_000, 0, 0, 0), unfinished="\x1b[2K\repoch 1\repoch 2: 45%"
     ),
     failures=(
-        Failure(id="fit.17", cause="exit, exit code 3", last_line="\x1b[31mValueError: [bold]λ[/bold] = 漢字\x07"),
-        Failure(id="fit.4", cause="timeout"),
+        Failure(id="fit.17", how="exit code 3", last_line="\x1b[31mValueError: [bold]λ[/bold] = 漢字\x07"),
+        Failure(id="fit.4", how="timeout"),
     ),
 )  # fmt: skip
 
@@ -44,7 +44,7 @@ def test_a_terminal_of_the_usual_size_shows_all():
         "fit  ████████████████████████▓▓▓▚▒▒░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  46 %",
         "█ succeeded 24  ▓ failed 3  ▚ killed 1  ▒ claimed 2  ░ pending 30",
         "12.3 tasks/min  ETA 2:10  elapsed 1:03  nodes: staging (1), running (2)",
-        "fit.17 failed (exit, exit code 3): ValueError: [bold]λ[…  sparkles logs fit.17",
+        "fit.17 failed (exit code 3): ValueError: [bold]λ[/bold]…  sparkles logs fit.17",
         "fit.4 failed (timeout)  sparkles logs fit.4",
     ]
 
@@ -66,7 +66,7 @@ def test_the_page_on_watching_shows_what_is_shown():
 
 def test_a_large_terminal_shows_lines_whole():
     assert shown(FIT, 198, 50)[4] == (
-        "fit.17 failed (exit, exit code 3): ValueError: [bold]λ[/bold] = 漢字  sparkles logs fit.17"
+        "fit.17 failed (exit code 3): ValueError: [bold]λ[/bold] = 漢字  sparkles logs fit.17"
     )
 
 
@@ -89,7 +89,7 @@ def test_a_terminal_without_unicode_is_shown_ascii():
         "fit  ########################xxx/==------------------------------  46 %",
         "# succeeded 24  x failed 3  / killed 1  = claimed 2  - pending 30",
         "12.3 tasks/min  ETA 2:10  elapsed 1:03  nodes: staging (1), running (2)",
-        "fit.17 failed (exit, exit code 3): ValueError: [bold]?[/  sparkles logs fit.17",
+        "fit.17 failed (exit code 3): ValueError: [bold]?[/bold]   sparkles logs fit.17",
         "fit.4 failed (timeout)  sparkles logs fit.4",
     ]
 
@@ -99,7 +99,7 @@ def test_a_terminal_without_unicode_is_shown_ascii():
 @pytest.mark.parametrize("width", [1, 10, 28, 38, 78, 198])
 def test_the_area_keeps_within_its_half_of_any_terminal(width, height, unicode):
     wide = Tailed(id="fit.1", unfinished="漢" * 300)
-    failures = (Failure(id="fit.2", cause="exit, exit code 1", last_line="字" * 300),) * 3
+    failures = (Failure(id="fit.2", how="exit code 1", last_line="字" * 300),) * 3
     sight = Sight(job="j" * 63, counts={P: 10**6, S: 1, F: 1}, nodes={"running": 1}, tailed=wide, failures=failures)
 
     rows = shown(sight, width, height, unicode=unicode)

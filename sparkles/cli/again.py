@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import click
 
-from sparkles import filters, lineup, results
+from sparkles import lineup, results, selection
 from sparkles.cli import phases
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.execute import carry_out, hint_at_waits
@@ -19,6 +18,7 @@ from sparkles.ports import Backend
 from sparkles.prepare import Prepared, prepare_stored
 from sparkles.quantities import counted
 from sparkles.recover import rescale
+from sparkles.selection import Selection
 from sparkles.settle import settle
 
 
@@ -51,12 +51,11 @@ def retry_cmd(
       sparkles retry fit --failed --filter 'reason=timeout'
       sparkles retry fit.3 --wait
     """
-    chosen_filters = [filters.parse(text) for text in expressions]
+    wanted = selection.passing(expressions, _states(failed=failed, killed=killed))
     backend = chosen.open(write=not dry_run)
     found, index = lineup.target(target, backend.state.jobs(), backend)
     jobs = lineup.current(found)
-    which = _Which(index=index, failed=failed, killed=killed, filters=chosen_filters)
-    prepared = _prepared(jobs, which, backend)
+    prepared = _prepared(jobs, index, wanted, backend)
     if not prepared:
         such = "such " if expressions or failed or killed else ""
         about = f"job {jobs[0].name}" if len(jobs) == 1 else str(jobs[0].whole)
@@ -74,22 +73,12 @@ def retry_cmd(
         follow_all(jobs, backend, quiet=form is not None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Which:
-    """Which tasks run again."""
-
-    index: int | None
-    failed: bool
-    killed: bool
-    filters: Sequence[filters.Filter]
-
-    @property
-    def states(self) -> list[TaskState]:
-        failed = [TaskState.FAILED] * (self.failed or not self.killed)
-        return failed + [TaskState.KILLED] * (self.killed or not self.failed)
+def _states(*, failed: bool, killed: bool) -> list[TaskState]:
+    """Return the states of the tasks that run again; of both if neither is asked for."""
+    return [TaskState.FAILED] * (failed or not killed) + [TaskState.KILLED] * (killed or not failed)
 
 
-def _prepared(jobs: Sequence[Job], which: _Which, backend: Backend) -> list[Prepared]:
+def _prepared(jobs: Sequence[Job], index: int | None, wanted: Selection, backend: Backend) -> list[Prepared]:
     """Prepare the jobs that have something to run again. Those that wait for others go on by themselves."""
     ready = [job for job in jobs if job.state is not JobState.WAITING]
     if not ready:
@@ -97,19 +86,15 @@ def _prepared(jobs: Sequence[Job], which: _Which, backend: Backend) -> list[Prep
             f"job {jobs[0].name} waits for others ('sparkles watch {jobs[0].name}'); what has failed of it runs again "
             "when it begins if its manifest is applied with --rerun failed"
         )
+    if not index:
+        wanted.require(ready, backend)
     prepared = []
     for job in ready:
-        retry = _one(job, which.index, backend) if which.index else _chosen(job, which, backend)
+        some = wanted.of([job], backend)
+        retry = _one(job, index, backend) if index else frozenset(task.index for task in some)
         one = prepare_stored(job, backend, retry=retry)
         prepared += [one] if retry or not one.plan.is_empty else []
     return prepared
-
-
-def _chosen(job: Job, which: _Which, backend: Backend) -> frozenset[int]:
-    if which.filters:
-        filters.check(which.filters, backend.state.tasks(job.name))
-    tasks = backend.state.tasks(job.name, states=which.states)
-    return frozenset(task.index for task in filters.select(which.filters, tasks))
 
 
 def _one(job: Job, index: int, backend: Backend) -> frozenset[int]:

@@ -92,8 +92,8 @@ def hint(text: str) -> None:
     click.echo(text, err=True)
 
 
-def hint_what_it_waits_for(job: Job, backend: Backend) -> None:
-    """Say, of a job that waits for others, for which; and of one that is guarded, what that has come to."""
+def hint_why_not_all(job: Job, backend: Backend) -> None:
+    """Say why not all of a job has run: it waits for others, or a guard holds tasks back, or has stopped it."""
     hint_at_guards(job)
     if job.waiting:
         from sparkles import needs

@@ -1,4 +1,4 @@
-"""Execute: what was prepared is carried out, of several jobs all or nothing, and people see how far it is."""
+"""Execute: what was prepared is carried out, of several jobs only if all can be begun, and people see how far it is."""
 
 from __future__ import annotations
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 
-from sparkles import fetching, leftovers, lineup, names, patterns, results
+from sparkles import fetching, leftovers, lineup, names, patterns, results, selection
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import RequestError
@@ -68,30 +70,17 @@ def _check(include: Sequence[str], *, flat: bool, prefix: bool) -> None:
         raise RequestError("--prefix is for --flat; without it each task has a folder of its own")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
     """What is wanted of one job."""
 
-    def __init__(
-        self, name: str, job: Job | None, *, index: int | None = None, expressions: Sequence[str] = ()
-    ) -> None:
-        self.name = name
-        self._job, self._index, self._expressions = job, index, expressions
+    name: str
+    #: Yields the tasks, as they are now; None for all that a deleted job left.
+    tasks: Callable[[], Iterator[Task]] | None = None
 
     def folders(self, backend: Backend) -> Iterator[Folder]:
         """Yield the result folders, as they are now."""
-        return fetching.folders(self.name, self._tasks(backend) if self._job else None, backend)
-
-    def _tasks(self, backend: Backend) -> Iterator[Task]:
-        assert self._job
-        if self._index:
-            return iter([results.find_task(self._job, self._index, backend)])
-        if not self._expressions:
-            return backend.state.tasks(self.name)
-        from sparkles import filters  # most do without
-
-        wanted = [filters.parse(text) for text in self._expressions]
-        filters.check(wanted, backend.state.tasks(self.name))
-        return filters.select(wanted, backend.state.tasks(self.name))
+        return fetching.folders(self.name, self.tasks() if self.tasks else None, backend)
 
 
 def _parts(target: str, expressions: Sequence[str], backend: Backend) -> list[_Part]:
@@ -102,11 +91,19 @@ def _parts(target: str, expressions: Sequence[str], backend: Backend) -> list[_P
             raise RequestError(
                 f"job {name} is deleted: of its tasks nothing is known but their results; leave out --filter"
             )
-        return [_Part(job, None) for job in left]
+        return [_Part(name=job) for job in left]
     found, index = lineup.target(target, jobs, backend)
     if index and expressions:
         raise RequestError(f"{target} is one task; --filter is for those of a job")
-    return [_Part(job.name, job, index=index, expressions=expressions) for job in found]
+    if index:
+        return [_Part(name=found[0].name, tasks=partial(_one, found[0], index, backend))]
+    wanted = selection.passing(expressions)
+    wanted.require(found, backend)
+    return [_Part(name=job.name, tasks=partial(wanted.of, [job], backend)) for job in found]
+
+
+def _one(job: Job, index: int, backend: Backend) -> Iterator[Task]:
+    yield results.find_task(job, index, backend)
 
 
 def _left(name: str, jobs: Sequence[Job], backend: Backend) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkles import lineup, names
-from sparkles.cli.context import Chosen, hint, hint_what_it_waits_for, with_backend
+from sparkles.cli.context import Chosen, hint, hint_why_not_all, with_backend
 from sparkles.cli.output import moment, print_lines, print_rows, with_output
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task
@@ -93,7 +93,7 @@ def list_cmd(
     else:
         print_rows(_rows(selection.of(found, backend), columns), [column.name for column in columns], form)
     for one in found:
-        hint_what_it_waits_for(one, backend)
+        hint_why_not_all(one, backend)
 
 
 def _print_parameters(jobs: Sequence[Job], selection: Selection, backend: Backend) -> None:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from sparkles import lines, lineup, logs, names, results, tails
-from sparkles.cli.context import Chosen, hint, hint_what_it_waits_for, with_backend
+from sparkles.cli.context import Chosen, hint, hint_why_not_all, with_backend
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task, TaskState
 from sparkles.ports import Backend
 from sparkles.quantities import counted
 
 if TYPE_CHECKING:
-    from sparkles.filters import Filter
+    from sparkles.selection import Selection
 
 #: Lines that are shown of each of several tasks, and how many tasks of a job are shown if none has failed.
 _LINES, _FEW = 20, 10
@@ -83,11 +83,11 @@ def logs_cmd(
     asked = _Asked(follow=follow, all=all_, tail=tail, grep=grep, attempt=attempt, filter=expressions)
     _refuse_what_excludes_each_other(asked)
     search = None if grep is None else lines.pattern(grep)
-    wanted = _parsed(expressions)
+    wanted = _selection(expressions)
     backend = chosen.open(write=False)
     jobs, index = lineup.target(target, backend.state.jobs(), backend)
     for job in jobs:
-        hint_what_it_waits_for(job, backend)
+        hint_why_not_all(job, backend)
     one = _one(asked, jobs, index, backend)
     if search:
         view = partial(logs.found, search=search, backend=backend)
@@ -111,12 +111,12 @@ def _refuse_what_excludes_each_other(asked: _Asked) -> None:
     asked.refuse("follow", "all", "filter", why="--follow prints what those tasks write that run now")
 
 
-def _parsed(expressions: Sequence[str]) -> list[Filter]:
+def _selection(expressions: Sequence[str]) -> Selection | None:
     if not expressions:
-        return []
-    from sparkles import filters  # takes a tenth of what most who look at logs wait for
+        return None
+    from sparkles import selection  # takes a tenth of what most who look at logs wait for
 
-    return [filters.parse(text) for text in expressions]
+    return selection.passing(expressions)
 
 
 def _one(asked: _Asked, jobs: Sequence[Job], index: int | None, backend: Backend) -> Task | None:
@@ -143,14 +143,12 @@ def _attempt(asked: _Asked, task: Task) -> Task:
     return there[asked.attempt]
 
 
-def _chosen(wanted: Sequence[Filter], jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
-    """Return the tasks of jobs for which the filters hold."""
-    if not wanted:
+def _chosen(wanted: Selection | None, jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
+    """Return the tasks of jobs that are meant, all of them if nothing is said."""
+    if wanted is None:
         return lineup.tasks(jobs, backend)
-    from sparkles import filters
-
-    filters.check(wanted, lineup.tasks(jobs, backend))
-    return filters.select(wanted, lineup.tasks(jobs, backend))
+    wanted.require(jobs, backend)
+    return wanted.of(jobs, backend)
 
 
 def _view(asked: _Asked, backend: Backend) -> logs.View:
@@ -256,7 +254,7 @@ def _hint_at_what_it_has_come_to(job: Job, backend: Backend) -> None:
     """Say why a job goes no further that has been followed, if it does not."""
     now = backend.state.read([job.key]).get(job.key)
     if isinstance(now, Job):
-        hint_what_it_waits_for(now, backend)
+        hint_why_not_all(now, backend)
 
 
 def _print(pieces: Iterable[bytes]) -> bytes:

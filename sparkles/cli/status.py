@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sparkles import lineup
-from sparkles.cli.context import Chosen, hint_what_it_waits_for, with_backend
+from sparkles.cli.context import Chosen, hint_why_not_all, with_backend
 from sparkles.cli.output import moment, print_rows, with_output
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
@@ -48,7 +48,7 @@ def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str, stats: bool) -> N
     for line in lines if form == "table" else ():
         click.echo(line)
     for job in found.values() if found else ():
-        hint_what_it_waits_for(job, backend)
+        hint_why_not_all(job, backend)
 
 
 def _causes(row: dict[str, Any], backend: Backend) -> list[str]:

@@ -157,7 +157,7 @@ def _memory(sample: Sample) -> str:
 
 def _failure(failure: Failure, extent: Extent) -> Text:
     """Return which task failed, how and the end of its log as far as there is room, and the command that prints it."""
-    row = Text.assemble((failure.id, "red"), f" failed ({failure.cause})")
+    row = Text.assemble((failure.id, "red"), f" failed ({failure.how})")
     command = Text(f"  sparkles logs {failure.id}", style="cyan")
     last = Text(f": {printable(failure.last_line).strip()}")
     room = extent.width - row.cell_len - command.cell_len

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from sparkles import lifecycle
+from sparkles import guard_text, lifecycle
 from sparkles.model import OPEN, Job, JobState, Task, TaskState
-from sparkles.quantities import clock, human_bytes
+from sparkles.quantities import clock, duration, human_bytes
 from sparkles.report.lanes import Lane
+from sparkles.stats import Stats, stats_of
 
 _HOUR = 3600.0
 
@@ -60,7 +61,12 @@ def _tone(job: Job, counts: Mapping[TaskState, int]) -> str:
 
 
 def verdict(job: Job, counts: Mapping[TaskState, int]) -> str:
-    """Say in one sentence how the job stands."""
+    """Say in one sentence how the job stands, and why not all of it has run if a guard sees to that."""
+    guarded, stands = guard_text.words(job), _stands(job, counts)
+    return f"{stands.removesuffix('.')}; {guarded}." if guarded else stands
+
+
+def _stands(job: Job, counts: Mapping[TaskState, int]) -> str:
     total = sum(counts.values())
     if job.state is JobState.WAITING and job.waiting:
         return f"It waits for {', '.join(job.waiting.needs)}."
@@ -104,19 +110,21 @@ def _numbers(job: Job, tasks: Sequence[Task], there: Sequence[Lane], *, now: flo
         yield "node time", hours(_node_seconds(there))
         yield "task time", hours(sum(span.end - span.start for lane in there for span in lane.spans))
         yield "nodes", f"{len({lane.node for lane in there}):,}"
-    runs = sorted(seconds for task in tasks if (seconds := lifecycle.seconds(task)) is not None)
-    if runs:
-        yield "run time, median", short(middle(runs))
-        yield "run time, longest", short(runs[-1])
-    waits = sorted(seconds for task in tasks if (seconds := lifecycle.waited(task)) is not None)
-    if waits:
-        yield "queue time, median", short(middle(waits))
-    memory = max((task.peak_memory for task in tasks if task.peak_memory is not None), default=None)
-    if memory is not None:
-        yield "peak memory", human_bytes(memory)
+    yield from _measured(stats_of(task for task in tasks if lifecycle.is_final(task.state)))
     again = sum(task.attempts > 1 for task in tasks)
     if again:
         yield "run more than once", _tasks(again)
+
+
+def _measured(stats: Stats) -> Iterable[tuple[str, str]]:
+    runs, waits, memory = (stats.measured[measure].quantiles for measure in ("seconds", "waited", "memory"))
+    if runs:
+        yield "run time, median", duration(runs["median"])
+        yield "run time, longest", duration(runs["max"])
+    if waits:
+        yield "queue time, median", duration(waits["median"])
+    if memory:
+        yield "peak memory", human_bytes(int(memory["max"]))
 
 
 def _node_seconds(there: Sequence[Lane]) -> float:
@@ -129,27 +137,10 @@ def _node_seconds(there: Sequence[Lane]) -> float:
     return sum(last[node] - first[node] for node in first)
 
 
-def middle(values: Sequence[float]) -> float:
-    """Return the median of sorted values."""
-    half = len(values) // 2
-    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
-
-
-def short(seconds: float) -> str:
-    """Return a time span for people, that of a short one with its fractions.
-
-    >>> short(0.0214), short(3.21), short(125)
-    ('21 ms', '3.2 s', '2:05')
-    """
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
-
-
 def hours(seconds: float) -> str:
     """Return a time span in hours, as machines are paid; a short one as such.
 
     >>> hours(5400), hours(30)
-    ('1.5 h', '30.0 s')
+    ('1.5 h', '30 s')
     """
-    return short(seconds) if seconds < _HOUR else f"{seconds / _HOUR:,.1f} h"
+    return duration(seconds) if seconds < _HOUR else f"{seconds / _HOUR:,.1f} h"

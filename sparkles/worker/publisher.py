@@ -58,7 +58,7 @@ class Publisher:
     ) -> Attempt:
         """Bring in what there is; without `staged` the command never ran, so there are no outputs.
 
-        Tries for hours, or until it is `stopped`; what could not be brought in has no result generation.
+        Tries for long, or until it is `stopped`; what could not be brought in has no result generation.
         """
         ended = time.time()
         found = outputs.NOTHING if staged is None else self._found(staged, log)

@@ -35,16 +35,17 @@ function comparison([, name, op, value], job) {
   if (!column) return `there is no field ${name}; there is: ${job.columns.map((one) => one.key).join(", ")}`;
   if (op === "~") return matching(column, value);
   const compare = COMPARE[op];
+  const unset = op === (value === "" ? "=" : "!=");  // what is not set is equal to no value, and only to that
   const wanted = column.numeric ? quantity(value, column.kind) : NaN;
-  if (!Number.isNaN(wanted)) return (task) => (Number.isNaN(column.number(task)) ? op === "!=" : compare(column.number(task), wanted));
+  if (!Number.isNaN(wanted)) return (task) => (Number.isNaN(column.number(task)) ? unset : compare(column.number(task), wanted));
   if (column.numeric && column.kind !== "number") return `${name}: expected a ${column.kind === "bytes" ? "size, such as 1.5GB" : "time, such as 10m"}`;
-  return (task) => (column.text(task) === "" ? op === "!=" : compare(column.text(task), value));
+  return (task) => (column.text(task) === "" ? unset : compare(column.text(task), value));
 }
 
 function matching(column, value) {
   try {
     const expression = new RegExp(value);
-    return (task) => expression.test(column.text(task));
+    return (task) => column.text(task) !== "" && expression.test(column.text(task));
   } catch {
     return `${value} is not a regular expression`;
   }
