@@ -118,7 +118,7 @@ class Worker:
         finally:
             self._slots.close()
             self._settler.close()
-        self._slots.join()
+        self._slots.join(patience=self._timing.log_patience)
 
     def _adopt(self) -> None:
         """Take the node's record, as long as it is kept for this process. That of a machine is kept for no other."""

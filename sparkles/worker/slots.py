@@ -123,13 +123,15 @@ class Slots:
         for _ in self._threads:
             self._ready.put(None)
 
-    def join(self) -> None:
+    def join(self, *, patience: float) -> None:
         """Wait for the threads, which hold nothing any more but may be about to call.
 
-        Not for those that hold what was surrendered: they may wait for an engine that never answers.
+        For those that hold what was surrendered only for so many seconds: what it writes last is to be kept, but they
+        may wait for an engine that never answers.
         """
-        for thread in () if self._surrendered else self._threads:
-            thread.join()
+        deadline = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()) if self._surrendered else None)
 
     def _run(self) -> None:
         """Run executions, one after the other."""

@@ -320,7 +320,6 @@ JOBS = [
     Case("delete of nothing", "delete", ["JOBS"]),
     Case("fetch to nowhere", "fetch fit", ["DEST_DIR"]),
     Case("fetch into a file", "fetch fit f", ["f", "file"], files={"f": ""}),
-    Case("following two logs", "logs -f fit", ["fit has 2 tasks", "fit.1"]),
     Case("results of a deleted job", "sub -n left echo", ["results of a deleted job", "sparkles fetch left DEST_DIR",
                                                          "sparkles delete --results left"]),
     *(Case(f"{words} over someone else's job", f"{words} echo" if words[:3] == "sub" else words,

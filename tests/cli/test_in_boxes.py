@@ -243,8 +243,7 @@ def test_a_task_whose_machine_is_taken_away_with_notice_runs_anew_and_has_one_re
     before = len(boxes.booted)
     script = "trap 'echo saved; exit 1' TERM; echo begun; sleep 20 & wait; echo done"
     user.ok("sub", "-n", "spot", "--spot", "--no-wait", "sh", "-c", script, timeout=120)
-    eventually(lambda: any("spot.1" in box.run("docker", "ps", "--no-trunc", "--format", "{{.Labels}}")
-                           for box in boxes.booted[before:]), within=120)  # fmt: skip
+    eventually(lambda: user.ok("logs", "spot.1") == "begun\n", within=120)  # from now on it knows what to do
 
     machines.preempt(boxes.booted[before].name, notice=True)
     eventually(lambda: not boxes.booted[before].is_running, within=60)

@@ -46,8 +46,8 @@ def place(tmp_path: Path, backend: Backend) -> Iterator[FakePlace]:
     place.leave()
 
 
-def a_worker(backend: Backend, place: FakePlace) -> Worker:
-    return Worker(backend, place, Timing(ahead=0.0, grace=0.0))
+def a_worker(backend: Backend, place: FakePlace, **timing: float) -> Worker:
+    return Worker(backend, place, Timing(**{"ahead": 0.0, "grace": 0.0, **timing}))
 
 
 def cluster(backend: Backend) -> Cluster:
@@ -192,7 +192,7 @@ def test_one_that_is_taken_away_asks_for_nothing_and_is_counted(backend, place, 
 
 
 def test_one_that_is_taken_away_gives_back_what_runs_although_its_engine_does_not_answer(backend, place) -> None:
-    answers, answered, worker = threading.Event(), [], a_worker(backend, place)
+    answers, answered, worker = threading.Event(), [], a_worker(backend, place, log_patience=0.1)
 
     def run(running: Any) -> None:
         running.signal = lambda _: answered.append(answers.wait(30))
@@ -209,6 +209,25 @@ def test_one_that_is_taken_away_gives_back_what_runs_although_its_engine_does_no
     assert {(task.state, task.attempts, task.losses) for task in tasks} == {(TaskState.PENDING, 0, 0)}
     assert Reason.PREEMPTED in {task.reason for task in tasks}
     answers.set()
+
+
+def test_one_that_is_taken_away_does_not_go_before_what_it_stops_has_said_its_last_words(backend, place) -> None:
+    stopped, worker = threading.Event(), a_worker(backend, place, log_patience=30.0)
+
+    def run(running: Any) -> int:
+        running.signal = lambda _: stopped.set()
+        worker.terminate(Reason.PREEMPTED)
+        stopped.wait(30)
+        running.launch.log.write_text("saved\n")
+        return 143
+
+    backend.host.scripts["true"] = run
+
+    worker.run()
+
+    (begun,) = [task for task in backend.state.tasks("j") if task.history]
+    (past,) = begun.history
+    assert backend.objects.read_log("j", begun.index, past.claim, start=0) == b"saved\n"
 
 
 @pytest.mark.parametrize(
