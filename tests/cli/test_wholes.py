@@ -248,16 +248,16 @@ def test_tasks_of_a_whole_are_chosen_by_a_parameter_that_only_one_of_its_jobs_ha
       - {name: one, command: echo hello}
       - {name: many, parameters: {rows: [{x: 1}, {x: 2}]}, command: "echo {x}; exit {x}"}
     """
-    warm("apply", "--wait", a_workflow(warm, "w9", steps))
+    warm("apply", "--wait", a_workflow(warm, "chosen", steps))
 
-    retried = warm.ok("retry", "w9", "--filter", "params.x = 2", "--dry-run")
-    unknown = warm("retry", "w9", "--filter", "params.y = 2")
-    logs = warm.ok("logs", "w9", "--filter", "params.x = 2")
-    warm.ok("fetch", "w9", "got", "--filter", "params.x = 2", "--include", "stdout.txt")
+    retried = warm.ok("retry", "chosen", "--filter", "params.x = 2", "--dry-run")
+    unknown = warm("retry", "chosen", "--filter", "params.y = 2")
+    logs = warm.ok("logs", "chosen", "--filter", "params.x = 2")
+    warm.ok("fetch", "chosen", "got", "--filter", "params.x = 2", "--include", "stdout.txt")
 
     assert "  ~ 1 task run again      2: retry\n" in retried
     assert (unknown.returncode, "no task has a parameter 'y'; there is: x" in unknown.stderr) == (2, True)
-    assert logs == "==> w9-many.2 <==\n2\n"
+    assert logs == "==> chosen-many.2 <==\n2\n"
     assert [path.parent.name for path in (warm.folder / "got").rglob("stdout.txt")] == ["2"]
 
 
