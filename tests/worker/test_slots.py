@@ -43,7 +43,7 @@ def test_the_loop_is_not_called_at_each_end_while_there_is_more_to_run(tasks, ca
 
     slots.start(1)
     slots.close()
-    slots.join()
+    slots.join(patience=10.0)
 
     assert len(called) == calls
     assert called[-1]
@@ -63,7 +63,7 @@ def test_what_ends_after_the_loop_has_listened_calls_it_again() -> None:
 
     slots.start(1)
     slots.close()
-    slots.join()
+    slots.join(patience=10.0)
 
     assert called == [1, 1, 1, 1, 1]
 
@@ -75,7 +75,7 @@ def test_a_call_that_found_nothing_to_take_does_not_silence_the_next_end() -> No
         slots.put(Instant(a_task(index)))
     slots.start(1)
     slots.close()
-    slots.join()
+    slots.join(patience=10.0)
     slots.take_ended(100)  # the loop has taken all, and is called for what it has taken
     before = len(called)
 
@@ -83,6 +83,6 @@ def test_a_call_that_found_nothing_to_take_does_not_silence_the_next_end() -> No
     slots.put(Instant(a_task(10)))
     slots.start(1)
     slots.close()
-    slots.join()
+    slots.join(patience=10.0)
 
     assert len(called) == before + 1
