@@ -8,7 +8,7 @@ import click
 
 from sparkles import lineup, names, results
 from sparkles.cli.context import Chosen, with_backend
-from sparkles.cli.list import task_row
+from sparkles.cli.list import USUAL, task_row
 from sparkles.cli.output import moment, print_document, print_documents
 from sparkles.model import Past, Task
 from sparkles.ports import Backend
@@ -39,16 +39,9 @@ def get_cmd(chosen: Chosen, target: str, form: str) -> None:
 def _record(task: Task, backend: Backend) -> dict[str, Any]:
     folder = f"{backend.objects.url(task.job)}/{task.index}" if task.result_generation else None
     return {
-        **task_row(task),
-        "generation": task.generation,
+        **task_row(task, [*USUAL, "generation"]),
         "digest": task.digest.hex(),
-        "queued": moment(task.queued),
-        "ended": moment(task.ended),
-        "failures": task.failures,
-        "losses": task.losses,
-        "node": task.node,
-        "said": task.said,
-        "killedBy": task.killed_by,
+        **task_row(task, ["queued", "ended", "failures", "losses", "node", "said", "killedBy"]),
         "history": [_past(past) for past in task.history],
         "result": folder,
     }

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # takes a tenth of what `status` may take
     from sparkles.fields import Field
     from sparkles.selection import Selection
 
-_USUAL = ("task", "state", "exit", "reason", "attempts", "seconds", "started", "memory", "parameters")
+#: What is usually said of a task in a line.
+USUAL = ("task", "state", "exit", "reason", "attempts", "seconds", "started", "memory", "parameters")
 
 
 @click.command("list")
@@ -84,7 +85,7 @@ def list_cmd(
         orders=[fields.order(text) for text in orders],
         limit=limit,
     )
-    columns = fields.chosen(shown or _USUAL, "--fields")
+    columns = fields.chosen(shown or USUAL, "--fields")
     backend = chosen.open(write=False)
     found = lineup.one_or_whole(job, backend.state.jobs(), backend)
     selection.require(found, backend, shown=columns)
@@ -135,11 +136,11 @@ def _parameters(jobs: Sequence[Job], backend: Backend) -> Sequence[str]:
     return columns
 
 
-def task_row(task: Task) -> dict[str, Any]:
-    """Return what is usually said of a task in a line."""
+def task_row(task: Task, names: Sequence[str]) -> dict[str, Any]:
+    """Return these fields of a task, as they are listed."""
     from sparkles import fields
 
-    return next(_rows([task], fields.chosen(_USUAL, "--fields")))
+    return next(_rows([task], fields.chosen(names, "--fields")))
 
 
 def _rows(tasks: Iterable[Task], columns: Sequence[Field]) -> Iterator[dict[str, Any]]:

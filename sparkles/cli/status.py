@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sparkles import lineup
+from sparkles import lineup, results
 from sparkles.cli.context import Chosen, hint_why_not_all, with_backend
 from sparkles.cli.output import moment, print_rows, with_output
 from sparkles.model import Job, TaskState
@@ -63,12 +63,7 @@ def _causes(row: dict[str, Any], backend: Backend) -> list[str]:
 
 def _job_rows(jobs: Sequence[Job], backend: Backend) -> list[dict[str, Any]]:
     """Return the rows of jobs, looked up at the same time where the store is far away."""
-    if backend.state.streams == 1:
-        return [_job_row(job, backend) for job in jobs]
-    from concurrent.futures import ThreadPoolExecutor  # at home nobody has to wait for it to load
-
-    with ThreadPoolExecutor(backend.state.streams) as pool:
-        return list(pool.map(lambda job: _job_row(job, backend), jobs))
+    return list(results.each(lambda job: _job_row(job, backend), jobs, backend))
 
 
 def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
