@@ -96,7 +96,7 @@ def execute(
     look(holders - {job.cluster}, backend)
     before_nodes()
     try:
-        start_nodes(job, backend, anew=True)
+        start_nodes(job, backend, anew=True, made=prepared.plan.count(Verb.ADD))
     except BackendError as error:  # its tasks are queued: they wait for nodes
         watch = f"sparkles watch {job.name}"
         raise BackendError(f"job {job.name} is submitted, but has no nodes yet: {error}; then run '{watch}'") from None

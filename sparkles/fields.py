@@ -23,13 +23,16 @@ PREFIX = "params."
 
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?\s*", re.ASCII)
 
+_DECODER = json.JSONDecoder()
+
 Read = Callable[[Task], Any]
 
 
 @lru_cache(maxsize=1)
 def parameters(row: str) -> Mapping[str, str]:
     """Read a row; once for all that looks at it."""
-    read: dict[str, str] = json.loads(row)
+    read: dict[str, str]
+    read, _ = _DECODER.raw_decode(row)  # looks for no spaces around it: takes half the time of all else
     return read
 
 

@@ -90,10 +90,28 @@ def parse(text: str) -> Filter:
 
 
 def select(filters: Sequence[Filter], tasks: Iterable[Task]) -> Iterator[Task]:
-    """Yield the tasks that pass all filters; those that cost less go first."""
-    for one in sorted(filters, key=lambda one: one.field.parameter is not None):
+    """Yield the tasks that pass all filters."""
+    for one in filters:
         tasks = filter(one.matches, tasks)
     return iter(tasks)
+
+
+def row_test(filters: Sequence[Filter]) -> Callable[[str], bool] | None:
+    """Return a test for the rows of tasks, which those alone pass that pass all filters of parameters.
+
+    Of other tasks no record needs to be made. None if there is no such filter.
+
+    >>> passes = row_test([parse("params.x > 1"), parse("exit = 0")])
+    >>> passes('{"x": "2"}'), passes('{"x": "1"}')
+    (True, False)
+    """
+    wanted = [(one.field.parameter, one.allows) for one in filters if one.field.parameter is not None]
+
+    def passes(row: str) -> bool:
+        values = fields.parameters(row)
+        return all(allows(values.get(name)) for name, allows in wanted)
+
+    return passes if wanted else None
 
 
 def states(filters: Sequence[Filter]) -> list[TaskState]:

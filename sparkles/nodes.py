@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from sparkles import lifecycle, staffing
 from sparkles.errors import BackendError
-from sparkles.model import OPEN, Cluster, Job, JobState, Key, Node, Records, TaskState, Writes
+from sparkles.model import Cluster, Job, JobState, Key, Node, Records, TaskState, Writes
 from sparkles.ports import Backend, Staffing
 from sparkles.staffing import Load
 
@@ -36,25 +36,26 @@ def _bump(records: Records) -> Writes:
     return Writes(put=[lifecycle.bump(cluster) for cluster in records.values() if isinstance(cluster, Cluster)])
 
 
-def start_nodes(job: Job, backend: Backend, *, anew: bool = False) -> None:
+def start_nodes(job: Job, backend: Backend, *, anew: bool = False, made: int = 0) -> None:
     """See to it that the job's open tasks have nodes, and that these know of them.
 
-    `anew`: somebody asks for that now, and may have seen to what kept nodes from coming up before.
+    `anew`: somebody asks for that now, and may have seen to what kept nodes from coming up before. So many tasks have
+    just been `made`: where that is enough for all its nodes, nobody has to count them.
     """
     cluster = find_cluster(job.cluster, backend)
     if cluster is None:
         return
     if cluster.machine is None:
-        _start_nodes([job], cluster, backend)
+        _start_nodes([job], cluster, backend, made={job.name: made})
         return
     if anew:
         nodes = backend.state.nodes(cluster.name)
         cluster = change_cluster(cluster, lambda current: staffing.begin_anew(current, nodes=nodes), backend)
-    _start_nodes(jobs_of(cluster, backend), cluster, backend)
+    _start_nodes(jobs_of(cluster, backend), cluster, backend, made={job.name: made})
 
 
-def _start_nodes(jobs: Sequence[Job], cluster: Cluster, backend: Backend) -> None:
-    loads = [_load(job, cluster, backend) for job in jobs]
+def _start_nodes(jobs: Sequence[Job], cluster: Cluster, backend: Backend, *, made: Mapping[str, int]) -> None:
+    loads = [_load(job, cluster, backend, made=made.get(job.name, 0)) for job in jobs]
     if not (wanted := staffing.wanted(loads, slots=cluster.slots)):
         return
     backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
@@ -74,7 +75,7 @@ def staff(name: str, backend: Backend) -> None:
     """See to it that a cluster of machines has the nodes that its jobs want. One at home is staffed for each job."""
     cluster = find_cluster(name, backend)
     if cluster and cluster.machine:
-        _start_nodes(jobs_of(cluster, backend), cluster, backend)
+        _start_nodes(jobs_of(cluster, backend), cluster, backend, made={})
 
 
 def wanted_nodes(cluster: Cluster, backend: Backend) -> int:
@@ -82,10 +83,10 @@ def wanted_nodes(cluster: Cluster, backend: Backend) -> int:
     return staffing.wanted([_load(job, cluster, backend) for job in jobs_of(cluster, backend)], slots=cluster.slots)
 
 
-def _load(job: Job, cluster: Cluster, backend: Backend) -> Load:
+def _load(job: Job, cluster: Cluster, backend: Backend, *, made: int = 0) -> Load:
     most = lifecycle.nodes_wanted_by(job)
-    counts = backend.state.counts(job.name, states=sorted(OPEN), most=most * cluster.slots)
-    return Load(open_tasks=sum(counts.values()), most=most)
+    room = most * cluster.slots
+    return Load(open_tasks=made if made >= room else backend.state.count_open(job.name, most=room), most=most)
 
 
 def change_cluster(cluster: Cluster, change: Callable[[Cluster], Cluster | None], backend: Backend) -> Cluster:

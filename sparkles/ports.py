@@ -73,6 +73,10 @@ class StateStore(Protocol):
         """Say whether any task of `job` is pending or claimed. One snapshot."""
         ...
 
+    def count_open(self, job: str, *, most: int) -> int:
+        """Return how many tasks of `job` are pending or claimed, counted up to `most`. One snapshot."""
+        ...
+
     def open_indices(self, job: str) -> Sequence[int]:
         """Return the indices of the tasks of `job` that are pending or claimed. One snapshot."""
         ...
@@ -94,8 +98,13 @@ class StateStore(Protocol):
         """Yield the row of every task of `job`, by index."""
         ...
 
-    def tasks(self, job: str, *, states: Sequence[TaskState] = ()) -> Iterator[Task]:
-        """Yield the tasks of `job` by index, all or those in `states`."""
+    def tasks(
+        self, job: str, *, states: Sequence[TaskState] = (), passes: Callable[[str], bool] | None = None
+    ) -> Iterator[Task]:
+        """Yield the tasks of `job` by index: those in `states`, or in any, whose row `passes`, or all.
+
+        Of those that do not pass no more than the row is read, where that is quicker.
+        """
         ...
 
     def some(self, job: str, state: TaskState, *, limit: int, last: bool = False) -> Sequence[Task]:

@@ -33,16 +33,17 @@ class Selection:
 
     def of(self, jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
         """Yield the tasks; without an order no more of them are read than that takes."""
-        tasks = filters.select(self.filters, self._read(jobs, backend))
+        of_records = [one for one in self.filters if one.field.parameter is None]
+        tasks = filters.select(of_records, self._read(jobs, backend))
         return islice(fields.in_order(self.orders, tasks) if self.orders else tasks, self.limit)
 
     def _read(self, jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
         states = [state for state in filters.states(self.filters) if state in self.states]
-        if len(states) == len(TaskState):
-            return chain.from_iterable(backend.state.tasks(job.name) for job in jobs)
         if not states:
             return iter(())
-        return chain.from_iterable(backend.state.tasks(job.name, states=states) for job in jobs)
+        some = () if len(states) == len(TaskState) else states
+        passes = filters.row_test(self.filters)
+        return chain.from_iterable(backend.state.tasks(job.name, states=some, passes=passes) for job in jobs)
 
 
 def passing(expressions: Sequence[str], states: Collection[TaskState] = tuple(TaskState)) -> Selection:

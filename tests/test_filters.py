@@ -167,7 +167,14 @@ def test_rows_are_read_only_where_a_filter_needs_them() -> None:
     tasks = [a_task(1, row="no JSON"), a_task(2)]
 
     assert [task.index for task in filters.select([filters.parse("index = 1")], tasks)] == [1]
-    assert [*filters.select([filters.parse("params.x != 1"), filters.parse("index = 2")], tasks)] == tasks[1:]
+    assert filters.row_test([filters.parse("index = 1"), filters.parse("exit = 0")]) is None
+
+
+def test_a_row_passes_if_all_filters_of_parameters_do() -> None:
+    passes = filters.row_test([filters.parse(text) for text in ("params.x >= 2", "index = 7", "params.y=")])
+
+    assert passes is not None
+    assert [passes(json.dumps(row)) for row in ({"x": "2"}, {"x": "1"}, {"x": "3", "y": "z"})] == [True, False, False]
 
 
 def test_a_pattern_that_python_may_read_in_another_way_some_day_is_no_warning(recwarn) -> None:

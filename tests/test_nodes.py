@@ -43,6 +43,15 @@ def test_all_active_jobs_of_a_cluster_are_counted(backend, compute) -> None:
     assert compute.raised == [2]
 
 
+def test_tasks_that_were_just_made_are_not_counted_if_they_are_enough_for_all_nodes(backend, compute) -> None:
+    put(backend.state, a_job(max_nodes=2), a_job("k", max_nodes=1), a_task(1, job="k"))
+
+    nodes.start_nodes(a_job(max_nodes=2), backend, made=2)
+    nodes.start_nodes(a_job(max_nodes=2), backend, made=1)
+
+    assert compute.raised == [2, 1]  # there is none in the store
+
+
 def test_nodes_beyond_what_there_may_be_are_let_go_until_there_may_be_more(backend, compute) -> None:
     put(backend.state, a_job(max_nodes=3), a_task(1), a_task(2), *(a_node(name) for name in "abc"))
 

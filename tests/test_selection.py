@@ -52,8 +52,8 @@ def read(backend: Backend, choice: Selection) -> list[str]:
     found: list[str] = []
     tasks = backend.state.tasks
 
-    def noted(job, *, states=()):
-        for task in tasks(job, states=states):
+    def noted(job, **wanted):
+        for task in tasks(job, **wanted):
             found.append(task.id)
             yield task
 
@@ -77,6 +77,11 @@ def test_a_limit_counts_what_passes_the_filters_in_the_order(backend):
 
 def test_of_tasks_in_other_states_no_record_is_read(backend):
     assert read(backend, selection("state=failed", "state ~ ed$")) == ["one.2", "one.4", "two.1", "two.2"]
+
+
+def test_of_tasks_with_other_parameters_no_record_is_made(backend):
+    assert read(backend, selection("params.x = 8")) == ["one.2"]
+    assert read(backend, selection("params.x != 8", "state=failed", "index < 9")) == ["one.4", "two.1", "two.2"]
 
 
 def test_only_tasks_of_the_states_that_are_meant_are_read_whatever_the_filters_say(backend):

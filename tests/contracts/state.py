@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -343,6 +344,12 @@ class StateStoreContract:
         assert 3 <= counts[TaskState.PENDING] <= 5
         assert counts[TaskState.CLAIMED] == 1
 
+    def test_open_tasks_are_counted_up_to_as_many_as_are_asked_for(self, store):
+        put(store, a_task(1), a_task(2), a_claimed_task(3), a_task(4, state=TaskState.FAILED), a_task(1, job="k"))
+
+        assert [store.count_open("j", most=most) for most in (1, 3, 9)] == [1, 3, 3]
+        assert store.count_open("none", most=5) == 0
+
     def test_columns_hold_all_tasks_of_a_job_by_index(self, store):
         put(store, a_task(30), a_task(2, state=TaskState.FAILED), a_claimed_task(100), a_task(1, job="other"))
 
@@ -359,6 +366,20 @@ class StateStoreContract:
         assert [task.index for task in store.tasks("j")] == [3, 4, 20, 100]
         assert [task.index for task in store.tasks("j", states=[TaskState.PENDING])] == [3, 20]
         assert [task.index for task in store.tasks("j", states=[TaskState.CLAIMED, TaskState.KILLED])] == [4, 100]
+
+    def test_tasks_may_be_chosen_by_their_row_too(self, store):
+        a, b = json.dumps({"x": "a"}), json.dumps({"x": "b"})
+        put(
+            store,
+            a_task(1, row=a),
+            a_task(2, row=b),
+            a_task(3, row=b, state=TaskState.FAILED),
+            a_task(4, job="k", row=b),
+        )
+
+        assert [task.index for task in store.tasks("j", passes=b.__eq__)] == [2, 3]
+        assert [task.index for task in store.tasks("j", states=[TaskState.FAILED], passes=b.__eq__)] == [3]
+        assert [task.index for task in store.tasks("j", states=[TaskState.FAILED], passes=a.__eq__)] == []
 
     @pytest.mark.parametrize("last", [False, True])
     def test_some_tasks_in_a_state_are_as_many_as_there_are_or_are_asked_for(self, store, last):

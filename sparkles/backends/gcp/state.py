@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -170,6 +170,10 @@ class DatastoreState:
         """See StateStore. One range holds both states: a task that moves between two queries would be missed."""
         return any(True for _ in self._store.query(datastore.keys_only(_open(job, limit=1))))
 
+    def count_open(self, job: str, *, most: int) -> int:
+        """See StateStore."""
+        return self._store.count(_open(job), most=most)[0]
+
     def open_indices(self, job: str) -> Sequence[int]:
         """See StateStore."""
         found = self._store.query(datastore.keys_only(_open(job)))
@@ -206,13 +210,16 @@ class DatastoreState:
 
     def rows(self, job: str) -> Iterator[str]:
         """See StateStore."""
-        found = [(_index(entity), entity.properties["row"].string_value) for entity in self._entities(job)]
+        found = [(_index(entity), _row(entity)) for entity in self._entities(job)]
         return (row for _, row in sorted(found))
 
-    def tasks(self, job: str, *, states: Sequence[TaskState] = ()) -> Iterator[Task]:
+    def tasks(
+        self, job: str, *, states: Sequence[TaskState] = (), passes: Callable[[str], bool] | None = None
+    ) -> Iterator[Task]:
         """See StateStore."""
         entities = self._entities_in(job, states) if states else self._entities(job)
-        return (self._task(job, _index(entity), entity) for entity in sorted(entities, key=_index))
+        found = (entity for entity in entities if passes is None or passes(_row(entity)))
+        return (self._task(job, _index(entity), entity) for entity in sorted(found, key=_index))
 
     def _task(self, job: str, index: int, entity: Any) -> Task:
         task = records.decode(Key.task(job, index), entity, silence=0.0)
@@ -302,3 +309,8 @@ def _open(job: str, limit: int | None = None) -> Any:
 
 def _index(entity: Any) -> int:
     return records.index_of(entity.key.path[0].name)
+
+
+def _row(entity: Any) -> str:
+    row: str = entity.properties["row"].string_value
+    return row

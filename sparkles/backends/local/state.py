@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 from sparkles.backends.local import records, statements
@@ -166,6 +167,12 @@ class SqliteState:
         query = "SELECT 1 FROM task WHERE job = ? AND state IN ('pending', 'claimed') LIMIT 1"
         return self._connection.execute(query, (job,)).fetchone() is not None
 
+    def count_open(self, job: str, *, most: int) -> int:
+        """See StateStore."""
+        query = "SELECT COUNT(*) FROM (SELECT 1 FROM task WHERE job = ? AND state IN ('pending', 'claimed') LIMIT ?)"
+        counted: int = self._connection.execute(query, (job, most)).fetchone()[0]
+        return counted
+
     def open_indices(self, job: str) -> Sequence[int]:
         """See StateStore."""
         query = "SELECT \"index\" FROM task WHERE job = ? AND state IN ('pending', 'claimed') ORDER BY \"index\""
@@ -200,16 +207,29 @@ class SqliteState:
         query = 'SELECT row FROM task WHERE job = ? ORDER BY "index"'
         return (row for (row,) in self._connection.execute(query, (job,)))
 
-    def tasks(self, job: str, *, states: Sequence[TaskState] = ()) -> Iterator[Task]:
+    def tasks(
+        self, job: str, *, states: Sequence[TaskState] = (), passes: Callable[[str], bool] | None = None
+    ) -> Iterator[Task]:
         """See StateStore."""
         condition = "job = ?"
         if states:
             condition += f" AND state IN ({','.join('?' * len(states))})"
+        values = (job, *(state.value for state in states))
+        return self._by_index(condition, values) if passes is None else self._passing(condition, values, passes)
+
+    def _by_index(self, condition: str, values: Sequence[object]) -> Iterator[Task]:
         rows = self._connection.execute(
             f'SELECT {records.QUOTED["task"]} FROM task WHERE {condition} ORDER BY "index"',  # noqa: S608
-            (job, *(state.value for state in states)),
+            values,
         )
         return map(records.task_from, rows)
+
+    def _passing(self, condition: str, values: Sequence[object], passes: Callable[[str], bool]) -> Iterator[Task]:
+        """Yield tasks whose row passes; of all others no more than the row is read, which takes a third of the time."""
+        query = f'SELECT "index", row FROM task WHERE {condition} ORDER BY "index"'  # noqa: S608 - conditions of ours
+        found = (index for index, row in self._connection.execute(query, values) if passes(row))
+        while some := list(islice(found, _KEYS_A_QUERY)):
+            yield from self._by_index(f'{condition} AND "index" IN ({",".join("?" * len(some))})', (*values, *some))
 
     def some(self, job: str, state: TaskState, *, limit: int, last: bool = False) -> Sequence[Task]:
         """See StateStore. The index on the states is in this order, so no other row is looked at."""
