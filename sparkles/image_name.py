@@ -13,12 +13,13 @@ from sparkles.errors import RequestError
 #: Where docker looks for names that do not begin with a registry.
 HUB = "docker.io"
 
-_ID = re.compile(r"sha256:[0-9a-f]{64}")
+# Patterns are made when the first name is taken apart: to make them takes long for commands that see none.
+_ID = r"sha256:[0-9a-f]{64}"
 # Without a dot or a port, only `localhost` is a registry: programs differ about others, such as `Registry/x`.
 _HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = rf"(?:localhost|(?:{_HOST}\.)+{_HOST}|(?:{_HOST}|\[[0-9a-fA-F:]+\])(?=:))(?::[0-9]+)?"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(
+_NAME = (
     rf"(?P<repository>(?:{_REGISTRY}/)?{_PART}(?:/{_PART})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
@@ -76,10 +77,10 @@ def parse(text: str) -> ImageName:
     >>> parse("quay.io/me/tool:1.2").tag
     '1.2'
     """
-    if _ID.fullmatch(text):
+    if re.fullmatch(_ID, text):
         return ImageName(repository="", digest=text)
-    found = _NAME.fullmatch(text)
+    found = re.fullmatch(_NAME, text)
     if not found:
-        hint = f"; did you mean {text.lower()!r}?" if _NAME.fullmatch(text.lower()) else ""
+        hint = f"; did you mean {text.lower()!r}?" if re.fullmatch(_NAME, text.lower()) else ""
         raise RequestError(f"{text!r} is not the name of an image, such as python:3.12-slim or quay.io/me/tool:1{hint}")
     return ImageName(**found.groupdict())

@@ -10,7 +10,6 @@ from sparkles import guard_text, lifecycle
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, Key, Task
 from sparkles.ports import LOG_PIECE, Backend
-from sparkles.said import END, said
 
 #: Things for each of several threads that are begun before the first one is needed.
 _AHEAD = 4
@@ -119,6 +118,8 @@ def _is_whole(task: Task) -> bool:
 
 def last_line(task: Task, backend: Backend) -> str:
     """Return what a task said last, see `said`; empty if nothing. Read from its log if its record does not say."""
+    from sparkles.said import END, said  # makes patterns, which take long for commands that look at no log
+
     return task.said or said(read_log(task, backend, start=-END)) or ""
 
 

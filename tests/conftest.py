@@ -16,6 +16,7 @@ from typing import Any
 
 import engine
 import pytest
+import sharing
 from forking import GOOGLES, Forker
 from stores import AtHome, InCloud, Stores
 
@@ -23,7 +24,7 @@ from sparkles.backends.docker.leftovers import remove_recorded
 from sparkles.backends.local.runtime import kill_recorded
 from sparkles.model import Node
 
-pytest_plugins = ["gcp.fixtures"]
+pytest_plugins = ["gcp.fixtures", "sharing"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -301,22 +302,12 @@ _STARTING = {"chromium", "user", "warm", "datastore_emulator", "emulator_jar", "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run real commands: -m 'not process' runs the others, which are quick.
-
-    Where several processes share the tests (-n), one of them runs all of a module, but for those marked `apart`.
-    """
-    items.sort(key=_turn)
+    """Mark the tests that run real commands: -m 'not process' runs the others, which are quick."""
+    items.sort(key=lambda item: sharing.turn(item.nodeid))
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if item.path.parent.name == "cli" or not _STARTING.isdisjoint(fixtures):
             item.add_marker("process")
-        if not item.get_closest_marker("apart") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
-def _turn(item: pytest.Item) -> int:
-    """Return when a test's turn is: what takes long begins first, or all would wait for it in the end."""
-    return 0 if item.get_closest_marker("xdist_group") else 1 if item.get_closest_marker("apart") else 2
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from stores import InCloud
 
 from sparkles import config
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("boxes")]
+pytestmark = pytest.mark.timeout(400)
 
 REGION = "us-central1"
 

@@ -22,7 +22,7 @@ from conftest import User, eventually
 
 from sparkles.model import OPEN, Key, Task, TaskState
 
-pytestmark = [pytest.mark.in_cloud, pytest.mark.apart]
+pytestmark = pytest.mark.in_cloud
 
 #: The protocol's times, all of them shorter by about the same factor.
 _QUICK = {"lease": 9.0, "claim_margin": 4.0, "term_margin": 3.0, "kill_margin": 1.5, "silence": 11.0, "beat": 1.0,

@@ -14,7 +14,7 @@ import engine
 import pytest
 from conftest import ROOT, User, eventually
 
-pytestmark = [pytest.mark.in_cloud, pytest.mark.apart]
+pytestmark = pytest.mark.in_cloud
 
 
 def shape(printed: str) -> list[str]:

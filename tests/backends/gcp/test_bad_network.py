@@ -29,8 +29,6 @@ from sparkles.prepare import find_job
 from sparkles.timing import Timing
 from sparkles.worker.loop import Worker
 
-pytestmark = pytest.mark.apart
-
 _TASKS = 3
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from gcp.gce.boxes import Box, BoxBooter
     from gcp.registry import Registry
 
-pytestmark = pytest.mark.xdist_group("boxes")
-
 
 ASK = "curl -sSH Metadata-Flavor:Google http://metadata.google.internal/computeMetadata/v1/instance"
 

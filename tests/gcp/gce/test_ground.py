@@ -12,8 +12,6 @@ from gcp.gce import ground
 
 TESTS = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.xdist_group("boxes")
-
 
 _KILLED = """
 from gcp.gce.ground import Ground

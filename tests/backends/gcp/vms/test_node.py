@@ -29,8 +29,6 @@ from sparkles.model import NodeState, TaskState
 
 pytest.importorskip("googleapiclient", reason="needs google-api-python-client: pip install '.[test]'")
 
-pytestmark = pytest.mark.apart
-
 
 #: The protocol's times, much shorter than they are.
 _TIMING = {"beat": 1.0, "commit_gap": 0.02, "idle_look": 2.0, "sweep": 1.0, "look": 0.5, "heal": 1.0, "grace": 2.0}
