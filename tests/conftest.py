@@ -16,15 +16,17 @@ from typing import Any
 
 import engine
 import pytest
-import sharing
 from forking import GOOGLES, Forker
+from sharing import pytest_xdist_make_scheduler, turn
 from stores import AtHome, InCloud, Stores
 
 from sparkles.backends.docker.leftovers import remove_recorded
 from sparkles.backends.local.runtime import kill_recorded
 from sparkles.model import Node
 
-pytest_plugins = ["gcp.fixtures", "sharing"]
+__all__ = ["pytest_xdist_make_scheduler"]  # pytest finds it here
+
+pytest_plugins = ["gcp.fixtures"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -303,7 +305,7 @@ _STARTING = {"chromium", "user", "warm", "datastore_emulator", "emulator_jar", "
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run real commands: -m 'not process' runs the others, which are quick."""
-    items.sort(key=lambda item: sharing.turn(item.nodeid))
+    items.sort(key=lambda item: turn(item.nodeid))
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if item.path.parent.name == "cli" or not _STARTING.isdisjoint(fixtures):
