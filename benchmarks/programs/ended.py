@@ -1,6 +1,6 @@
 """Ends tasks of a job, as its nodes would have: each fiftieth has failed.
 
-Given: the state of sparkles, the job, the index of the last one that has ended; without that all have, and the job, too.
+Given: the state of sparkles, the job, the index of the last one that has ended; without it all have, and the job, too.
 """
 
 import sqlite3
