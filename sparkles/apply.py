@@ -114,12 +114,12 @@ def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, 
     # Until what is to run again has been made to, all that has failed is of before.
     failed = _count_failed(prepared, backend) if prepared.job and most is not None else 0
     failed_before = lifecycle.failed_before(prepared.job, kept=failed)
-    applying = _new_mark(prepared, begins=submitter is None and _goes_on(prepared), now=now)
+    applying = _new_mark(prepared, begins=submitter is None and _makes_what_waited(prepared), now=now)
 
     def move(records: Records) -> Writes:
         job = records.get(key)
         assert job is None or isinstance(job, Job)
-        if _marks(job) != _marks(prepared.job) or (job and job.whole != prepared.whole):
+        if not lifecycle.is_as_planned(job, prepared.job) or (job and job.whole != prepared.whole):
             raise BackendError(f"job {prepared.name}: changed by someone else since this was planned; run it again")
         if job is None:
             assert submitter is not None
@@ -163,10 +163,10 @@ def _new_mark(prepared: Prepared, *, begins: bool, now: float) -> Applying:
     )
 
 
-def _goes_on(prepared: Prepared) -> bool:
+def _makes_what_waited(prepared: Prepared) -> bool:
     """Say whether tasks of a job are made that had to wait until now: others may do that as well."""
     job = prepared.job
-    return job is not None and (job.state is JobState.WAITING or (lifecycle.holds_back(job) and not prepared.plan.held))
+    return job is not None and (job.state is JobState.WAITING or (job.holds_back and not prepared.plan.held))
 
 
 def _count_failed(prepared: Prepared, backend: Backend) -> int:
@@ -176,15 +176,6 @@ def _count_failed(prepared: Prepared, backend: Backend) -> int:
 def _is_fenced(prepared: Prepared, backend: Backend) -> bool:
     """Say whether so many tasks are written that it is worth it to write them in several streams."""
     return backend.state.streams > 1 and prepared.plan.count(*_WRITTEN) > backend.state.commit_limit
-
-
-def _marks(job: Job | None) -> object:
-    """Return what every apply that begins changes of a job, and so does the kill of one that has more to come."""
-    return job and (job.submitted, job.generation, _may_go_on(job), job.applying and job.applying.token)
-
-
-def _may_go_on(job: Job) -> bool:
-    return job.waiting is not None or (job.canary is not None and job.state is not JobState.KILLED)
 
 
 def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> Prepared:

@@ -16,7 +16,7 @@ def holds(job: Job) -> str | None:
     >>> holds(Job(name="fit", state=JobState.ACTIVE, generation=1, cluster="", owner="", submitted=0, canary=canary))
     'canary: 10 tasks first; 990 more when they have succeeded'
     """
-    if job.canary is None or not lifecycle.holds_back(job):
+    if job.canary is None or not job.holds_back:
         return None
     first = _first(job.canary)
     they = "it has" if first == 1 else "they have"
@@ -38,7 +38,7 @@ def ended(job: Job) -> tuple[str, str] | None:
     """Return why not all of a job that has ended was run, and what to do; None if nothing kept it from that."""
     if job.state is JobState.KILLED and _was_a_guard(job.killed_by):
         return str(job.killed_by), _after_stop(job)
-    if job.canary is None or lifecycle.holds_back(job):
+    if job.canary is None or job.holds_back:
         return None
     first, held = _first(job.canary), job.canary.held
     if job.state is JobState.KILLED:

@@ -254,11 +254,6 @@ def trial(states: Collection[TaskState]) -> Trial:
     return Trial.PASSED if set(states) == {TaskState.SUCCEEDED} else Trial.FAILED
 
 
-def holds_back(job: Job) -> bool:
-    """Say whether tasks of a job are held back for its first ones, and may yet run."""
-    return job.canary is not None and job.state is JobState.ACTIVE and job.ended is None
-
-
 def max_failures(text: str | None, *, tasks: int) -> int | None:
     """Return how many of a job's tasks may fail, of so many; None for any number.
 
@@ -302,6 +297,22 @@ def is_same_run(job: object, other: Job) -> bool:
 
 def _run(job: Job) -> object:
     return job.submitted, job.generation, job.state, job.applying and job.applying.token
+
+
+def is_as_planned(job: Job | None, planned: Job | None) -> bool:
+    """Say whether a job is still what an apply of it was planned for, and may have ended meanwhile.
+
+    Not if another apply has begun, nor if it was killed while more tasks of it were to come.
+    """
+    return _planned_for(job) == _planned_for(planned)
+
+
+def _planned_for(job: Job | None) -> object:
+    if job is None:
+        return None
+    # Not `has_more`: a job that ends since its first tasks have failed is what it was, only a kill takes that away.
+    had_more = job.waiting is not None or (job.canary is not None and job.state is not JobState.KILLED)
+    return job.submitted, job.generation, had_more, job.applying and job.applying.token
 
 
 def is_being_killed(job: Job) -> bool:

@@ -193,9 +193,14 @@ class Job:
         return Key.job(self.name)
 
     @property
+    def holds_back(self) -> bool:
+        """Whether tasks of it are held back for its first ones, and may yet run: it has not ended without them."""
+        return self.canary is not None and self.state is JobState.ACTIVE
+
+    @property
     def has_more(self) -> bool:
-        """Whether tasks of it may be yet to come, when others have ended."""
-        return self.waiting is not None or (self.canary is not None and self.state is JobState.ACTIVE)
+        """Whether tasks of it are yet to be made, when other jobs or its own first tasks have succeeded."""
+        return self.waiting is not None or self.holds_back
 
     @property
     def is_open(self) -> bool:

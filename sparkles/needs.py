@@ -84,7 +84,7 @@ def stuck(job: Job, backend: Backend) -> str | None:
 
     Or why tasks that it holds back cannot go on although the first ones have succeeded.
     """
-    if job.canary and job.canary.is_stuck and lifecycle.holds_back(job):
+    if job.canary and job.canary.is_stuck and job.holds_back:
         return f"job {job.name} cannot go on after its first tasks: {job.canary.problem}"
     for name in [job.name, *waited_for(job, backend)] if job.waiting else ():
         needed = _jobs([name], backend).get(name)

@@ -26,7 +26,7 @@ def settle(name: str, backend: Backend) -> None:
         job = _stopped(find_job(backend, due.pop(0)), backend)
         if job and job.state is JobState.WAITING:
             due += [job.name] if begin(job, backend) else []  # perhaps nothing of it had to run again
-        elif job and lifecycle.holds_back(job) and (come := _trial(job, backend)) is not Trial.FAILED:
+        elif job and job.holds_back and (come := _trial(job, backend)) is not Trial.FAILED:
             due += [job.name] if come is Trial.PASSED and go_on(job, backend) else []
         elif job and _finish(job, backend):
             due += [other.name for other in _waiting(backend) if other.waiting and job.name in other.waiting.needs]

@@ -121,7 +121,7 @@ def poll(
             yield counts
             if job.applying is None and job.waiting is None and not any(counts.get(state) for state in OPEN):
                 settle(name, backend)
-                if not (job.canary and _goes_on(job, backend)):
+                if _were_its_last(job, backend):
                     results.tidy(name, backend)  # whoever was told that the job ended finds its results
                     return
         if deadline is not None and now >= deadline:
@@ -129,10 +129,15 @@ def poll(
         time.sleep(min(pause, times.longest_poll))
 
 
-def _goes_on(job: Job, backend: Backend) -> bool:
-    """Say whether a job without open tasks goes on when its first ones have succeeded, or has since."""
+def _were_its_last(job: Job, backend: Backend) -> bool:
+    """Say whether the tasks of a job, which have all ended, are all that there will be.
+
+    Not if they were its first ones, and the others go on when these have succeeded, or have gone on since.
+    """
+    if job.canary is None:
+        return True
     current = find_job(backend, job.name)
-    return current is not None and (current.canary is None or lifecycle.holds_back(current))
+    return current is None or (current.canary is not None and not current.holds_back)
 
 
 class BlockedError(BackendError):
@@ -258,7 +263,7 @@ class Watcher:
 
     def _say_what_is_held(self, job: Job) -> None:
         """Say that tasks are held back for the first ones, and that they go on, each once."""
-        earlier, self._canary = self._canary, job.canary if lifecycle.holds_back(job) else None
+        earlier, self._canary = self._canary, job.canary if job.holds_back else None
         if self._canary and not earlier:
             self.screen.say(str(guard_text.holds(job)))
         elif earlier and job.canary is None:

@@ -22,7 +22,19 @@ from sparkles.lifecycle import (
     Need,
     RetryPolicy,
 )
-from sparkles.model import Applying, JobState, NodeState, Past, Reason, Sample, Stop, Task, TaskState, Waiting
+from sparkles.model import (
+    Applying,
+    Canary,
+    JobState,
+    NodeState,
+    Past,
+    Reason,
+    Sample,
+    Stop,
+    Task,
+    TaskState,
+    Waiting,
+)
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -425,6 +437,41 @@ def test_an_apply_that_goes_no_further_has_been_quiet_for_ever(silence) -> None:
     job = a_job(applying=applying(progress=0.0, digest="other"), silence=silence)
 
     assert lifecycle.may_take_over(job, applying(), force=False, now=10.0)
+
+
+CANARY, WAITING = Canary(first="1", held=1), Waiting(needs=("other",))
+
+
+@pytest.mark.parametrize(
+    ("planned", "meanwhile", "holds"),
+    [
+        pytest.param({}, {"state": JobState.FINISHED, "ended": 1.0}, True, id="it ended"),
+        pytest.param({}, {"state": JobState.KILLED}, True, id="it was killed"),
+        pytest.param({"canary": CANARY}, {"state": JobState.FINISHED, "ended": 1.0}, True, id="its first tasks failed"),
+        pytest.param({"canary": CANARY}, {"state": JobState.KILLED}, False, id="it was killed after its first tasks"),
+        pytest.param({"canary": CANARY}, {"canary": None, "generation": 2}, False, id="it went on"),
+        pytest.param({"waiting": WAITING}, {"waiting": None, "state": JobState.KILLED}, False, id="its wait was ended"),
+        pytest.param({}, {"submitted": 9.0}, False, id="it was begun anew"),
+        pytest.param({}, {"applying": applying()}, False, id="another apply has begun"),
+    ],
+)
+def test_a_plan_holds_while_its_job_is_what_it_was_and_ending_is_no_change(planned, meanwhile, holds) -> None:
+    job = a_job(**planned)
+
+    assert lifecycle.is_as_planned(replace(job, **meanwhile), job) is holds
+
+
+def test_a_plan_for_a_new_job_holds_while_there_is_none() -> None:
+    assert lifecycle.is_as_planned(None, None)
+    assert not lifecycle.is_as_planned(a_job(), None)
+    assert not lifecycle.is_as_planned(None, a_job())
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_job_has_more_while_it_waits_or_holds_tasks_back(state: JobState) -> None:
+    assert not a_job(state=state).has_more
+    assert a_job(state=state, canary=CANARY).has_more is (state is JobState.ACTIVE)
+    assert a_job(state=JobState.WAITING, waiting=WAITING).has_more
 
 
 # Nodes
