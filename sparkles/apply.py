@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparkles import lifecycle, mark, results
+from sparkles import guards, lifecycle, mark, results
 from sparkles import manifest as manifests
 from sparkles.checkout import Look, with_git
 from sparkles.errors import BackendError
@@ -110,10 +110,10 @@ def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, 
     """
     key, now = Key.job(prepared.name), time.time()
     environment = _environment(prepared, backend, submitter)
-    most = lifecycle.max_failures(prepared.pinned.spec.max_failures, tasks=len(prepared.desired))
+    most = guards.max_failures(prepared.pinned.spec.max_failures, tasks=len(prepared.desired))
     # Until what is to run again has been made to, all that has failed is of before.
     failed = _count_failed(prepared, backend) if prepared.job and most is not None else 0
-    failed_before = lifecycle.failed_before(prepared.job, kept=failed)
+    failed_before = guards.failed_before(prepared.job, kept=failed)
     applying = _new_mark(prepared, begins=submitter is None and _makes_what_waited(prepared), now=now)
 
     def move(records: Records) -> Writes:
@@ -285,7 +285,7 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_l
             scaled=None if prepared.plan.unscales else job.scaled,
             waiting=waiting,
             canary=_canary(prepared.plan, may_lose=may_lose),
-            failed_before=lifecycle.failed_before(prepared.job, kept=prepared.plan.failed),
+            failed_before=guards.failed_before(prepared.job, kept=prepared.plan.failed),
         )
         known = records.get(cluster_key)
         epoch = known.epoch if isinstance(known, Cluster) else 0

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from sparkles import lifecycle, needs, plan_text, results
+from sparkles import guards, lifecycle, needs, plan_text, results
 from sparkles.apply import execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import Need
@@ -99,7 +99,7 @@ def _note(job: Job, problem: str, tried: str, backend: Backend) -> None:
 
 
 def _note_stuck(job: Job, problem: str, backend: Backend, *, for_good: bool) -> None:
-    _change(job, lambda current: lifecycle.stuck(current, problem=problem, for_good=for_good), backend)
+    _change(job, lambda current: guards.stuck(current, problem=problem, for_good=for_good), backend)
 
 
 def _change(job: Job, change: Callable[[Job], Job], backend: Backend) -> None:

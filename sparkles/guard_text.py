@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from sparkles import lifecycle
 from sparkles.indices import from_runs
-from sparkles.model import Canary, Job, JobState
+from sparkles.model import FAIL_FAST, Canary, Job, JobState
 from sparkles.quantities import counted
 
 
 def holds(job: Job) -> str | None:
     """Return what a job holds back; None if it holds back nothing, or it will not go on.
 
-    >>> from sparkles.model import Canary, Job, JobState
+    >>> from sparkles.model import FAIL_FAST, Canary, Job, JobState
     >>> canary = Canary(first="1-10", held=990)
     >>> holds(Job(name="fit", state=JobState.ACTIVE, generation=1, cluster="", owner="", submitted=0, canary=canary))
     'canary: 10 tasks first; 990 more when they have succeeded'
@@ -75,7 +74,7 @@ def _were_held(held: int) -> str:
 
 def _was_a_guard(killed_by: str | None) -> bool:
     """Say whether it was no person who killed a job, but one of its guards."""
-    return killed_by is not None and killed_by.startswith(lifecycle.FAIL_FAST)
+    return killed_by is not None and killed_by.startswith(FAIL_FAST)
 
 
 def _first(canary: Canary) -> int:

@@ -7,13 +7,13 @@ run these functions inside their `change`, so a rule is written once and holds e
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from sparkles.model import (
-    OPEN,
+    LEFT_OUT,
     Applying,
     Canary,
     Cluster,
@@ -29,17 +29,12 @@ from sparkles.model import (
     TaskState,
     Waiting,
 )
-from sparkles.quantities import counted
 
 #: Times that a task may lose its node before it is taken for the cause of it: spot nodes are taken away for others.
 LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
 
 #: Attempts that are remembered of a task beside its last one.
 HISTORY = 10
-
-#: Who kills what nobody asked to kill: a job that waits and is no part any more of what it was a part of, one of which
-#: too many tasks have failed, and tasks that have to wait for the first ones of their job.
-LEFT_OUT, FAIL_FAST, CANARY = "leftOut", "failFast", "canary"
 
 #: Seconds that a starting node has to adopt its record.
 RESERVATION = 30.0
@@ -239,57 +234,6 @@ def may_finish(job: Job) -> bool:
     return job.applying is None and job.ended is None and job.state in (JobState.ACTIVE, JobState.KILLED)
 
 
-class Trial(str, Enum):
-    """How the first tasks of a job stand, which others are held back for."""
-
-    OPEN = "open"
-    PASSED = "passed"
-    FAILED = "failed"
-
-
-def trial(states: Collection[TaskState]) -> Trial:
-    """Return what has come of the first tasks of a job, given the state of each."""
-    if OPEN.intersection(states):
-        return Trial.OPEN
-    return Trial.PASSED if set(states) == {TaskState.SUCCEEDED} else Trial.FAILED
-
-
-def max_failures(text: str | None, *, tasks: int) -> int | None:
-    """Return how many of a job's tasks may fail, of so many; None for any number.
-
-    >>> max_failures("5", tasks=1000), max_failures("2.5%", tasks=1000), max_failures("10%", tasks=9)
-    (5, 25, 0)
-    """
-    if text is None or not text.endswith("%"):
-        return None if text is None else int(text)
-    whole, _, part = text[:-1].partition(".")  # in whole numbers: exact, and fractions take long to load
-    return int(whole + part) * tasks // int("100" + "0" * len(part))
-
-
-def failed_before(job: Job | None, *, kept: int) -> int:
-    """Return how many failed tasks are not counted, given how many an apply leaves as they are.
-
-    A job that has ended begins anew; in one that goes on, what has failed has failed.
-    """
-    if job is None:
-        return 0
-    return min(job.failed_before, kept) if job.state is JobState.ACTIVE and job.ended is None else kept
-
-
-def may_be_stopped(job: Job) -> bool:
-    """Say whether a job is one to be stopped when too many of its tasks have failed."""
-    goes_on = job.applying is not None or (job.state is JobState.ACTIVE and job.ended is None)
-    return job.max_failures is not None and goes_on
-
-
-def excess(job: Job, *, failed: int) -> str | None:
-    """Return why a job of which so many tasks have failed is to be stopped; None if it is not."""
-    since = failed - job.failed_before
-    if job.max_failures is None or since <= job.max_failures:
-        return None
-    return f"{FAIL_FAST}: {counted(since, 'task')} failed, more than {job.max_failures}"
-
-
 def is_same_run(job: object, other: Job) -> bool:
     """Say whether a job is still what it was when it was read as `other`: nobody has begun it anew, or killed it."""
     return isinstance(job, Job) and _run(job) == _run(other)
@@ -331,11 +275,6 @@ def kill_job(job: Job, *, by: str | None = None) -> Job:
 def leave_out(job: Job) -> Job:
     """End the wait of a job that is no part of its whole any more."""
     return kill_job(job, by=LEFT_OUT) if job.state is JobState.WAITING else job
-
-
-def is_left_out(job: Job) -> bool:
-    """Say whether the wait of a job was ended since its whole does without it."""
-    return job.state is JobState.KILLED and job.killed_by == LEFT_OUT
 
 
 def activate(
@@ -381,12 +320,6 @@ def blocked(job: Job, *, problem: str, tried: str) -> Job:
     """Note why a waiting job cannot begin although what it needs is done, as it was when that was `tried`."""
     assert job.waiting is not None
     return replace(job, waiting=replace(job.waiting, problem=problem, tried=tried))
-
-
-def stuck(job: Job, *, problem: str, for_good: bool) -> Job:
-    """Note why the tasks that are held back cannot go on although the first ones have succeeded."""
-    assert job.canary is not None
-    return replace(job, canary=replace(job.canary, problem=problem, is_stuck=for_good))
 
 
 def next_generation(job: Job | None, *, digest: str) -> int:
@@ -519,26 +452,21 @@ def bump(cluster: Cluster) -> Cluster:
     return replace(cluster, epoch=cluster.epoch + 1)
 
 
-def is_final(state: TaskState) -> bool:
-    """Say whether a task in this state has ended."""
-    return state not in OPEN
-
-
 def forgotten(task: Task) -> int:
     """Return how many attempts a task had before those of its history: all are numbered from the first one on."""
-    return max(0, task.attempts - is_final(task.state) - len(task.history))
+    return max(0, task.attempts - task.state.is_final - len(task.history))
 
 
 def seconds(task: Task) -> float | None:
     """Return how long the last attempt of a task took; None while it has not ended."""
-    if task.started is None or task.ended is None or not is_final(task.state):
+    if task.started is None or task.ended is None or not task.state.is_final:
         return None
     return round(task.ended - task.started, 3)
 
 
 def waited(task: Task) -> float | None:
     """Return how long a task waited for the node of its last attempt; None while that has not ended."""
-    if task.queued is None or task.started is None or task.node is None or not is_final(task.state):
+    if task.queued is None or task.started is None or task.node is None or not task.state.is_final:
         return None
     return max(0.0, round(task.started - task.queued, 3))  # the two clocks may be of different machines
 

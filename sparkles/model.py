@@ -29,6 +29,11 @@ class TaskState(str, Enum):
     FAILED = "failed"
     KILLED = "killed"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether a task in this state has ended."""
+        return self not in OPEN
+
 
 OPEN = frozenset({TaskState.PENDING, TaskState.CLAIMED})
 
@@ -61,6 +66,11 @@ class Stop(str, Enum):
 
     KILLED = "killed"
     REPLACED = "replaced"
+
+
+#: Who kills what nobody asked to kill: a job that waits and is no part any more of what it was a part of, one of which
+#: too many tasks have failed, and tasks that have to wait for the first ones of their job.
+LEFT_OUT, FAIL_FAST, CANARY = "leftOut", "failFast", "canary"
 
 
 class Key(NamedTuple):
@@ -191,6 +201,11 @@ class Job:
     def key(self) -> Key:
         """Return the address of this record."""
         return Key.job(self.name)
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether its wait was ended since its whole does without it."""
+        return self.state is JobState.KILLED and self.killed_by == LEFT_OUT
 
     @property
     def holds_back(self) -> bool:

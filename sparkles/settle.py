@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from sparkles import lifecycle
+from sparkles import guards, lifecycle
 from sparkles.begin import begin, go_on
 from sparkles.ending import kill_if_same, kill_open
+from sparkles.guards import Trial
 from sparkles.indices import from_runs
-from sparkles.lifecycle import Trial
 from sparkles.model import Job, JobState, Key, Records, Task, TaskState, Writes
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
@@ -72,11 +72,11 @@ def _stopped(job: Job | None, backend: Backend) -> Job | None:
 
 def _excess(job: Job, backend: Backend) -> str | None:
     """Return why a job with open tasks is to be stopped; None if it is not."""
-    if job.max_failures is None or not lifecycle.may_be_stopped(job):
+    if job.max_failures is None or not guards.may_be_stopped(job):
         return None
     most = job.failed_before + job.max_failures + 1
     failed = backend.state.counts(job.name, states=[TaskState.FAILED], most=most).get(TaskState.FAILED, 0)
-    why = lifecycle.excess(job, failed=failed)
+    why = guards.excess(job, failed=failed)
     return why if why and (job.applying or backend.state.is_open(job.name)) else None
 
 
@@ -85,7 +85,7 @@ def _trial(job: Job, backend: Backend) -> Trial:
     assert job.canary is not None
     keys = [Key.task(job.name, index) for index in from_runs(job.canary.first)]
     records = backend.state.read(keys)
-    return lifecycle.trial([record.state for record in records.values() if isinstance(record, Task)])
+    return guards.trial([record.state for record in records.values() if isinstance(record, Task)])
 
 
 def _finish(job: Job, backend: Backend) -> bool:

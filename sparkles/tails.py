@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from sparkles import lifecycle, logs, needs, results
+from sparkles import logs, needs, results
 from sparkles.model import Job, Key, Task, TaskState
 from sparkles.ports import Backend
 from sparkles.tail import Tail
@@ -32,7 +32,7 @@ def follow(task: Task, backend: Backend, *, last: int | None) -> Iterator[bytes]
             for piece in results.read_whole_log(current, backend, start=position):
                 position += len(piece)
                 yield piece
-        if lifecycle.is_final(current.state):
+        if current.state.is_final:
             return
         pause(backend)
 

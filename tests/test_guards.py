@@ -12,10 +12,11 @@ import pytest
 from contracts.fakes import a_backend, a_manifest, applied
 from contracts.nouns import a_job, put
 
-from sparkles import ending, guard_text, lifecycle, needs, recover
+from sparkles import ending, guard_text, guards, lifecycle, needs, recover
 from sparkles.apply import Submitter, execute
 from sparkles.errors import BackendError, RequestError
-from sparkles.lifecycle import Need, Trial
+from sparkles.guards import Trial
+from sparkles.lifecycle import Need
 from sparkles.manifest import Manifest
 from sparkles.model import Applying, Canary, Job, JobState, Stop, TaskState
 from sparkles.plan import Rerun
@@ -44,7 +45,7 @@ def manifest(tmp_path: Path) -> Callable[..., Manifest]:
 
 def end(backend: Backend, state: TaskState, *indices: int) -> None:
     """Let open tasks end, all or those of these indices."""
-    found = [task for task in backend.state.tasks("j") if not lifecycle.is_final(task.state)]
+    found = [task for task in backend.state.tasks("j") if not task.state.is_final]
     put(backend.state, *(replace(t, state=state) for t in found if not indices or t.index in indices))
 
 
@@ -81,7 +82,7 @@ def retry(backend: Backend) -> Job:
     ],
 )
 def test_first_tasks_have_passed_when_all_have_succeeded(of, trial) -> None:
-    assert lifecycle.trial(of) is trial
+    assert guards.trial(of) is trial
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_first_tasks_have_passed_when_all_have_succeeded(of, trial) -> None:
     [("0", 10, 0), ("7", 10, 7), ("0%", 10, 0), ("10%", 9, 0), ("10%", 10, 1), ("0.1%", 3000, 3), ("100%", 7, 7)],
 )
 def test_a_part_of_all_tasks_is_a_whole_number_of_them(text, tasks, most) -> None:
-    assert lifecycle.max_failures(text, tasks=tasks) == most
+    assert guards.max_failures(text, tasks=tasks) == most
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_part_of_all_tasks_is_a_whole_number_of_them(text, tasks, most) -> Non
      (5, 3, 9, True)],
 )  # fmt: skip
 def test_a_job_is_stopped_when_more_have_failed_than_may(most, before, failed, stops) -> None:
-    found = lifecycle.excess(a_job(max_failures=most, failed_before=before), failed=failed)
+    found = guards.excess(a_job(max_failures=most, failed_before=before), failed=failed)
 
     assert (found is not None) is stops
     assert not stops or f"{failed - before} task" in found
@@ -115,7 +116,7 @@ def test_a_job_is_stopped_when_more_have_failed_than_may(most, before, failed, s
     ],
 )
 def test_what_failed_before_a_job_was_begun_is_not_counted(fields, kept, before) -> None:
-    assert lifecycle.failed_before(fields and a_job(**fields), kept=kept) == before
+    assert guards.failed_before(fields and a_job(**fields), kept=kept) == before
 
 
 @pytest.mark.parametrize("state", JobState)

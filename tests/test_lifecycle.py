@@ -528,4 +528,4 @@ def test_a_bump_moves_the_epoch() -> None:
 
 @pytest.mark.parametrize("state", TaskState)
 def test_final_is_what_is_not_open(state: TaskState) -> None:
-    assert lifecycle.is_final(state) is (state not in (P, C))
+    assert state.is_final is (state not in (P, C))

@@ -41,10 +41,10 @@ def _guarded(facts: Facts) -> list[Finding]:
 def _ended(facts: Facts) -> Iterator[Finding]:
     name, counts = facts.job.name, facts.counts
     failed, killed = counts.get(TaskState.FAILED, 0), counts.get(TaskState.KILLED, 0)
-    by = f" by {facts.job.killed_by}" if facts.job.killed_by and not lifecycle.is_left_out(facts.job) else ""
+    by = f" by {facts.job.killed_by}" if facts.job.killed_by and not facts.job.is_left_out else ""
     if lifecycle.has_succeeded(facts.job, counts):
         yield Finding(says=f"it has ended: {_all(counts)} succeeded")
-    elif lifecycle.is_left_out(facts.job):
+    elif facts.job.is_left_out:
         says = f"it waited, and does not begin any more: it is no part of {facts.job.whole} now"
         yield Finding(says=says, do=f"'sparkles delete {name}' removes it, 'sparkles retry {name}' lets it wait again")
     elif failed:
