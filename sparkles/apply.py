@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparkles import guards, lifecycle, mark, results
+from sparkles import guards, lifecycle, mark, results, takeover
 from sparkles import manifest as manifests
 from sparkles.checkout import Look, with_git
 from sparkles.errors import BackendError
@@ -119,7 +119,7 @@ def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, 
     def move(records: Records) -> Writes:
         job = records.get(key)
         assert job is None or isinstance(job, Job)
-        if not lifecycle.is_as_planned(job, prepared.job) or (job and job.whole != prepared.whole):
+        if not takeover.is_as_planned(job, prepared.job) or (job and job.whole != prepared.whole):
             raise BackendError(f"job {prepared.name}: changed by someone else since this was planned; run it again")
         if job is None:
             assert submitter is not None
@@ -127,7 +127,7 @@ def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, 
                 name=prepared.name, state=JobState.ACTIVE, generation=0, cluster=prepared.cluster.name,
                 owner=submitter.owner, submitted=now, whole=prepared.whole,
             )  # fmt: skip
-        if not lifecycle.may_take_over(job, applying, force=force, now=now):
+        if not takeover.may_take_over(job, applying, force=force, now=now):
             raise BackendError(
                 f"job {job.name}: another apply of it is under way; wait for it, or take over with --force"
             )
@@ -156,7 +156,7 @@ def _new_mark(prepared: Prepared, *, begins: bool, now: float) -> Applying:
     return Applying(
         token=os.urandom(8).hex(),
         digest=prepared.digest,
-        generation=lifecycle.next_generation(prepared.job, digest=prepared.digest),
+        generation=takeover.next_generation(prepared.job, digest=prepared.digest),
         last_index=prepared.last_index,
         begins=begins,
         progress=now,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from sparkles import guards, lifecycle, needs, plan_text, results
+from sparkles import guards, lifecycle, needs, plan_text, results, takeover
 from sparkles.apply import execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import Need
@@ -24,7 +24,7 @@ def begin(job: Job, backend: Backend) -> bool:
     assert job.waiting is not None
     now = needs.fingerprint(job.waiting.needs, backend)
     standing = needs.standing(job.waiting.needs, backend).values()
-    if set(standing) != {Need.MET} or job.waiting.tried == now or _is_being_applied(job):
+    if set(standing) != {Need.MET} or job.waiting.tried == now or takeover.is_taken(job, now=time.time()):
         return False
     prepared = _prepared(job, backend, tried=now)
     if prepared is None:
@@ -32,17 +32,10 @@ def begin(job: Job, backend: Backend) -> bool:
     return _carried_out(prepared, backend, may_lose=job.waiting.may_lose)
 
 
-def _is_being_applied(job: Job) -> bool:
-    """Say whether somebody applies the job: a begin that makes no progress may be completed, a client's apply not."""
-    if job.applying is None:
-        return False
-    return not (job.applying.begins and lifecycle.quiet(job, now=time.time()) >= lifecycle.BEGIN_PATIENCE)
-
-
 def go_on(job: Job, backend: Backend) -> bool:
     """Make the tasks that were held back for the first ones; say whether that is done."""
     assert job.canary is not None
-    if job.canary.is_stuck or _is_being_applied(job):
+    if job.canary.is_stuck or takeover.is_taken(job, now=time.time()):
         return False
     try:
         prepared = prepare_stored(job, backend)

@@ -1,29 +1,26 @@
-"""Lifecycle: every rule about what may become of a job, a task or a node. Pure; time and tokens are arguments.
+"""Lifecycle: every rule about what may become of a job or a task. Pure; time and tokens are arguments.
 
-The tables below are the whole state machine: a move that they do not name cannot happen. Both databases
-run these functions inside their `change`, so a rule is written once and holds everywhere.
+The tables below are their whole state machine: a move that they do not name cannot happen. That of nodes is in
+`presence`. Both databases run these functions inside their `change`, so a rule is written once and holds everywhere.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from sparkles.errors import MoveError
 from sparkles.model import (
     LEFT_OUT,
-    Applying,
     Canary,
     Cluster,
     Job,
     JobState,
     Node,
-    NodeState,
     Past,
     Reason,
-    Sample,
     Stop,
     Task,
     TaskState,
@@ -35,15 +32,6 @@ LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
 
 #: Attempts that are remembered of a task beside its last one.
 HISTORY = 10
-
-#: Seconds that a starting node has to adopt its record.
-RESERVATION = 30.0
-
-#: Seconds without progress after which another apply may take over.
-APPLY_PATIENCE = 60.0
-
-#: Seconds without progress after which the begin of a job that waited is taken for cut off, and done again.
-BEGIN_PATIENCE = 10.0
 
 TASK_MOVES: Mapping[str, Mapping[TaskState, TaskState]] = {
     "claim": {TaskState.PENDING: TaskState.CLAIMED},
@@ -65,30 +53,6 @@ JOB_MOVES: Mapping[str, Mapping[JobState, JobState]] = {
     "kill": {JobState.WAITING: JobState.KILLED, JobState.ACTIVE: JobState.KILLED},
     "wait": dict.fromkeys(JobState, JobState.WAITING),
 }
-
-NODE_MOVES: Mapping[str, Mapping[NodeState, NodeState]] = {
-    "adopt": {NodeState.STARTING: NodeState.ALIVE},
-    "leave": {NodeState.ALIVE: NodeState.LEAVING},
-    "stay": {NodeState.LEAVING: NodeState.ALIVE},
-    "go": {NodeState.LEAVING: NodeState.GONE, NodeState.LOST: NodeState.GONE},
-    "lose": {
-        NodeState.STARTING: NodeState.LOST,
-        NodeState.ALIVE: NodeState.LOST,
-        NodeState.LEAVING: NodeState.LOST,
-        NodeState.LOST: NodeState.LOST,
-    },
-}
-
-#: The states of nodes that are there to work, or will be.
-PRESENT = frozenset({NodeState.STARTING, NodeState.ALIVE})
-
-
-class MoveError(AssertionError):
-    """A move that the tables do not have: a defect of sparkles, never of a request."""
-
-
-class FencedError(Exception):
-    """This node has been given up by others: it must stop at once and commit nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,31 +198,6 @@ def may_finish(job: Job) -> bool:
     return job.applying is None and job.ended is None and job.state in (JobState.ACTIVE, JobState.KILLED)
 
 
-def is_same_run(job: object, other: Job) -> bool:
-    """Say whether a job is still what it was when it was read as `other`: nobody has begun it anew, or killed it."""
-    return isinstance(job, Job) and _run(job) == _run(other)
-
-
-def _run(job: Job) -> object:
-    return job.submitted, job.generation, job.state, job.applying and job.applying.token
-
-
-def is_as_planned(job: Job | None, planned: Job | None) -> bool:
-    """Say whether a job is still what an apply of it was planned for, and may have ended meanwhile.
-
-    Not if another apply has begun, nor if it was killed while more tasks of it were to come.
-    """
-    return _planned_for(job) == _planned_for(planned)
-
-
-def _planned_for(job: Job | None) -> object:
-    if job is None:
-        return None
-    # Not `has_more`: a job that ends since its first tasks have failed is what it was, only a kill takes that away.
-    had_more = job.waiting is not None or (job.canary is not None and job.state is not JobState.KILLED)
-    return job.submitted, job.generation, had_more, job.applying and job.applying.token
-
-
 def is_being_killed(job: Job) -> bool:
     """Say whether a job was killed, and tasks of it may not have been told yet."""
     return job.state is JobState.KILLED and job.ended is None and job.applying is None
@@ -322,24 +261,6 @@ def blocked(job: Job, *, problem: str, tried: str) -> Job:
     return replace(job, waiting=replace(job.waiting, problem=problem, tried=tried))
 
 
-def next_generation(job: Job | None, *, digest: str) -> int:
-    """Return the generation that an apply of the manifest with this digest leads to.
-
-    An unfinished apply of the same manifest is resumed under its number; that of another keeps its number,
-    because tasks may already point to its manifest.
-    """
-    if job is None:
-        return 1
-    if job.applying is None:
-        return job.generation + 1
-    return job.applying.generation + (job.applying.digest != digest)
-
-
-def is_cut_off(job: Job, *, now: float) -> bool:
-    """Say whether an apply of the job has stopped half-way, and only its submitter can complete it."""
-    return job.applying is not None and not job.applying.begins and quiet(job, now=now) > APPLY_PATIENCE
-
-
 def has_succeeded(job: Job, counts: Mapping[TaskState, int]) -> bool:
     """Say whether a job that has ended, with so many tasks in each state, is what was wanted."""
     return job.state is not JobState.KILLED and job.canary is None and set(counts) == {TaskState.SUCCEEDED}
@@ -367,84 +288,9 @@ def need_of(job: Job | None, counts: Mapping[TaskState, int]) -> Need:
     return Need.MET if has_succeeded(job, counts) else Need.FAILED
 
 
-def may_take_over(job: Job, mine: Applying, *, force: bool, now: float) -> bool:
-    """Say whether an apply may begin while another has not ended: if it is the same, stuck, or forced."""
-    is_free = job.applying is None or job.applying.digest == mine.digest
-    return is_free or force or quiet(job, now=now) > APPLY_PATIENCE
-
-
-def quiet(job: Job, *, now: float) -> float:
-    """Return for how many seconds nothing has been heard of the apply of a job.
-
-    By the clock of the store, where it has one: applies are made on machines whose clocks differ. One that said that
-    it goes no further has been quiet for ever.
-    """
-    assert job.applying is not None
-    if not job.applying.progress:
-        return math.inf
-    return now - job.applying.progress if job.silence is None else job.silence
-
-
 def loss_limit(node: Node) -> int:
     """Return how often a task may lose a node like this one."""
     return SPOT_LOSS_LIMIT if node.spot else LOSS_LIMIT
-
-
-def adopt(node: Node, *, pid: int, clock: float, boot: str) -> Node:
-    """Let the process that was started for this node take its record."""
-    return beat(_move_node(replace(node, pid=pid), "adopt"), clock=clock, boot=boot, samples={})
-
-
-def enter(node: Node, *, pid: int, clock: float, boot: str) -> Node:
-    """Let the worker of a machine write its own record, where nobody could have written one for it."""
-    return beat(replace(node, pid=pid, state=NodeState.ALIVE, beat=0), clock=clock, boot=boot, samples={})
-
-
-def beat(node: Node, *, clock: float, boot: str, samples: Mapping[str, Sample]) -> Node:
-    """Say that the worker lives."""
-    return replace(node, beat=node.beat + 1, beat_clock=clock, beat_boot=boot, samples=samples)
-
-
-def confirm(node: Node | None, *, beat: int) -> Node:
-    """Return the node if it is as its worker left it; raise FencedError if others gave it up."""
-    if node is None or node.state not in (NodeState.ALIVE, NodeState.LEAVING) or node.beat != beat:
-        raise FencedError
-    return node
-
-
-def leave(node: Node) -> Node:
-    """Announce that the node goes; from now on it may not claim."""
-    return _move_node(node, "leave")
-
-
-def stay(node: Node) -> Node:
-    """Take the announcement back: there is work after all."""
-    return _move_node(node, "stay")
-
-
-def go(node: Node) -> Node:
-    """End a node that holds nothing any more."""
-    return _move_node(node, "go")
-
-
-def lose(node: Node) -> Node:
-    """Give up a node that has lapsed."""
-    return _move_node(node, "lose")
-
-
-def standing(nodes: Sequence[Node]) -> int:
-    """Return how many nodes there are or will be, by their records: those that leave or are lost do not count."""
-    return sum(node.state in PRESENT for node in nodes)
-
-
-def missing_nodes(nodes: Sequence[Node], *, wanted: int) -> int:
-    """Return how many nodes must be started where each has a record from the beginning."""
-    return max(0, wanted - standing(nodes))
-
-
-def is_stale(node: Node, *, now: float) -> bool:
-    """Say whether a starting node was never adopted in its time."""
-    return node.state is NodeState.STARTING and now - node.created > RESERVATION
 
 
 def bump(cluster: Cluster) -> Cluster:
@@ -484,10 +330,3 @@ def _move_job(job: Job, move: str) -> Job:
         return replace(job, state=JOB_MOVES[move][job.state])
     except KeyError:
         raise MoveError(f"job {job.name}: no move {move!r} from {job.state.value}") from None
-
-
-def _move_node(node: Node, move: str) -> Node:
-    try:
-        return replace(node, state=NODE_MOVES[move][node.state])
-    except KeyError:
-        raise MoveError(f"node {node.name}: no move {move!r} from {node.state.value}") from None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from sparkles import guard_text, lifecycle, needs, recover, results
+from sparkles import guard_text, needs, recover, results, takeover
 from sparkles.errors import BackendError, RequestError
 from sparkles.lookout import Lookout
 from sparkles.model import OPEN, Canary, Job, JobState, Node, NodeState, Sample, Task, TaskState
@@ -185,7 +185,7 @@ class _Healer:
         job = find_job(self._backend, self._name)
         if job is None:
             return
-        if lifecycle.is_cut_off(job, now=time.time()) and not self._backend.state.is_open(job.name):
+        if takeover.is_cut_off(job, now=time.time()) and not self._backend.state.is_open(job.name):
             raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
         if why := needs.stuck(job, self._backend):
             raise BlockedError(why)

@@ -12,7 +12,7 @@ import pytest
 from contracts.fakes import a_backend, a_manifest, applied
 from contracts.nouns import a_job, put
 
-from sparkles import ending, guard_text, guards, lifecycle, needs, recover
+from sparkles import ending, guard_text, guards, lifecycle, needs, recover, takeover
 from sparkles.apply import Submitter, execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.guards import Trial
@@ -332,7 +332,7 @@ def test_a_release_that_was_cut_off_is_completed_by_others_and_nothing_runs_twic
     left = states(backend).count("p")
     put(backend.state, *(replace(task, state=C, node="n", claim="c") for task in backend.state.tasks("j", states=[P])))
 
-    monkeypatch.setattr(lifecycle, "BEGIN_PATIENCE", -1.0)
+    monkeypatch.setattr(takeover, "BEGIN_PATIENCE", -1.0)
     settle("j", backend)
 
     assert (states(backend).count("c"), states(backend).count("p")) == (left, 4 - left)
@@ -344,7 +344,7 @@ def test_a_release_that_was_cut_off_is_completed_by_others_and_nothing_runs_twic
 def test_two_who_let_the_others_go_on_make_each_of_them_once(backend, manifest, monkeypatch, at) -> None:
     applied(manifest(canary=2), backend)
     end(backend, S)
-    monkeypatch.setattr(lifecycle, "BEGIN_PATIENCE", -1.0)
+    monkeypatch.setattr(takeover, "BEGIN_PATIENCE", -1.0)
 
     with interrupted(backend, at, lambda: settle("j", backend)):
         settle("j", backend)

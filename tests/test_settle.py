@@ -17,7 +17,7 @@ from contracts.fakes import FakeBuckets, a_backend, a_manifest, applied, rows
 from contracts.nouns import put
 from contracts.objects import a_document, always
 
-from sparkles import lifecycle, needs, recover, watch
+from sparkles import lifecycle, needs, recover, takeover, watch
 from sparkles import manifest as manifests
 from sparkles.apply import Submitter, execute
 from sparkles.compile import Definition
@@ -677,7 +677,7 @@ def test_a_begin_that_was_cut_off_is_left_alone_for_a_while_and_then_done_again(
 
     settle("later", backend)
     before = job(backend)
-    put(backend.state, replace(before, applying=replace(mark, progress=now - lifecycle.APPLY_PATIENCE - 1)))
+    put(backend.state, replace(before, applying=replace(mark, progress=now - takeover.APPLY_PATIENCE - 1)))
     settle("later", backend)
 
     assert before.applying == mark
@@ -717,7 +717,7 @@ def test_who_waits_for_the_last_of_a_chain_begins_those_in_its_middle(tmp_path, 
 def test_a_begin_that_was_cut_off_is_no_apply_to_be_run_again(backend, first, later) -> None:
     first({})
     execute(prepare(later("true"), backend, changing=["first"]), backend, ME)
-    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    long_ago = time.time() - takeover.APPLY_PATIENCE - 1
     digest = prepare_stored(job(backend), backend).digest
     mark = Applying(token="t", digest=digest, generation=2, begins=True, progress=long_ago)
     put(backend.state, replace(job(backend), applying=mark))
@@ -731,7 +731,7 @@ def test_a_begin_that_was_cut_off_is_no_apply_to_be_run_again(backend, first, la
 def test_an_apply_of_another_that_was_cut_off_is_not_completed_by_those_who_settle(backend, first, later) -> None:
     first({})
     execute(prepare(later("true"), backend, changing=["first"]), backend, ME)
-    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    long_ago = time.time() - takeover.APPLY_PATIENCE - 1
     put(backend.state, replace(job(backend), applying=Applying(token="t", digest="d", generation=2, progress=long_ago)))
 
     settle("later", backend)
@@ -745,7 +745,7 @@ def test_who_waits_for_a_job_behind_an_apply_that_was_cut_off_is_told(backend, f
     first()
     applied(later("true"), backend)
     end(backend, "first", 1, {})
-    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    long_ago = time.time() - takeover.APPLY_PATIENCE - 1
     mark = Applying(token="t", digest="d", generation=2, progress=long_ago)
     put(backend.state, replace(job(backend, "first"), applying=mark))
 
@@ -822,7 +822,7 @@ def test_what_was_asked_for_when_a_job_began_to_wait_holds_until_it_begins(backe
 def test_a_begin_that_was_cut_off_is_done_anew_when_what_it_needs_has_changed_since(backend, first, later) -> None:
     first({"rows.csv": "y\n1\n"})
     execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
-    long_ago = time.time() - lifecycle.BEGIN_PATIENCE - 1
+    long_ago = time.time() - takeover.BEGIN_PATIENCE - 1
     mark = Applying(token="t", digest="of other rows", generation=2, begins=True, progress=long_ago)
     put(backend.state, replace(job(backend), applying=mark))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sparkles import cause_text, guard_text, lifecycle
+from sparkles import cause_text, guard_text, lifecycle, presence, takeover
 from sparkles.diagnose import cures
 from sparkles.diagnose.facts import Facts, Finding
 from sparkles.model import OPEN, JobState, NodeState, TaskState
@@ -16,7 +16,7 @@ def job(facts: Facts) -> Sequence[Finding]:
     found = facts.job
     if facts.waits:
         return [Finding(says=facts.waits)]
-    if found.applying and lifecycle.is_cut_off(found, now=facts.now):
+    if found.applying and takeover.is_cut_off(found, now=facts.now):
         return [Finding(says="it is half applied: its last sub or apply was cut off", do="run that again")]
     if any(facts.counts.get(state) for state in OPEN):
         return [Finding(says=_standing(facts)), *_held_back(facts), *staffed(facts), *_caused(facts)]
@@ -113,7 +113,7 @@ def _working(facts: Facts) -> int:
 
 
 def _unstaffed(facts: Facts) -> Iterator[Finding]:
-    if lifecycle.standing(facts.nodes):
+    if presence.standing(facts.nodes):
         return
     if facts.submitted or facts.staging or facts.troubles:
         return
