@@ -85,5 +85,5 @@ class Lookout:
 
     def _failure(self, task: Task) -> Failure:
         return Failure(
-            id=task.id, how=cause_text.how(task.reason, task.exit), last_line=results.last_line(task, self._backend)
+            id=task.id, how=cause_text.briefly(task.reason, task.exit), last_line=results.last_line(task, self._backend)
         )
