@@ -19,7 +19,7 @@ from sparkles.ports import Backend
 from sparkles.prepare import Prepared, prepare_stored
 
 
-def begin(job: Job, backend: Backend) -> bool:
+def begin_after_needs(job: Job, backend: Backend) -> bool:
     """Give a waiting job its tasks if what it needs is done; say whether it has. Many may try, one carries it out."""
     assert job.waiting is not None
     now = needs.fingerprint(job.waiting.needs, backend)

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 from sparkles import guards, lifecycle
-from sparkles.begin import begin, go_on
+from sparkles.begin import begin_after_needs, go_on
 from sparkles.ending import kill_if_same, kill_open
 from sparkles.guards import Trial
 from sparkles.indices import from_runs
@@ -25,14 +25,14 @@ def settle(name: str, backend: Backend) -> None:
     while due:
         job = _stopped(find_job(backend, due.pop(0)), backend)
         if job and job.state is JobState.WAITING:
-            due += [job.name] if begin(job, backend) else []  # perhaps nothing of it had to run again
+            due += [job.name] if begin_after_needs(job, backend) else []  # perhaps nothing of it had to run again
         elif job and job.holds_back and (come := _trial(job, backend)) is not Trial.FAILED:
             due += [job.name] if come is Trial.PASSED and go_on(job, backend) else []
         elif job and _finish(job, backend):
             due += [other.name for other in _waiting(backend) if other.waiting and job.name in other.waiting.needs]
 
 
-def begin_waiting(backend: Backend) -> None:
+def settle_waiting(backend: Backend) -> None:
     """Begin the waiting jobs whose needs are met, and go on with those whose first tasks have succeeded."""
     for job in backend.state.open_jobs():
         if job.has_more:

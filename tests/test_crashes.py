@@ -23,10 +23,11 @@ from contracts.objects import a_document, always
 
 from sparkles import lifecycle, recover, results, takeover
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.backends.local.state import SqliteState
 from sparkles.compile import Definition
 from sparkles.errors import SparklesError
+from sparkles.marking import Submitter
 from sparkles.model import JobState, Key, NodeState, Task, TaskState
 from sparkles.paths import Home, Layout
 from sparkles.plan import Rerun

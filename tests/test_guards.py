@@ -13,16 +13,17 @@ from contracts.fakes import a_backend, a_manifest, applied
 from contracts.nouns import a_job, put
 
 from sparkles import ending, guard_text, guards, lifecycle, needs, recover, takeover
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.guards import Trial
 from sparkles.lifecycle import Need
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import Applying, Canary, Job, JobState, Stop, TaskState
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
 from sparkles.prepare import find_job, prepare, prepare_stored
-from sparkles.settle import begin_waiting, settle
+from sparkles.settle import settle, settle_waiting
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 ME = Submitter(owner="me", environment={})
@@ -147,7 +148,7 @@ def test_they_never_do_when_one_of_the_first_has_not(backend, manifest, how) -> 
     end(backend, S, 2)
 
     settle("j", backend)
-    begin_waiting(backend)
+    settle_waiting(backend)
 
     assert (len(states(backend).strip(".")), job(backend).state) == (2, FINISHED)
     assert needs.standing(["j"], backend) == {"j": Need.FAILED}

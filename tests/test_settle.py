@@ -19,16 +19,17 @@ from contracts.objects import a_document, always
 
 from sparkles import lifecycle, needs, recover, takeover, watch
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.compile import Definition
 from sparkles.dry import read_only
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import Applying, Job, JobState, Key, Task, TaskState, Writes
 from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend, Output, Result
 from sparkles.prepare import find_job, prepare, prepare_stored
-from sparkles.settle import agree, begin_waiting, settle
+from sparkles.settle import agree, settle, settle_waiting
 from sparkles.spec import spec_of
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
@@ -235,7 +236,7 @@ def test_a_client_begins_what_nobody_else_has(backend, first, later) -> None:
     execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
     before = job(backend).state
 
-    begin_waiting(backend)
+    settle_waiting(backend)
 
     assert (before, job(backend).state) == (JobState.WAITING, JobState.ACTIVE)
 
@@ -639,7 +640,7 @@ def test_trouble_with_the_stores_passes(backend, first, later, monkeypatch, erro
         patch.setattr(backend.objects, "keep_output", trouble)
         settle("first", backend)
     before = job(backend).state
-    begin_waiting(backend)
+    settle_waiting(backend)
 
     assert (before, job(backend).state) == (JobState.WAITING, JobState.ACTIVE)
 
