@@ -17,7 +17,7 @@ from contracts.fakes import FakeBuckets, a_backend, a_manifest, applied, rows
 from contracts.nouns import put
 from contracts.objects import a_document, always
 
-from sparkles import lifecycle, needs, recover, takeover, watch
+from sparkles import lifecycle, needs, polling, recover, takeover
 from sparkles import manifest as manifests
 from sparkles.apply import execute
 from sparkles.compile import Definition
@@ -710,7 +710,7 @@ def test_who_waits_for_the_last_of_a_chain_begins_those_in_its_middle(tmp_path, 
     applied(a_manifest(tmp_path, name="last", needs=["later"]), backend)
 
     with pytest.raises(TimeoutError):
-        list(watch.poll("last", backend, deadline=time.monotonic()))
+        list(polling.poll("last", backend, deadline=time.monotonic()))
 
     assert job(backend).state is JobState.ACTIVE
 
@@ -724,7 +724,7 @@ def test_a_begin_that_was_cut_off_is_no_apply_to_be_run_again(backend, first, la
     put(backend.state, replace(job(backend), applying=mark))
 
     with pytest.raises(TimeoutError):
-        list(watch.poll("later", backend, deadline=time.monotonic()))
+        list(polling.poll("later", backend, deadline=time.monotonic()))
 
     assert job(backend).state is JobState.ACTIVE
 
@@ -737,7 +737,7 @@ def test_an_apply_of_another_that_was_cut_off_is_not_completed_by_those_who_sett
 
     settle("later", backend)
     with pytest.raises(BackendError, match="job later: its last sub or apply was cut off; run that again"):
-        list(watch.poll("later", backend, deadline=time.monotonic()))
+        list(polling.poll("later", backend, deadline=time.monotonic()))
 
     assert job(backend).state is JobState.WAITING
 
@@ -750,8 +750,8 @@ def test_who_waits_for_a_job_behind_an_apply_that_was_cut_off_is_told(backend, f
     mark = Applying(token="t", digest="d", generation=2, progress=long_ago)
     put(backend.state, replace(job(backend, "first"), applying=mark))
 
-    with pytest.raises(watch.BlockedError, match=r"job first is half applied: .* run that again"):
-        list(watch.poll("later", backend, deadline=time.monotonic()))
+    with pytest.raises(polling.BlockedError, match=r"job first is half applied: .* run that again"):
+        list(polling.poll("later", backend, deadline=time.monotonic()))
 
 
 def test_trouble_that_was_noted_passes_when_somebody_watches(backend, first, later, monkeypatch) -> None:
@@ -767,7 +767,7 @@ def test_trouble_that_was_noted_passes_when_somebody_watches(backend, first, lat
         settle("first", backend)
     noted = needs.problem(job(backend), backend)
     with pytest.raises(TimeoutError):
-        list(watch.poll("later", backend, deadline=time.monotonic()))
+        list(polling.poll("later", backend, deadline=time.monotonic()))
 
     assert "No space left" in (noted or "")
     assert job(backend).state is JobState.ACTIVE
