@@ -9,9 +9,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
-from sparkles import apply, mark
-from sparkles.apply import Submitter
+from sparkles import mark, marking
 from sparkles.errors import BackendError
+from sparkles.marking import Submitter
 from sparkles.model import Applying, Writes
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared
@@ -26,9 +26,9 @@ class Together:
         self._is_over = threading.Event()
         self._renewing = threading.Thread(target=self._renew, name="marks", daemon=True)
 
-    def begin(self, prepared: Prepared, submitter: Submitter | None, *, force: bool) -> None:
+    def mark(self, prepared: Prepared, submitter: Submitter | None, *, force: bool) -> None:
         """Mark a job."""
-        self._waiting[prepared.name] = prepared, apply.begin(prepared, self._backend, submitter, force=force)
+        self._waiting[prepared.name] = prepared, marking.put_mark(prepared, self._backend, submitter, force=force)
 
     def keep(self) -> None:
         """See to it that the marks stay: who goes first may upload, and wait for nodes, for long."""
@@ -46,7 +46,7 @@ class Together:
         if self._renewing.is_alive():
             self._renewing.join()
         for prepared, applying in self._waiting.values():
-            apply.withdraw(prepared, self._backend, applying)
+            marking.withdraw(prepared, self._backend, applying)
 
     def _renew(self) -> None:
         """Say every few seconds that the jobs are still being applied."""
@@ -70,7 +70,7 @@ def together(
     marked = Together(backend)
     try:
         for one in prepared:
-            marked.begin(one, submitter, force=force)
+            marked.mark(one, submitter, force=force)
         marked.keep()
         yield marked
     finally:
