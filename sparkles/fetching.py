@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sparkles import patterns, results
+from sparkles import partials, patterns, results
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Task
 from sparkles.paths import LOG_NAME, RESULT_NAME, is_inside
@@ -152,7 +152,10 @@ class Destination:
         self._inside: set[Path] = set()
 
     def path(self, name: str) -> Path:
-        """Return where a file is to be. Raises BackendError for what would not be in the folder."""
+        """Return where a file is to be. Raises BackendError for what would not be in the folder.
+
+        What a fetch that was cut off left there is removed.
+        """
         path = self.folder / name
         if path.parent not in self._inside:
             real = Path(os.path.realpath(path.parent))
@@ -160,6 +163,7 @@ class Destination:
                 raise BackendError(
                     f"{path.parent}: a link that leads out of {self.folder}; remove it, or fetch elsewhere"
                 )
+            partials.remove_left(path.parent)
             self._inside.add(path.parent)
         return path
 
