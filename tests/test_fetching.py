@@ -18,7 +18,7 @@ from contracts.objects import a_result, always
 from sparkles import fetching
 from sparkles.errors import BackendError, RequestError
 from sparkles.fetching import Choice, Destination, Folder, Outcome
-from sparkles.model import Task, TaskState
+from sparkles.model import Task, TaskState, Writes
 from sparkles.ports import Backend, Fetched, Moved
 
 
@@ -132,6 +132,21 @@ def test_what_a_fetch_left_that_was_killed_goes_with_the_next_one(publish, fetch
 
     assert len(left) == 3
     assert names(tmp_path / "out") == ["1/.sparkles-mine", "1/result.json", "1/stdout.txt", "1/x"]
+
+
+def test_results_that_are_deleted_meanwhile_are_told_from_those_that_never_were(
+    publish, fetch, backend, tmp_path
+) -> None:
+    tasks = [publish("a", index=1, log=b"1"), publish("b", index=2), a_task(3), publish("c", index=4)]
+    backend.state.change([tasks[3].key], lambda _: Writes(put=[tasks[3]]))
+
+    def delete(_: Moved) -> None:
+        for index in (2, 4):
+            backend.objects.discard("j", index, tasks[index - 1].claim)
+
+    outcome = fetch(tasks, moved=delete)
+
+    assert (outcome.results, outcome.gone, outcome.without) == (1, 1, 2)  # the fourth is on record, if nowhere else
 
 
 def test_what_another_fetch_is_just_writing_stays(publish, fetch, tmp_path) -> None:
