@@ -308,6 +308,23 @@ def test_a_workflow_is_killed_scaled_and_deleted_as_a_whole(warm: User) -> None:
     assert "no job 'w5' here" in warm("status", "w5").stderr
 
 
+def test_what_a_deleted_workflow_left_is_brought_and_removed_by_its_name_and_nothing_else(warm: User) -> None:
+    warm.ok("apply", "--wait", a_diamond(warm, "w7"))
+    warm.ok("sub", "-n", "w7-other", "true")
+    warm.ok("delete", "w7", "w7-other")
+
+    refused = warm("delete", "w7")
+    fetched = warm.ok("fetch", "w7", "out")
+    removed = warm.ok("delete", "--results", "w7")
+
+    jobs = [f"w7-{step}" for step in ("bottom", "left", "right", "top")]
+    assert "job w7 is deleted, but its results are still there; remove them with --results" in refused.stderr
+    assert sorted(path.name for path in (warm.folder / "out").iterdir()) == jobs
+    assert [line.split(":")[0] for line in fetched.splitlines()] == jobs
+    assert sorted(removed.splitlines()) == [f"{job}: results removed" for job in jobs]
+    assert "results of a deleted job" in warm("sub", "-n", "w7-other", "true").stderr
+
+
 def test_the_manifests_of_a_whole_are_printed_and_can_be_applied_again(warm: User) -> None:
     warm.ok("apply", "--wait", a_diamond(warm, "w6"))
 
