@@ -13,8 +13,6 @@ from sparkles.cli.output import moment, print_rows, with_output
 from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 
-_COLUMNS = ["job", "state", *(state.value for state in TaskState), "submitted"]
-
 
 @click.command("status")
 @with_output
@@ -46,7 +44,7 @@ def status_cmd(chosen: Chosen, jobs: Sequence[str], form: str, stats: bool) -> N
         return
     rows = _job_rows(list(found.values()) if found is not None else there, backend)
     lines = _causes(rows[0], backend) if found and len(rows) == 1 else []
-    print_rows(rows, [*_COLUMNS, *(["held"] if form == "csv" else [])], form)  # people are told in words
+    print_rows(rows, ["job", "state", *(state.value for state in TaskState), "submitted"], form)
     for line in lines if form == "table" else ():
         click.echo(line)
     for job in found.values() if found else ():
