@@ -16,13 +16,13 @@ _ALONE = {
     "tests/gcp/gce/test_boxes.py": "VMs that are containers",
     "tests/gcp/gce/test_ground.py": "VMs that are containers",
     "tests/backends/docker/": "containers",
+    "tests/backends/gcp/vms/test_node.py": "containers",
 }
 
 #: Modules whose tests take long, and need no other one beside them: each may be run by another process.
 _APART = (
     "tests/cli/test_on_vms.py",
     "tests/cli/test_on_bad_days.py",
-    "tests/backends/gcp/vms/test_node.py",
     "tests/backends/gcp/test_bad_network.py",
 )
 

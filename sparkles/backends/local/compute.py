@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
 import sys
 import time
@@ -278,6 +277,8 @@ class NodePlace:
 
 def _remove_traces(home: Home, name: str) -> None:
     """Remove all that a node kept; its log stays if it says anything."""
+    import shutil  # as in `objects`
+
     for folder in (home.work(name), home.spool(name), home.cache(name)):
         shutil.rmtree(folder, ignore_errors=True)
     log = home.node(name) / "log"

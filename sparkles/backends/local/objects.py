@@ -10,7 +10,6 @@ import errno
 import fcntl
 import json
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +83,8 @@ class DirectoryObjects:
 
     def stage(self, digest: str, destination: Path, *, executable: bool) -> None:
         """See ObjectStore."""
+        import shutil
+
         try:
             shutil.copyfile(self._layout.blob(digest), destination)
         except FileNotFoundError:
@@ -302,6 +303,8 @@ class DirectoryObjects:
         return doomed
 
     def _empty(self, doomed: Path | None) -> None:
+        import shutil  # takes as long to load as a look at the state: here and elsewhere for those alone who need it
+
         if doomed:
             shutil.rmtree(doomed, ignore_errors=True)
 
@@ -338,6 +341,8 @@ def _make(folder: Path, spare: Path | None) -> None:
 
 def _take(output: Output, target: Path) -> None:
     """Move an output into the result; a link's target is copied, since it may be an output itself."""
+    import shutil
+
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists() and not output.path.exists():
         return  # taken by an earlier try, which failed later
