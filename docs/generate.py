@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from sparkles import config, lifecycle, manifest
+from sparkles import config, lifecycle, manifest, presence
 from sparkles.cli import COMMANDS, main
 from sparkles.manifest.explain import POLICIES, allowed_words, default_words, type_words
 from sparkles.manifest.schema import Schema, children, fields, load
@@ -248,7 +248,7 @@ def with_diagrams(page: str) -> str:
     machines = {
         "job": diagram(lifecycle.JOB_MOVES, start=[JobState.WAITING, JobState.ACTIVE]),
         "task": diagram(lifecycle.TASK_MOVES, start=[TaskState.PENDING]),
-        "node": diagram(lifecycle.NODE_MOVES, start=[NodeState.STARTING]),
+        "node": diagram(presence.NODE_MOVES, start=[NodeState.STARTING]),
     }
     for name, drawn in machines.items():
         page = _between(page, f"states: {name}", drawn)

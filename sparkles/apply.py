@@ -1,52 +1,28 @@
 """Apply: make the stores hold what a manifest wants. Safe to cut off anywhere, and to run again.
 
-1. compare-and-set the job: this apply has begun;  2. blobs, manifest;
+1. compare-and-set the job: this apply has begun (`marking`);  2. blobs, manifest;
 3. tasks in chunks, each commit guarded by the job's mark;  4. compare-and-set the job: done;  5. nodes.
 """
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from sparkles import lifecycle, mark, results
+from sparkles import guards, lifecycle, mark, marking, results
 from sparkles import manifest as manifests
 from sparkles.checkout import Look, with_git
 from sparkles.errors import BackendError
 from sparkles.indices import to_runs
 from sparkles.mark import Marked
-from sparkles.model import (
-    Applying,
-    Canary,
-    Cluster,
-    Job,
-    JobState,
-    Key,
-    Records,
-    TaskState,
-    Waiting,
-    Writes,
-)
+from sparkles.marking import Submitter
+from sparkles.model import Applying, Canary, Cluster, Job, JobState, Key, Records, Waiting, Writes
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.plan import Plan, Rerun, Verb
 from sparkles.ports import Backend, Moved
 from sparkles.prepare import Prepared, observe
 from sparkles.task_writes import task_commits
-
-#: What is done with tasks that have to be written for it.
-_WRITTEN = tuple(verb for verb in Verb if verb not in (Verb.KEEP, Verb.HOLD))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submitter:
-    """Who applies, and what their shell exports."""
-
-    owner: str
-    environment: Mapping[str, str]
 
 
 def execute(
@@ -70,8 +46,8 @@ def execute(
     What the plan loses has been agreed to; `may_lose` agrees to the rest: what comes to light later, at the latest
     when a job that waits begins. Raises BackendError if another apply of the job is under way.
     """
-    fenced = _is_fenced(prepared, backend)
-    applying = begun or begin(prepared, backend, submitter, force=force)
+    fenced = marking.is_fenced(prepared, backend)
+    applying = begun or marking.put_mark(prepared, backend, submitter, force=force)
     marked = Marked(prepared.name, applying, backend)
     try:
         holders = clusters_of(prepared.job, backend) if prepared.job else set()
@@ -82,7 +58,7 @@ def execute(
             _store_content(prepared, backend, marked, uploaded)
             _store_manifest(prepared, backend, applying, folder)
     except BaseException:
-        withdraw(prepared, backend, applying)
+        marking.withdraw(prepared, backend, applying)
         raise
     try:
         marked.commit_all(task_commits(prepared, backend, applying, spared), fenced=fenced)
@@ -91,7 +67,7 @@ def execute(
         if fenced:
             mark.drop_fences(prepared.name, backend)
     except BaseException:
-        _give_way(prepared.name, applying, backend)
+        marking.give_way(prepared.name, applying, backend)
         raise
     look(holders - {job.cluster}, backend)
     before_nodes()
@@ -101,90 +77,6 @@ def execute(
         watch = f"sparkles watch {job.name}"
         raise BackendError(f"job {job.name} is submitted, but has no nodes yet: {error}; then run '{watch}'") from None
     return job
-
-
-def begin(prepared: Prepared, backend: Backend, submitter: Submitter | None, *, force: bool = False) -> Applying:
-    """Mark the job as being applied. Tasks may run from now on, so it has its environment from now on.
-
-    Raises BackendError if the job is not what it was when this was planned, or another apply of it is under way.
-    """
-    key, now = Key.job(prepared.name), time.time()
-    environment = _environment(prepared, backend, submitter)
-    most = lifecycle.max_failures(prepared.pinned.spec.max_failures, tasks=len(prepared.desired))
-    # Until what is to run again has been made to, all that has failed is of before.
-    failed = _count_failed(prepared, backend) if prepared.job and most is not None else 0
-    failed_before = lifecycle.failed_before(prepared.job, kept=failed)
-    applying = _new_mark(prepared, begins=submitter is None and _goes_on(prepared), now=now)
-
-    def move(records: Records) -> Writes:
-        job = records.get(key)
-        assert job is None or isinstance(job, Job)
-        if _marks(job) != _marks(prepared.job) or (job and job.whole != prepared.whole):
-            raise BackendError(f"job {prepared.name}: changed by someone else since this was planned; run it again")
-        if job is None:
-            assert submitter is not None
-            job = Job(
-                name=prepared.name, state=JobState.ACTIVE, generation=0, cluster=prepared.cluster.name,
-                owner=submitter.owner, submitted=now, whole=prepared.whole,
-            )  # fmt: skip
-        if not lifecycle.may_take_over(job, applying, force=force, now=now):
-            raise BackendError(
-                f"job {job.name}: another apply of it is under way; wait for it, or take over with --force"
-            )
-        job = replace(job, applying=applying, max_failures=most, failed_before=failed_before)
-        if submitter:
-            job = replace(job, environment=environment, submitted=now)
-        # Noted before any task is added: an index is not used again even if this apply is cut off.
-        return Writes(put=[replace(job, last_index=max(job.last_index, prepared.plan.last_index))])
-
-    backend.state.change([key], move)
-    if _is_fenced(prepared, backend):
-        mark.raise_fences(prepared.name, applying, backend)
-    elif prepared.job and prepared.job.applying:
-        mark.drop_fences(prepared.name, backend)
-    return applying
-
-
-def _environment(prepared: Prepared, backend: Backend, submitter: Submitter | None) -> str | None:
-    """Store what the submitting shell exports, for a job without an image; return its hash."""
-    if submitter and backend.environments and prepared.pinned.spec.image is None:
-        return backend.environments.write(submitter.environment)
-    return None
-
-
-def _new_mark(prepared: Prepared, *, begins: bool, now: float) -> Applying:
-    return Applying(
-        token=os.urandom(8).hex(),
-        digest=prepared.digest,
-        generation=lifecycle.next_generation(prepared.job, digest=prepared.digest),
-        last_index=prepared.last_index,
-        begins=begins,
-        progress=now,
-    )
-
-
-def _goes_on(prepared: Prepared) -> bool:
-    """Say whether tasks of a job are made that had to wait until now: others may do that as well."""
-    job = prepared.job
-    return job is not None and (job.state is JobState.WAITING or (lifecycle.holds_back(job) and not prepared.plan.held))
-
-
-def _count_failed(prepared: Prepared, backend: Backend) -> int:
-    return backend.state.counts(prepared.name, states=[TaskState.FAILED]).get(TaskState.FAILED, 0)
-
-
-def _is_fenced(prepared: Prepared, backend: Backend) -> bool:
-    """Say whether so many tasks are written that it is worth it to write them in several streams."""
-    return backend.state.streams > 1 and prepared.plan.count(*_WRITTEN) > backend.state.commit_limit
-
-
-def _marks(job: Job | None) -> object:
-    """Return what every apply that begins changes of a job, and so does the kill of one that has more to come."""
-    return job and (job.submitted, job.generation, _may_go_on(job), job.applying and job.applying.token)
-
-
-def _may_go_on(job: Job) -> bool:
-    return job.waiting is not None or (job.canary is not None and job.state is not JobState.KILLED)
 
 
 def _planned_again(prepared: Prepared, backend: Backend, *, may_lose: bool) -> Prepared:
@@ -230,42 +122,6 @@ def _keep_output(digest: str, prepared: Prepared, backend: Backend) -> None:
     backend.objects.keep_output(*prepared.pinned.outputs[digest], digest)
 
 
-def withdraw(prepared: Prepared, backend: Backend, applying: Applying) -> None:
-    """Leave the job as it was before an apply that touched no task, so that nobody has to wait for it."""
-    key, before = Key.job(prepared.name), prepared.job
-
-    def move(records: Records) -> Writes:
-        job = mark.bearer(records.get(key), applying)
-        if before is None:
-            return Writes(remove=[key])
-        # Only what `begin` wrote: the job may have been scaled, or have ended, meanwhile.
-        restored = replace(
-            job,
-            applying=before.applying,
-            environment=before.environment,
-            submitted=before.submitted,
-            last_index=before.last_index,
-            max_failures=before.max_failures,
-            failed_before=before.failed_before,
-        )
-        return Writes(put=[restored])
-
-    with suppress(BackendError):  # taken over, or out of reach: others do not wait for ever
-        backend.state.change([key], move)
-        mark.drop_fences(prepared.name, backend)
-
-
-def _give_way(name: str, applying: Applying, backend: Backend) -> None:
-    """Let another apply take over at once from this one, which goes no further."""
-    key = Key.job(name)
-
-    def move(records: Records) -> Writes:
-        return Writes(put=[replace(mark.bearer(records.get(key), applying), applying=replace(applying, progress=0.0))])
-
-    with suppress(BackendError):
-        backend.state.change([key], move)
-
-
 def _remove_stale_results(prepared: Prepared, backend: Backend) -> None:
     """Remove results that would look current: of rows that are gone, now or in an apply that was cut off."""
     before = prepared.job
@@ -294,7 +150,7 @@ def _complete(prepared: Prepared, backend: Backend, applying: Applying, *, may_l
             scaled=None if prepared.plan.unscales else job.scaled,
             waiting=waiting,
             canary=_canary(prepared.plan, may_lose=may_lose),
-            failed_before=lifecycle.failed_before(prepared.job, kept=prepared.plan.failed),
+            failed_before=guards.failed_before(prepared.job, kept=prepared.plan.failed),
         )
         known = records.get(cluster_key)
         epoch = known.epoch if isinstance(known, Cluster) else 0

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from sparkles import lifecycle, needs, plan_text, results
+from sparkles import guards, lifecycle, needs, plan_text, results, takeover
 from sparkles.apply import execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import Need
@@ -19,12 +19,12 @@ from sparkles.ports import Backend
 from sparkles.prepare import Prepared, prepare_stored
 
 
-def begin(job: Job, backend: Backend) -> bool:
+def begin_after_needs(job: Job, backend: Backend) -> bool:
     """Give a waiting job its tasks if what it needs is done; say whether it has. Many may try, one carries it out."""
     assert job.waiting is not None
     now = needs.fingerprint(job.waiting.needs, backend)
     standing = needs.standing(job.waiting.needs, backend).values()
-    if set(standing) != {Need.MET} or job.waiting.tried == now or _is_being_applied(job):
+    if set(standing) != {Need.MET} or job.waiting.tried == now or takeover.is_taken(job, now=time.time()):
         return False
     prepared = _prepared(job, backend, tried=now)
     if prepared is None:
@@ -32,17 +32,10 @@ def begin(job: Job, backend: Backend) -> bool:
     return _carried_out(prepared, backend, may_lose=job.waiting.may_lose)
 
 
-def _is_being_applied(job: Job) -> bool:
-    """Say whether somebody applies the job: a begin that makes no progress may be completed, a client's apply not."""
-    if job.applying is None:
-        return False
-    return not (job.applying.begins and lifecycle.quiet(job, now=time.time()) >= lifecycle.BEGIN_PATIENCE)
-
-
 def go_on(job: Job, backend: Backend) -> bool:
     """Make the tasks that were held back for the first ones; say whether that is done."""
     assert job.canary is not None
-    if job.canary.is_stuck or _is_being_applied(job):
+    if job.canary.is_stuck or takeover.is_taken(job, now=time.time()):
         return False
     try:
         prepared = prepare_stored(job, backend)
@@ -99,7 +92,7 @@ def _note(job: Job, problem: str, tried: str, backend: Backend) -> None:
 
 
 def _note_stuck(job: Job, problem: str, backend: Backend, *, for_good: bool) -> None:
-    _change(job, lambda current: lifecycle.stuck(current, problem=problem, for_good=for_good), backend)
+    _change(job, lambda current: guards.stuck(current, problem=problem, for_good=for_good), backend)
 
 
 def _change(job: Job, change: Callable[[Job], Job], backend: Backend) -> None:

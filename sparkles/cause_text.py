@@ -13,8 +13,8 @@ from sparkles.quantities import counted
 if TYPE_CHECKING:  # most jobs have none
     from sparkles.causes import Cause, Causes
 
-#: How tasks ended that did not end by themselves.
-_WORDS: Mapping[Reason | None, str] = {
+#: How tasks ended that did not end by themselves, as short as can be; `diagnose.cures` says it at length.
+_BRIEFLY: Mapping[Reason | None, str] = {
     Reason.TIMEOUT: "timeout",
     Reason.OUT_OF_MEMORY: "out of memory",
     Reason.PREEMPTED: "Google took the node away",
@@ -66,16 +66,16 @@ def ending(reason: Reason | None, code: int | None, words: str) -> str:
     'exit code 139 (SIGSEGV), wrote nothing'
     """
     said = words or ("wrote nothing" if reason is Reason.EXIT else "")
-    return ", ".join(filter(None, (how(reason, code), said)))
+    return ", ".join(filter(None, (briefly(reason, code), said)))
 
 
-def how(reason: Reason | None, code: int | None) -> str:
+def briefly(reason: Reason | None, code: int | None) -> str:
     """Return how an attempt ended, as short as can be.
 
-    >>> how(Reason.EXIT, 3), how(Reason.OUT_OF_MEMORY, None)
+    >>> briefly(Reason.EXIT, 3), briefly(Reason.OUT_OF_MEMORY, None)
     ('exit code 3', 'out of memory')
     """
-    return f"exit code {code}{_signal(code)}" if reason is Reason.EXIT else _WORDS[reason]
+    return f"exit code {code}{_signal(code)}" if reason is Reason.EXIT else _BRIEFLY[reason]
 
 
 def _signal(code: int | None) -> str:

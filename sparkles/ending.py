@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sparkles import lifecycle
+from sparkles import lifecycle, takeover
 from sparkles.model import Job, Key, Records, Stop, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look
 from sparkles.ports import Backend
@@ -21,7 +21,7 @@ def kill_if_same(job: Job, backend: Backend, *, by: str) -> None:
 
     def move(records: Records) -> Writes:
         current = records.get(job.key)
-        if not isinstance(current, Job) or not lifecycle.is_same_run(current, job):
+        if not isinstance(current, Job) or not takeover.is_same_run(current, job):
             return Writes()
         return Writes(put=[lifecycle.kill_job(current, by=by)])
 

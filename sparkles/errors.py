@@ -1,4 +1,4 @@
-"""Errors that a user can act on. Each says where, what, and what would have worked."""
+"""Errors. Those that a user can act on say where, what, and what would have worked."""
 
 from __future__ import annotations
 
@@ -49,3 +49,7 @@ class LaunchError(SparklesError):
     def __init__(self, message: str, *, exit: int) -> None:  # noqa: A002 - the word of the schema and the records
         self.exit = exit
         super().__init__(message)
+
+
+class MoveError(AssertionError):
+    """A move that the tables do not have: a defect of sparkles, never of a request."""

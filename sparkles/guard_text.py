@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from sparkles import lifecycle
 from sparkles.indices import from_runs
-from sparkles.model import Canary, Job, JobState
+from sparkles.model import FAIL_FAST, Canary, Job, JobState
 from sparkles.quantities import counted
 
 
 def holds(job: Job) -> str | None:
     """Return what a job holds back; None if it holds back nothing, or it will not go on.
 
-    >>> from sparkles.model import Canary, Job, JobState
+    >>> from sparkles.model import FAIL_FAST, Canary, Job, JobState
     >>> canary = Canary(first="1-10", held=990)
     >>> holds(Job(name="fit", state=JobState.ACTIVE, generation=1, cluster="", owner="", submitted=0, canary=canary))
     'canary: 10 tasks first; 990 more when they have succeeded'
     """
-    if job.canary is None or not lifecycle.holds_back(job):
+    if job.canary is None or not job.holds_back:
         return None
     first = _first(job.canary)
     they = "it has" if first == 1 else "they have"
@@ -38,7 +37,7 @@ def ended(job: Job) -> tuple[str, str] | None:
     """Return why not all of a job that has ended was run, and what to do; None if nothing kept it from that."""
     if job.state is JobState.KILLED and _was_a_guard(job.killed_by):
         return str(job.killed_by), _after_stop(job)
-    if job.canary is None or lifecycle.holds_back(job):
+    if job.canary is None or job.holds_back:
         return None
     first, held = _first(job.canary), job.canary.held
     if job.state is JobState.KILLED:
@@ -75,7 +74,7 @@ def _were_held(held: int) -> str:
 
 def _was_a_guard(killed_by: str | None) -> bool:
     """Say whether it was no person who killed a job, but one of its guards."""
-    return killed_by is not None and killed_by.startswith(lifecycle.FAIL_FAST)
+    return killed_by is not None and killed_by.startswith(FAIL_FAST)
 
 
 def _first(canary: Canary) -> int:

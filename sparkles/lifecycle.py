@@ -1,54 +1,37 @@
-"""Lifecycle: every rule about what may become of a job, a task or a node. Pure; time and tokens are arguments.
+"""Lifecycle: every rule about what may become of a job or a task. Pure; time and tokens are arguments.
 
-The tables below are the whole state machine: a move that they do not name cannot happen. Both databases
-run these functions inside their `change`, so a rule is written once and holds everywhere.
+The tables below are their whole state machine: a move that they do not name cannot happen. That of nodes is in
+`presence`. Both databases run these functions inside their `change`, so a rule is written once and holds everywhere.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from sparkles.errors import MoveError
 from sparkles.model import (
-    OPEN,
-    Applying,
+    LEFT_OUT,
     Canary,
     Cluster,
     Job,
     JobState,
     Node,
-    NodeState,
     Past,
     Reason,
-    Sample,
     Stop,
     Task,
     TaskState,
     Waiting,
 )
-from sparkles.quantities import counted
 
 #: Times that a task may lose its node before it is taken for the cause of it: spot nodes are taken away for others.
 LOSS_LIMIT, SPOT_LOSS_LIMIT = 3, 10
 
 #: Attempts that are remembered of a task beside its last one.
 HISTORY = 10
-
-#: Who kills what nobody asked to kill: a job that waits and is no part any more of what it was a part of, one of which
-#: too many tasks have failed, and tasks that have to wait for the first ones of their job.
-LEFT_OUT, FAIL_FAST, CANARY = "leftOut", "failFast", "canary"
-
-#: Seconds that a starting node has to adopt its record.
-RESERVATION = 30.0
-
-#: Seconds without progress after which another apply may take over.
-APPLY_PATIENCE = 60.0
-
-#: Seconds without progress after which the begin of a job that waited is taken for cut off, and done again.
-BEGIN_PATIENCE = 10.0
 
 TASK_MOVES: Mapping[str, Mapping[TaskState, TaskState]] = {
     "claim": {TaskState.PENDING: TaskState.CLAIMED},
@@ -70,30 +53,6 @@ JOB_MOVES: Mapping[str, Mapping[JobState, JobState]] = {
     "kill": {JobState.WAITING: JobState.KILLED, JobState.ACTIVE: JobState.KILLED},
     "wait": dict.fromkeys(JobState, JobState.WAITING),
 }
-
-NODE_MOVES: Mapping[str, Mapping[NodeState, NodeState]] = {
-    "adopt": {NodeState.STARTING: NodeState.ALIVE},
-    "leave": {NodeState.ALIVE: NodeState.LEAVING},
-    "stay": {NodeState.LEAVING: NodeState.ALIVE},
-    "go": {NodeState.LEAVING: NodeState.GONE, NodeState.LOST: NodeState.GONE},
-    "lose": {
-        NodeState.STARTING: NodeState.LOST,
-        NodeState.ALIVE: NodeState.LOST,
-        NodeState.LEAVING: NodeState.LOST,
-        NodeState.LOST: NodeState.LOST,
-    },
-}
-
-#: The states of nodes that are there to work, or will be.
-PRESENT = frozenset({NodeState.STARTING, NodeState.ALIVE})
-
-
-class MoveError(AssertionError):
-    """A move that the tables do not have: a defect of sparkles, never of a request."""
-
-
-class FencedError(Exception):
-    """This node has been given up by others: it must stop at once and commit nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,71 +198,6 @@ def may_finish(job: Job) -> bool:
     return job.applying is None and job.ended is None and job.state in (JobState.ACTIVE, JobState.KILLED)
 
 
-class Trial(str, Enum):
-    """How the first tasks of a job stand, which others are held back for."""
-
-    OPEN = "open"
-    PASSED = "passed"
-    FAILED = "failed"
-
-
-def trial(states: Collection[TaskState]) -> Trial:
-    """Return what has come of the first tasks of a job, given the state of each."""
-    if OPEN.intersection(states):
-        return Trial.OPEN
-    return Trial.PASSED if set(states) == {TaskState.SUCCEEDED} else Trial.FAILED
-
-
-def holds_back(job: Job) -> bool:
-    """Say whether tasks of a job are held back for its first ones, and may yet run."""
-    return job.canary is not None and job.state is JobState.ACTIVE and job.ended is None
-
-
-def max_failures(text: str | None, *, tasks: int) -> int | None:
-    """Return how many of a job's tasks may fail, of so many; None for any number.
-
-    >>> max_failures("5", tasks=1000), max_failures("2.5%", tasks=1000), max_failures("10%", tasks=9)
-    (5, 25, 0)
-    """
-    if text is None or not text.endswith("%"):
-        return None if text is None else int(text)
-    whole, _, part = text[:-1].partition(".")  # in whole numbers: exact, and fractions take long to load
-    return int(whole + part) * tasks // int("100" + "0" * len(part))
-
-
-def failed_before(job: Job | None, *, kept: int) -> int:
-    """Return how many failed tasks are not counted, given how many an apply leaves as they are.
-
-    A job that has ended begins anew; in one that goes on, what has failed has failed.
-    """
-    if job is None:
-        return 0
-    return min(job.failed_before, kept) if job.state is JobState.ACTIVE and job.ended is None else kept
-
-
-def may_be_stopped(job: Job) -> bool:
-    """Say whether a job is one to be stopped when too many of its tasks have failed."""
-    goes_on = job.applying is not None or (job.state is JobState.ACTIVE and job.ended is None)
-    return job.max_failures is not None and goes_on
-
-
-def excess(job: Job, *, failed: int) -> str | None:
-    """Return why a job of which so many tasks have failed is to be stopped; None if it is not."""
-    since = failed - job.failed_before
-    if job.max_failures is None or since <= job.max_failures:
-        return None
-    return f"{FAIL_FAST}: {counted(since, 'task')} failed, more than {job.max_failures}"
-
-
-def is_same_run(job: object, other: Job) -> bool:
-    """Say whether a job is still what it was when it was read as `other`: nobody has begun it anew, or killed it."""
-    return isinstance(job, Job) and _run(job) == _run(other)
-
-
-def _run(job: Job) -> object:
-    return job.submitted, job.generation, job.state, job.applying and job.applying.token
-
-
 def is_being_killed(job: Job) -> bool:
     """Say whether a job was killed, and tasks of it may not have been told yet."""
     return job.state is JobState.KILLED and job.ended is None and job.applying is None
@@ -320,11 +214,6 @@ def kill_job(job: Job, *, by: str | None = None) -> Job:
 def leave_out(job: Job) -> Job:
     """End the wait of a job that is no part of its whole any more."""
     return kill_job(job, by=LEFT_OUT) if job.state is JobState.WAITING else job
-
-
-def is_left_out(job: Job) -> bool:
-    """Say whether the wait of a job was ended since its whole does without it."""
-    return job.state is JobState.KILLED and job.killed_by == LEFT_OUT
 
 
 def activate(
@@ -372,30 +261,6 @@ def blocked(job: Job, *, problem: str, tried: str) -> Job:
     return replace(job, waiting=replace(job.waiting, problem=problem, tried=tried))
 
 
-def stuck(job: Job, *, problem: str, for_good: bool) -> Job:
-    """Note why the tasks that are held back cannot go on although the first ones have succeeded."""
-    assert job.canary is not None
-    return replace(job, canary=replace(job.canary, problem=problem, is_stuck=for_good))
-
-
-def next_generation(job: Job | None, *, digest: str) -> int:
-    """Return the generation that an apply of the manifest with this digest leads to.
-
-    An unfinished apply of the same manifest is resumed under its number; that of another keeps its number,
-    because tasks may already point to its manifest.
-    """
-    if job is None:
-        return 1
-    if job.applying is None:
-        return job.generation + 1
-    return job.applying.generation + (job.applying.digest != digest)
-
-
-def is_cut_off(job: Job, *, now: float) -> bool:
-    """Say whether an apply of the job has stopped half-way, and only its submitter can complete it."""
-    return job.applying is not None and not job.applying.begins and quiet(job, now=now) > APPLY_PATIENCE
-
-
 def has_succeeded(job: Job, counts: Mapping[TaskState, int]) -> bool:
     """Say whether a job that has ended, with so many tasks in each state, is what was wanted."""
     return job.state is not JobState.KILLED and job.canary is None and set(counts) == {TaskState.SUCCEEDED}
@@ -423,84 +288,9 @@ def need_of(job: Job | None, counts: Mapping[TaskState, int]) -> Need:
     return Need.MET if has_succeeded(job, counts) else Need.FAILED
 
 
-def may_take_over(job: Job, mine: Applying, *, force: bool, now: float) -> bool:
-    """Say whether an apply may begin while another has not ended: if it is the same, stuck, or forced."""
-    is_free = job.applying is None or job.applying.digest == mine.digest
-    return is_free or force or quiet(job, now=now) > APPLY_PATIENCE
-
-
-def quiet(job: Job, *, now: float) -> float:
-    """Return for how many seconds nothing has been heard of the apply of a job.
-
-    By the clock of the store, where it has one: applies are made on machines whose clocks differ. One that said that
-    it goes no further has been quiet for ever.
-    """
-    assert job.applying is not None
-    if not job.applying.progress:
-        return math.inf
-    return now - job.applying.progress if job.silence is None else job.silence
-
-
 def loss_limit(node: Node) -> int:
     """Return how often a task may lose a node like this one."""
     return SPOT_LOSS_LIMIT if node.spot else LOSS_LIMIT
-
-
-def adopt(node: Node, *, pid: int, clock: float, boot: str) -> Node:
-    """Let the process that was started for this node take its record."""
-    return beat(_move_node(replace(node, pid=pid), "adopt"), clock=clock, boot=boot, samples={})
-
-
-def enter(node: Node, *, pid: int, clock: float, boot: str) -> Node:
-    """Let the worker of a machine write its own record, where nobody could have written one for it."""
-    return beat(replace(node, pid=pid, state=NodeState.ALIVE, beat=0), clock=clock, boot=boot, samples={})
-
-
-def beat(node: Node, *, clock: float, boot: str, samples: Mapping[str, Sample]) -> Node:
-    """Say that the worker lives."""
-    return replace(node, beat=node.beat + 1, beat_clock=clock, beat_boot=boot, samples=samples)
-
-
-def confirm(node: Node | None, *, beat: int) -> Node:
-    """Return the node if it is as its worker left it; raise FencedError if others gave it up."""
-    if node is None or node.state not in (NodeState.ALIVE, NodeState.LEAVING) or node.beat != beat:
-        raise FencedError
-    return node
-
-
-def leave(node: Node) -> Node:
-    """Announce that the node goes; from now on it may not claim."""
-    return _move_node(node, "leave")
-
-
-def stay(node: Node) -> Node:
-    """Take the announcement back: there is work after all."""
-    return _move_node(node, "stay")
-
-
-def go(node: Node) -> Node:
-    """End a node that holds nothing any more."""
-    return _move_node(node, "go")
-
-
-def lose(node: Node) -> Node:
-    """Give up a node that has lapsed."""
-    return _move_node(node, "lose")
-
-
-def standing(nodes: Sequence[Node]) -> int:
-    """Return how many nodes there are or will be, by their records: those that leave or are lost do not count."""
-    return sum(node.state in PRESENT for node in nodes)
-
-
-def missing_nodes(nodes: Sequence[Node], *, wanted: int) -> int:
-    """Return how many nodes must be started where each has a record from the beginning."""
-    return max(0, wanted - standing(nodes))
-
-
-def is_stale(node: Node, *, now: float) -> bool:
-    """Say whether a starting node was never adopted in its time."""
-    return node.state is NodeState.STARTING and now - node.created > RESERVATION
 
 
 def bump(cluster: Cluster) -> Cluster:
@@ -508,26 +298,21 @@ def bump(cluster: Cluster) -> Cluster:
     return replace(cluster, epoch=cluster.epoch + 1)
 
 
-def is_final(state: TaskState) -> bool:
-    """Say whether a task in this state has ended."""
-    return state not in OPEN
-
-
 def forgotten(task: Task) -> int:
     """Return how many attempts a task had before those of its history: all are numbered from the first one on."""
-    return max(0, task.attempts - is_final(task.state) - len(task.history))
+    return max(0, task.attempts - task.state.is_final - len(task.history))
 
 
 def seconds(task: Task) -> float | None:
     """Return how long the last attempt of a task took; None while it has not ended."""
-    if task.started is None or task.ended is None or not is_final(task.state):
+    if task.started is None or task.ended is None or not task.state.is_final:
         return None
     return round(task.ended - task.started, 3)
 
 
 def waited(task: Task) -> float | None:
     """Return how long a task waited for the node of its last attempt; None while that has not ended."""
-    if task.queued is None or task.started is None or task.node is None or not is_final(task.state):
+    if task.queued is None or task.started is None or task.node is None or not task.state.is_final:
         return None
     return max(0.0, round(task.started - task.queued, 3))  # the two clocks may be of different machines
 
@@ -545,10 +330,3 @@ def _move_job(job: Job, move: str) -> Job:
         return replace(job, state=JOB_MOVES[move][job.state])
     except KeyError:
         raise MoveError(f"job {job.name}: no move {move!r} from {job.state.value}") from None
-
-
-def _move_node(node: Node, move: str) -> Node:
-    try:
-        return replace(node, state=NODE_MOVES[move][node.state])
-    except KeyError:
-        raise MoveError(f"node {node.name}: no move {move!r} from {node.state.value}") from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 
-from sparkles import lifecycle, names, parts, results
+from sparkles import names, parts, results
 from sparkles.errors import SparklesError
 from sparkles.model import Job, Task
 from sparkles.ports import Backend
@@ -37,7 +37,7 @@ def tasks(jobs: Sequence[Job], backend: Backend) -> Iterator[Task]:
 
 def current(jobs: Sequence[Job]) -> list[Job]:
     """Return the jobs that a name stands for without parts that were left out, and so will not begin."""
-    return [job for job in jobs if not lifecycle.is_left_out(job)] or list(jobs)
+    return [job for job in jobs if not job.is_left_out] or list(jobs)
 
 
 def in_order(whole: Sequence[Job], backend: Backend) -> list[Job]:

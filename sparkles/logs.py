@@ -87,8 +87,8 @@ def of_each(tasks: Iterator[Task], view: View, backend: Backend) -> Iterator[tup
     if backend.objects.streams == 1:
         return ((task, view(task)) for task in tasks)
 
-    def begin(task: Task) -> tuple[Task, Iterator[bytes]]:
+    def begun(task: Task) -> tuple[Task, Iterator[bytes]]:
         rest = view(task)
         return task, chain(list(islice(rest, 1)), rest)
 
-    return results.each(begin, tasks, backend)
+    return results.each(begun, tasks, backend)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkles import cause_text, lifecycle, results
+from sparkles import cause_text, results
 from sparkles.model import OPEN, Job, Task, TaskState
 from sparkles.pace import Pace
 from sparkles.ports import Backend
@@ -51,7 +51,7 @@ class Lookout:
             nodes=nodes,
             coming=self._see_coming(nodes, now=now, asked=asked),
             needs=job.waiting.needs if job.waiting else (),
-            held=job.canary.held if job.canary and lifecycle.holds_back(job) else 0,
+            held=job.canary.held if job.canary and job.holds_back else 0,
             elapsed=max(0.0, now - job.submitted),
             rate=self._pace.rate,
             eta=self._pace.seconds(still_open),
@@ -85,5 +85,5 @@ class Lookout:
 
     def _failure(self, task: Task) -> Failure:
         return Failure(
-            id=task.id, how=cause_text.how(task.reason, task.exit), last_line=results.last_line(task, self._backend)
+            id=task.id, how=cause_text.briefly(task.reason, task.exit), last_line=results.last_line(task, self._backend)
         )

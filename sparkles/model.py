@@ -29,6 +29,11 @@ class TaskState(str, Enum):
     FAILED = "failed"
     KILLED = "killed"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether a task in this state has ended."""
+        return self not in OPEN
+
 
 OPEN = frozenset({TaskState.PENDING, TaskState.CLAIMED})
 
@@ -61,6 +66,11 @@ class Stop(str, Enum):
 
     KILLED = "killed"
     REPLACED = "replaced"
+
+
+#: Who kills what nobody asked to kill: a job that waits and is no part any more of what it was a part of, one of which
+#: too many tasks have failed, and tasks that have to wait for the first ones of their job.
+LEFT_OUT, FAIL_FAST, CANARY = "leftOut", "failFast", "canary"
 
 
 class Key(NamedTuple):
@@ -193,9 +203,19 @@ class Job:
         return Key.job(self.name)
 
     @property
+    def is_left_out(self) -> bool:
+        """Whether its wait was ended since its whole does without it."""
+        return self.state is JobState.KILLED and self.killed_by == LEFT_OUT
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether tasks of it are held back for its first ones, and may yet run: it has not ended without them."""
+        return self.canary is not None and self.state is JobState.ACTIVE
+
+    @property
     def has_more(self) -> bool:
-        """Whether tasks of it may be yet to come, when others have ended."""
-        return self.waiting is not None or (self.canary is not None and self.state is JobState.ACTIVE)
+        """Whether tasks of it are yet to be made, when other jobs or its own first tasks have succeeded."""
+        return self.waiting is not None or self.holds_back
 
     @property
     def is_open(self) -> bool:

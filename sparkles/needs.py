@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sparkles import lifecycle
+from sparkles import lifecycle, takeover
 from sparkles.errors import RequestError, nearest
 from sparkles.lifecycle import Need
 from sparkles.model import Job, JobState, Key
@@ -84,7 +84,7 @@ def stuck(job: Job, backend: Backend) -> str | None:
 
     Or why tasks that it holds back cannot go on although the first ones have succeeded.
     """
-    if job.canary and job.canary.is_stuck and lifecycle.holds_back(job):
+    if job.canary and job.canary.is_stuck and job.holds_back:
         return f"job {job.name} cannot go on after its first tasks: {job.canary.problem}"
     for name in [job.name, *waited_for(job, backend)] if job.waiting else ():
         needed = _jobs([name], backend).get(name)
@@ -100,7 +100,7 @@ def stuck(job: Job, backend: Backend) -> str | None:
 
 def _stuck_itself(job: Job, backend: Backend) -> str | None:
     """Return why a job goes no further although nothing is wrong with what it needs."""
-    if lifecycle.is_cut_off(job, now=time.time()) and not backend.state.is_open(job.name):
+    if takeover.is_cut_off(job, now=time.time()) and not backend.state.is_open(job.name):
         return "is half applied: its last sub or apply was cut off; run that again to complete it"
     if job.waiting and job.waiting.tried and (why := problem(job, backend)):
         return f"cannot begin: {why}"

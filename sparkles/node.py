@@ -13,8 +13,8 @@ from typing import Any
 
 from sparkles.backends.local.runtime import lead_session
 from sparkles.backends.registry import open_node
-from sparkles.lifecycle import FencedError
 from sparkles.model import Reason
+from sparkles.presence import FencedError
 from sparkles.worker.loop import Worker
 
 #: A process that was given up by others says so with this exit code.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from sparkles import lifecycle, staffing
+from sparkles import lifecycle, presence, staffing
 from sparkles.errors import BackendError
 from sparkles.model import Cluster, Job, JobState, Key, Node, Records, TaskState, Writes
 from sparkles.ports import Backend, Staffing
@@ -61,7 +61,7 @@ def _start_nodes(jobs: Sequence[Job], cluster: Cluster, backend: Backend, *, mad
     backend.compute.raise_nodes(cluster, backend.state, wanted=wanted)
     nodes = backend.state.nodes(cluster.name)
     if cluster.machine:
-        standing, most = lifecycle.standing(nodes), staffing.most_nodes(loads)
+        standing, most = presence.standing(nodes), staffing.most_nodes(loads)
         change_cluster(cluster, lambda current: staffing.drain(current, present=standing, most=most), backend)
     backend.compute.wake(nodes)
 

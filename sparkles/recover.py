@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from sparkles import lifecycle, mark, staffing
+from sparkles import lifecycle, mark, presence, staffing
 from sparkles.ending import kill_open
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Cluster, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
@@ -62,7 +62,7 @@ def _give_up(node: Node, backend: Backend) -> bool:
         current = records.get(node.key)
         if not isinstance(current, Node) or current.state is NodeState.GONE or current.beat != node.beat:
             return Writes()
-        return Writes(put=[lifecycle.lose(current)])
+        return Writes(put=[presence.lose(current)])
 
     return node.key in backend.state.change([node.key], move)
 
@@ -72,7 +72,7 @@ def _gone(records: Records) -> Writes:
     lost = [node for node in records.values() if isinstance(node, Node) and node.state is NodeState.LOST]
     clusters = [cluster for cluster in records.values() if isinstance(cluster, Cluster)]
     taken = [staffing.preempted(cluster) for cluster in clusters if any(node.spot for node in lost)]
-    return Writes(put=[*(lifecycle.go(node) for node in lost), *taken])
+    return Writes(put=[*(presence.go(node) for node in lost), *taken])
 
 
 def _give_back(node: Node, started: frozenset[str] | None, backend: Backend) -> set[str]:

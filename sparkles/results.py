@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from sparkles import guard_text, lifecycle
+from sparkles import guard_text
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, Key, Task
 from sparkles.ports import LOG_PIECE, Backend
@@ -113,7 +113,7 @@ def read_whole_log(task: Task, backend: Backend, *, start: int = 0) -> Iterator[
 
 def _is_whole(task: Task) -> bool:
     """Say whether a task's log is in its place: in its result."""
-    return lifecycle.is_final(task.state) and task.result_generation is not None
+    return task.state.is_final and task.result_generation is not None
 
 
 def last_line(task: Task, backend: Backend) -> str:

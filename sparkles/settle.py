@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from sparkles import lifecycle
-from sparkles.begin import begin, go_on
+from sparkles import guards, lifecycle
+from sparkles.begin import begin_after_needs, go_on
 from sparkles.ending import kill_if_same, kill_open
+from sparkles.guards import Trial
 from sparkles.indices import from_runs
-from sparkles.lifecycle import Trial
 from sparkles.model import Job, JobState, Key, Records, Task, TaskState, Writes
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
@@ -25,14 +25,14 @@ def settle(name: str, backend: Backend) -> None:
     while due:
         job = _stopped(find_job(backend, due.pop(0)), backend)
         if job and job.state is JobState.WAITING:
-            due += [job.name] if begin(job, backend) else []  # perhaps nothing of it had to run again
-        elif job and lifecycle.holds_back(job) and (come := _trial(job, backend)) is not Trial.FAILED:
+            due += [job.name] if begin_after_needs(job, backend) else []  # perhaps nothing of it had to run again
+        elif job and job.holds_back and (come := _trial(job, backend)) is not Trial.FAILED:
             due += [job.name] if come is Trial.PASSED and go_on(job, backend) else []
         elif job and _finish(job, backend):
             due += [other.name for other in _waiting(backend) if other.waiting and job.name in other.waiting.needs]
 
 
-def begin_waiting(backend: Backend) -> None:
+def settle_waiting(backend: Backend) -> None:
     """Begin the waiting jobs whose needs are met, and go on with those whose first tasks have succeeded."""
     for job in backend.state.open_jobs():
         if job.has_more:
@@ -72,11 +72,11 @@ def _stopped(job: Job | None, backend: Backend) -> Job | None:
 
 def _excess(job: Job, backend: Backend) -> str | None:
     """Return why a job with open tasks is to be stopped; None if it is not."""
-    if job.max_failures is None or not lifecycle.may_be_stopped(job):
+    if job.max_failures is None or not guards.may_be_stopped(job):
         return None
     most = job.failed_before + job.max_failures + 1
     failed = backend.state.counts(job.name, states=[TaskState.FAILED], most=most).get(TaskState.FAILED, 0)
-    why = lifecycle.excess(job, failed=failed)
+    why = guards.excess(job, failed=failed)
     return why if why and (job.applying or backend.state.is_open(job.name)) else None
 
 
@@ -85,7 +85,7 @@ def _trial(job: Job, backend: Backend) -> Trial:
     assert job.canary is not None
     keys = [Key.task(job.name, index) for index in from_runs(job.canary.first)]
     records = backend.state.read(keys)
-    return lifecycle.trial([record.state for record in records.values() if isinstance(record, Task)])
+    return guards.trial([record.state for record in records.values() if isinstance(record, Task)])
 
 
 def _finish(job: Job, backend: Backend) -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from sparkles.lifecycle import PRESENT
 from sparkles.model import Cluster, Node, NodeState
+from sparkles.presence import PRESENT
 
 #: Seconds after which the right to ask for nodes may be taken over from one who has not given it back.
 SCALER_LEASE = 60.0

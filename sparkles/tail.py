@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sparkles import results
-from sparkles.lifecycle import is_final
 from sparkles.model import Node, Records, Sample, Task
 from sparkles.ports import LOG_PIECE, Backend
 
@@ -32,7 +31,7 @@ class Tail:
     def is_over_in(self, records: Records) -> bool:
         """Say the same by records that have been read."""
         current = records.get(self.task.key)
-        return not isinstance(current, Task) or current.claim != self.task.claim or is_final(current.state)
+        return not isinstance(current, Task) or current.claim != self.task.claim or current.state.is_final
 
     def lines(self, *, over: bool) -> Iterator[str]:
         """Yield the new lines; an unfinished one only when the attempt is `over`."""

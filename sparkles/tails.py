@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from sparkles import lifecycle, logs, needs, results
-from sparkles.model import Job, JobState, Key, Task, TaskState
+from sparkles import logs, needs, results
+from sparkles.model import Job, Key, Task, TaskState
 from sparkles.ports import Backend
 from sparkles.tail import Tail
 
@@ -32,7 +32,7 @@ def follow(task: Task, backend: Backend, *, last: int | None) -> Iterator[bytes]
             for piece in results.read_whole_log(current, backend, start=position):
                 position += len(piece)
                 yield piece
-        if lifecycle.is_final(current.state):
+        if current.state.is_final:
             return
         pause(backend)
 
@@ -45,7 +45,8 @@ def follow_all(jobs: Sequence[Job], backend: Backend, *, most: int, last: int) -
     tails: dict[str, Tail] = {}
     begins = True
     while True:
-        is_over = not any(goes_on(job, backend) for job in jobs)  # asked before reading: what there is then is all
+        # Asked before reading: what there is then is all.
+        is_over = not any(goes_on_by_itself(job, backend) for job in jobs)
         more = [task for task in _running(jobs, backend, most=most) if task.claim not in tails][: most - len(tails)]
         for tail in results.each(partial(_begun, backend=backend, last=last if begins else None), more, backend):
             tails[tail.task.claim or ""] = tail
@@ -79,15 +80,14 @@ def _running(jobs: Sequence[Job], backend: Backend, *, most: int) -> Iterator[Ta
         yield from backend.state.some(job.name, TaskState.CLAIMED, limit=most)
 
 
-def goes_on(job: Job, backend: Backend) -> bool:
+def goes_on_by_itself(job: Job, backend: Backend) -> bool:
     """Say whether there are tasks of a job that have not ended, or there will be if nobody does anything."""
     current = backend.state.read([job.key]).get(Key.job(job.name))
     if not isinstance(current, Job):
         return False
     if backend.state.is_open(job.name):
         return True
-    waits = current.applying or current.state is JobState.WAITING or lifecycle.holds_back(current)
-    return bool(waits) and needs.stuck(current, backend) is None
+    return bool(current.applying or current.has_more) and needs.stuck(current, backend) is None
 
 
 def pause(backend: Backend) -> None:

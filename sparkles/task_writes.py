@@ -11,7 +11,7 @@ from typing import TypeVar
 from sparkles import lifecycle
 from sparkles.compile import row_writer
 from sparkles.mark import Commit, TaskWrites
-from sparkles.model import OPEN, Applying, Key, NewTasks, Records, Task, TaskState, Writes
+from sparkles.model import CANARY, OPEN, Applying, Key, NewTasks, Records, Task, TaskState, Writes
 from sparkles.plan import Action, Relation, Verb, loss_of
 from sparkles.plan.matching import digest_at
 from sparkles.ports import Backend
@@ -95,9 +95,7 @@ def _stop(action: Action, spared: Callable[[int], None]) -> TaskWrites:
         kept = [task for task in tasks if task.state is TaskState.CLAIMED and not action.loss]
         for task in kept:
             spared(task.index)
-        return Writes(
-            put=[lifecycle.kill(task, now=time.time(), by=lifecycle.CANARY) for task in tasks if task not in kept]
-        )
+        return Writes(put=[lifecycle.kill(task, now=time.time(), by=CANARY) for task in tasks if task not in kept])
 
     return writes
 

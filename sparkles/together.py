@@ -11,10 +11,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
-from sparkles import apply, mark, names, wholes
-from sparkles.apply import Submitter
+from sparkles import mark, marking, names, wholes
 from sparkles.errors import BackendError
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import Applying, Writes
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared
@@ -29,9 +29,9 @@ class Together:
         self._is_over = threading.Event()
         self._renewing = threading.Thread(target=self._renew, name="marks", daemon=True)
 
-    def begin(self, prepared: Prepared, submitter: Submitter | None, *, force: bool) -> None:
+    def mark(self, prepared: Prepared, submitter: Submitter | None, *, force: bool) -> None:
         """Mark a job."""
-        self._waiting[prepared.name] = prepared, apply.begin(prepared, self._backend, submitter, force=force)
+        self._waiting[prepared.name] = prepared, marking.put_mark(prepared, self._backend, submitter, force=force)
 
     def keep(self) -> None:
         """See to it that the marks stay: who goes first may upload, and wait for nodes, for long."""
@@ -49,7 +49,7 @@ class Together:
         if self._renewing.is_alive():
             self._renewing.join()
         for prepared, applying in self._waiting.values():
-            apply.withdraw(prepared, self._backend, applying)
+            marking.withdraw(prepared, self._backend, applying)
 
     def _renew(self) -> None:
         """Say every few seconds that the jobs are still being applied."""
@@ -83,7 +83,7 @@ def together(
     marked = Together(backend)
     try:
         for one in prepared:
-            marked.begin(one, submitter, force=force)
+            marked.mark(one, submitter, force=force)
         _require_names(prepared, backend)
         marked.keep()
         yield marked

@@ -1,32 +1,20 @@
-"""Watch: follow a job until it has ended, and print the lines of the manual.
-
-Watching also heals: it sweeps nodes that died and starts new ones. Nothing depends on it.
-"""
+"""Watch: follow a job until it has ended, and print the lines of the manual. Nothing depends on it."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from sparkles import guard_text, lifecycle, needs, recover, results
-from sparkles.errors import BackendError, RequestError
+from sparkles import guard_text, results
 from sparkles.lookout import Lookout
-from sparkles.model import OPEN, Canary, Job, JobState, Node, NodeState, Sample, Task, TaskState
-from sparkles.nodes import clusters_of, given_up, staffing_of, start_nodes
+from sparkles.model import OPEN, Canary, Job, Node, NodeState, Sample, Task, TaskState
+from sparkles.nodes import staffing_of
+from sparkles.polling import poll
 from sparkles.ports import Backend, Staffing
-from sparkles.prepare import find_job
 from sparkles.screen import Screen
-from sparkles.settle import settle
 from sparkles.tail import Tail
-
-#: To count the tasks may take this part of the time at most.
-_SHARE = 20
-
-#: A job that is watched from its beginning may be over soon: pauses are short at first, and grow with this part of the
-#: time, in seconds.
-_FIRST_PAUSE, _EARLY = 0.1, 0.25
 
 #: A task is tailed once it has been writing for this long, in seconds: quick ones would only flicker by.
 _TAIL_AGE = 1.0
@@ -40,9 +28,6 @@ _FLICKER = 0.3
 #: Seconds without a line after which a state that is over at once is worth one, too. Where looks are far apart, or
 #: tasks are quick, no state is seen twice.
 _SILENCE = 5.0
-
-#: Nodes that die without having worked, before that is taken for a defect.
-_BAD_STARTS = 3
 
 #: Every node has its record.
 _ALL_HERE = Staffing()
@@ -88,113 +73,6 @@ def sample_line(sample: Sample) -> str:
         f"Processes running in container: {sample.processes}, total memory used: {total}, "
         f"data memory used: {data}, shared used {shared}, resident {resident}"
     )
-
-
-def poll(
-    name: str,
-    backend: Backend,
-    *,
-    deadline: float | None = None,
-    before: Callable[[Job], None] = lambda _: None,
-) -> Iterator[Mapping[TaskState, int]]:
-    """Yield the counts of a job's tasks whenever something may have changed, at last when all have ended.
-
-    Heals the job meanwhile. Raises TimeoutError at `deadline`, a time.monotonic(). Calls `before` with the job before
-    its tasks are counted: what that reads is no newer than the counts.
-    """
-    healer = _Healer(name, backend)
-    times, began = backend.timing, time.monotonic()
-    tick: object = None
-    looked = -times.longest_poll
-    pause = times.poll
-    while True:
-        now = time.monotonic()
-        job = healer.heal(now)
-        fresh = backend.state.tick()
-        if fresh != tick or now - looked >= times.longest_poll:
-            tick, looked = fresh, now
-            before(job)
-            counted = time.monotonic()
-            counts = backend.state.counts(name)
-            usual = min(times.poll, _FIRST_PAUSE + _EARLY * (now - began))
-            pause = max(usual, _SHARE * (time.monotonic() - counted))
-            yield counts
-            if job.applying is None and job.waiting is None and not any(counts.get(state) for state in OPEN):
-                settle(name, backend)
-                if not (job.canary and _goes_on(job, backend)):
-                    results.tidy(name, backend)  # whoever was told that the job ended finds its results
-                    return
-        if deadline is not None and now >= deadline:
-            raise TimeoutError
-        time.sleep(min(pause, times.longest_poll))
-
-
-def _goes_on(job: Job, backend: Backend) -> bool:
-    """Say whether a job without open tasks goes on when its first ones have succeeded, or has since."""
-    current = find_job(backend, job.name)
-    return current is not None and (current.canary is None or lifecycle.holds_back(current))
-
-
-class BlockedError(BackendError):
-    """A job that waits, and will go on waiting until somebody does something."""
-
-    exit_code = 1
-
-
-class _Healer:
-    """Heals a job now and then; gives up when nodes do not come up at all."""
-
-    def __init__(self, name: str, backend: Backend) -> None:
-        self._name = name
-        self._backend = backend
-        self._pause = backend.timing.heal
-        self._healed = -self._pause
-        self._bad_starts = 0
-
-    def heal(self, now: float) -> Job:
-        job = find_job(self._backend, self._name)
-        if job is None:
-            raise RequestError(f"job {self._name} was deleted")
-        if now - self._healed >= self._pause:
-            self._healed = now
-            # Counted before others are started, so that giving up leaves none behind.
-            for node in recover.sweep(clusters_of(job, self._backend), self._backend):
-                self._note(node)
-            self._heal_needs(job)
-            settle(job.name, self._backend)
-            start_nodes(job, self._backend)
-            self._give_up_if_stuck()
-        return job
-
-    def _heal_needs(self, job: Job) -> None:
-        """See to what the job waits for, the farthest first."""
-        for name in reversed(needs.waited_for(job, self._backend)):
-            needed = find_job(self._backend, name)
-            if needed and needed.state is JobState.WAITING:
-                settle(name, self._backend)
-            elif needed:
-                recover.heal(needed, self._backend)
-
-    def _give_up_if_stuck(self) -> None:
-        """Do not wait for what somebody has to mend first."""
-        job = find_job(self._backend, self._name)
-        if job is None:
-            return
-        if lifecycle.is_cut_off(job, now=time.time()) and not self._backend.state.is_open(job.name):
-            raise BackendError(f"job {job.name}: its last sub or apply was cut off; run that again to complete it")
-        if why := needs.stuck(job, self._backend):
-            raise BlockedError(why)
-        if given_up(job, self._backend):
-            raise BackendError(
-                f"job {job.name}: no node has begun a task, however often one was started, so no more are started; "
-                f"mend what is said above, and run sub or apply again"
-            )
-
-    def _note(self, node: Node) -> None:
-        self._bad_starts += not node.worked and node.instance is None  # those of VMs are counted in their cluster
-        if self._bad_starts >= _BAD_STARTS:
-            words = self._backend.compute.last_words(node).strip()
-            raise BackendError(f"{_BAD_STARTS} nodes died before they did anything; the last one said:\n{words}")
 
 
 class Watcher:
@@ -258,7 +136,7 @@ class Watcher:
 
     def _say_what_is_held(self, job: Job) -> None:
         """Say that tasks are held back for the first ones, and that they go on, each once."""
-        earlier, self._canary = self._canary, job.canary if lifecycle.holds_back(job) else None
+        earlier, self._canary = self._canary, job.canary if job.holds_back else None
         if self._canary and not earlier:
             self.screen.say(str(guard_text.holds(job)))
         elif earlier and job.canary is None:

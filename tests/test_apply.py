@@ -15,9 +15,10 @@ from contracts.objects import a_document, always, total
 
 from sparkles import apply, lifecycle, mark, recover
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.dry import read_only
 from sparkles.errors import BackendError, RequestError
+from sparkles.marking import Submitter
 from sparkles.model import Job, JobState, Key, Stop, Task, TaskState
 from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend, Moved, Result

@@ -21,12 +21,13 @@ from contracts.fakes import FakeCompute, FakePlace, ScriptedRuntime, a_backend, 
 from contracts.nouns import a_node, put
 from contracts.objects import a_document, always
 
-from sparkles import lifecycle, recover, results
+from sparkles import lifecycle, recover, results, takeover
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.backends.local.state import SqliteState
 from sparkles.compile import Definition
 from sparkles.errors import SparklesError
+from sparkles.marking import Submitter
 from sparkles.model import JobState, Key, NodeState, Task, TaskState
 from sparkles.paths import Home, Layout
 from sparkles.plan import Rerun
@@ -101,8 +102,8 @@ def a_world(root: Path) -> Iterator[World]:
 @pytest.fixture(autouse=True)
 def small_commits_and_no_patience(monkeypatch) -> None:
     monkeypatch.setattr(SqliteState, "commit_limit", 3)
-    monkeypatch.setattr(lifecycle, "APPLY_PATIENCE", -1.0)
-    monkeypatch.setattr(lifecycle, "BEGIN_PATIENCE", -1.0)
+    monkeypatch.setattr(takeover, "APPLY_PATIENCE", -1.0)
+    monkeypatch.setattr(takeover, "BEGIN_PATIENCE", -1.0)
 
 
 # Scenarios: what there is before, and what is done

@@ -146,4 +146,4 @@ def test_every_rule_has_its_case() -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_words(reason: Reason) -> None:
-    assert "unknown" not in cures.how(reason, 3)
+    assert "unknown" not in cures.at_length(reason, 3)

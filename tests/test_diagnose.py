@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task
 
-from sparkles import causes, diagnose, lifecycle
+from sparkles import causes, diagnose
 from sparkles.diagnose import Facts, Finding
-from sparkles.lifecycle import Applying
-from sparkles.model import JobState, NodeState, Past, Reason, Sample, Stop, Task, TaskState
+from sparkles.model import LEFT_OUT, Applying, JobState, NodeState, Past, Reason, Sample, Stop, Task, TaskState
 
 PENDING = {TaskState.PENDING: 3}
 WORKING = a_node("w", worked=True)
@@ -85,7 +84,7 @@ def said(findings: Any) -> str:
             "'sparkles retry j' lets it wait again", id="killed while it waited",
         ),
         pytest.param(
-            {"counts": {}, "job": {"state": JobState.KILLED, "whole": "w", "killed_by": lifecycle.LEFT_OUT}},
+            {"counts": {}, "job": {"state": JobState.KILLED, "whole": "w", "killed_by": LEFT_OUT}},
             "it waited, and does not begin any more: it is no part of w now", "'sparkles delete j' removes it",
             id="left out of its whole while it waited",
         ),

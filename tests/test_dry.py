@@ -9,8 +9,8 @@ from contracts.fakes import READS, FakeBuckets, a_backend, a_manifest, applied
 from contracts.nouns import a_cluster, a_job, a_node, put
 
 from sparkles import apply, dry
-from sparkles.apply import Submitter
 from sparkles.dry import WriteRefusedError, read_only
+from sparkles.marking import Submitter
 from sparkles.model import Writes
 from sparkles.ports import Buckets, Compute, Environments, ObjectStore, StateStore
 from sparkles.prepare import prepare

@@ -12,16 +12,18 @@ import pytest
 from contracts.fakes import a_backend, a_manifest, applied
 from contracts.nouns import a_job, put
 
-from sparkles import ending, guard_text, lifecycle, needs, recover
-from sparkles.apply import Submitter, execute
+from sparkles import ending, guard_text, guards, lifecycle, needs, recover, takeover
+from sparkles.apply import execute
 from sparkles.errors import BackendError, RequestError
-from sparkles.lifecycle import Need, Trial
+from sparkles.guards import Trial
+from sparkles.lifecycle import Need
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import Applying, Canary, Job, JobState, Stop, TaskState
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
 from sparkles.prepare import find_job, prepare, prepare_stored
-from sparkles.settle import begin_waiting, settle
+from sparkles.settle import settle, settle_waiting
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 ME = Submitter(owner="me", environment={})
@@ -44,7 +46,7 @@ def manifest(tmp_path: Path) -> Callable[..., Manifest]:
 
 def end(backend: Backend, state: TaskState, *indices: int) -> None:
     """Let open tasks end, all or those of these indices."""
-    found = [task for task in backend.state.tasks("j") if not lifecycle.is_final(task.state)]
+    found = [task for task in backend.state.tasks("j") if not task.state.is_final]
     put(backend.state, *(replace(t, state=state) for t in found if not indices or t.index in indices))
 
 
@@ -81,7 +83,7 @@ def retry(backend: Backend) -> Job:
     ],
 )
 def test_first_tasks_have_passed_when_all_have_succeeded(of, trial) -> None:
-    assert lifecycle.trial(of) is trial
+    assert guards.trial(of) is trial
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_first_tasks_have_passed_when_all_have_succeeded(of, trial) -> None:
     [("0", 10, 0), ("7", 10, 7), ("0%", 10, 0), ("10%", 9, 0), ("10%", 10, 1), ("0.1%", 3000, 3), ("100%", 7, 7)],
 )
 def test_a_part_of_all_tasks_is_a_whole_number_of_them(text, tasks, most) -> None:
-    assert lifecycle.max_failures(text, tasks=tasks) == most
+    assert guards.max_failures(text, tasks=tasks) == most
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_part_of_all_tasks_is_a_whole_number_of_them(text, tasks, most) -> Non
      (5, 3, 9, True)],
 )  # fmt: skip
 def test_a_job_is_stopped_when_more_have_failed_than_may(most, before, failed, stops) -> None:
-    found = lifecycle.excess(a_job(max_failures=most, failed_before=before), failed=failed)
+    found = guards.excess(a_job(max_failures=most, failed_before=before), failed=failed)
 
     assert (found is not None) is stops
     assert not stops or f"{failed - before} task" in found
@@ -115,7 +117,7 @@ def test_a_job_is_stopped_when_more_have_failed_than_may(most, before, failed, s
     ],
 )
 def test_what_failed_before_a_job_was_begun_is_not_counted(fields, kept, before) -> None:
-    assert lifecycle.failed_before(fields and a_job(**fields), kept=kept) == before
+    assert guards.failed_before(fields and a_job(**fields), kept=kept) == before
 
 
 @pytest.mark.parametrize("state", JobState)
@@ -146,7 +148,7 @@ def test_they_never_do_when_one_of_the_first_has_not(backend, manifest, how) -> 
     end(backend, S, 2)
 
     settle("j", backend)
-    begin_waiting(backend)
+    settle_waiting(backend)
 
     assert (len(states(backend).strip(".")), job(backend).state) == (2, FINISHED)
     assert needs.standing(["j"], backend) == {"j": Need.FAILED}
@@ -331,7 +333,7 @@ def test_a_release_that_was_cut_off_is_completed_by_others_and_nothing_runs_twic
     left = states(backend).count("p")
     put(backend.state, *(replace(task, state=C, node="n", claim="c") for task in backend.state.tasks("j", states=[P])))
 
-    monkeypatch.setattr(lifecycle, "BEGIN_PATIENCE", -1.0)
+    monkeypatch.setattr(takeover, "BEGIN_PATIENCE", -1.0)
     settle("j", backend)
 
     assert (states(backend).count("c"), states(backend).count("p")) == (left, 4 - left)
@@ -343,7 +345,7 @@ def test_a_release_that_was_cut_off_is_completed_by_others_and_nothing_runs_twic
 def test_two_who_let_the_others_go_on_make_each_of_them_once(backend, manifest, monkeypatch, at) -> None:
     applied(manifest(canary=2), backend)
     end(backend, S)
-    monkeypatch.setattr(lifecycle, "BEGIN_PATIENCE", -1.0)
+    monkeypatch.setattr(takeover, "BEGIN_PATIENCE", -1.0)
 
     with interrupted(backend, at, lambda: settle("j", backend)):
         settle("j", backend)

@@ -25,14 +25,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sparkles import manifest as manifests
 from sparkles import recover, results
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.indices import from_runs
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import OPEN, Job, JobState, Stop, Task, TaskState
 from sparkles.plan import Rerun
 from sparkles.prepare import Prepared, find_job, prepare, prepare_stored
-from sparkles.settle import begin_waiting, settle
+from sparkles.settle import settle, settle_waiting
 from sparkles.worker.attempt import Ended
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
@@ -211,7 +212,7 @@ class Histories(RuleBasedStateMachine):
     # Applying
 
     def plan(self, wish: Wish, rerun: Rerun) -> Request:
-        begin_waiting(self.backend)
+        settle_waiting(self.backend)
         self.sweep_all()
         self.check_second()
         return Request(prepare(wish.manifest(self.root), self.backend, rerun=rerun), wish, rerun, self.meant(wish))

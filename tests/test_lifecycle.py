@@ -5,24 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, digest_of
+from contracts.nouns import a_claimed_task, a_cluster, a_job, a_task, digest_of
 
 from sparkles import lifecycle
+from sparkles.errors import MoveError
 from sparkles.lifecycle import (
-    APPLY_PATIENCE,
     HISTORY,
     JOB_MOVES,
     LOSS_LIMIT,
-    NODE_MOVES,
-    RESERVATION,
     TASK_MOVES,
     Attempt,
-    FencedError,
-    MoveError,
     Need,
     RetryPolicy,
 )
-from sparkles.model import Applying, JobState, NodeState, Past, Reason, Sample, Stop, Task, TaskState, Waiting
+from sparkles.model import (
+    Applying,
+    Canary,
+    JobState,
+    Past,
+    Reason,
+    Stop,
+    Task,
+    TaskState,
+    Waiting,
+)
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
 
@@ -74,26 +80,10 @@ def test_a_job_makes_the_moves_of_its_table_and_no_other(move: str, state: JobSt
             lifecycle._move_job(job, move)
 
 
-@pytest.mark.parametrize("state", NodeState)
-@pytest.mark.parametrize("move", NODE_MOVES)
-def test_a_node_makes_the_moves_of_its_table_and_no_other(move: str, state: NodeState) -> None:
-    node = a_node(state=state)
-
-    if state in NODE_MOVES[move]:
-        assert lifecycle._move_node(node, move) == replace(node, state=NODE_MOVES[move][state])
-    else:
-        with pytest.raises(MoveError, match=f"node n: no move '{move}' from {state.value}"):
-            lifecycle._move_node(node, move)
-
-
 def test_only_a_rerun_leaves_a_final_state() -> None:
     ways_out = {move for move, table in TASK_MOVES.items() if {S, F, K} & table.keys()}
 
     assert ways_out == {"rerun"}
-
-
-def test_a_node_that_is_gone_stays_gone() -> None:
-    assert not [move for move, table in NODE_MOVES.items() if NodeState.GONE in table]
 
 
 # A claim and its end
@@ -377,102 +367,7 @@ def test_a_scaled_job_has_as_many_nodes_as_it_was_scaled_to() -> None:
     assert lifecycle.scale(lifecycle.scale(job, 5), 2) == job
 
 
-# Applies
-
-
-@pytest.mark.parametrize(
-    ("job", "generation"),
-    [
-        pytest.param(None, 1, id="a new job"),
-        pytest.param(a_job(generation=4), 5, id="an apply after another"),
-        pytest.param(a_job(generation=4, applying=applying()), 5, id="the same again, after it was cut off"),
-        pytest.param(a_job(generation=4, applying=applying(digest="other")), 6, id="another, after one was cut off"),
-        pytest.param(
-            a_job(generation=0, applying=applying(generation=1, digest="other")), 2, id="another, after the first"
-        ),
-    ],
-)
-def test_an_apply_leads_to_the_next_generation(job, generation) -> None:
-    assert lifecycle.next_generation(job, digest="mine") == generation
-
-
-@pytest.mark.parametrize(
-    ("current", "force", "now", "may"),
-    [
-        pytest.param(None, False, 100.0, True, id="nobody else"),
-        pytest.param(applying(), False, 100.0, True, id="the same manifest"),
-        pytest.param(applying(digest="other"), False, 100.0, False, id="another, just now"),
-        pytest.param(applying(digest="other"), False, 100.0 + APPLY_PATIENCE, False, id="another, nearly stuck"),
-        pytest.param(applying(digest="other"), False, 100.1 + APPLY_PATIENCE, True, id="another, stuck"),
-        pytest.param(applying(digest="other"), True, 100.0, True, id="by force"),
-    ],
-)
-def test_an_apply_begins_while_another_has_not_ended_if_it_is_the_same_stuck_or_forced(
-    current, force, now, may
-) -> None:
-    assert lifecycle.may_take_over(a_job(applying=current), applying(), force=force, now=now) is may
-
-
-@pytest.mark.parametrize(("silence", "quiet"), [(None, 30.0), (0.5, 0.5), (500.0, 500.0)])
-def test_how_long_an_apply_has_been_quiet_is_for_the_stores_clock_to_say(silence, quiet) -> None:
-    job = a_job(applying=applying(progress=1000.0), silence=silence)
-
-    assert lifecycle.quiet(job, now=1030.0) == quiet
-
-
-@pytest.mark.parametrize("silence", [None, 0.0])
-def test_an_apply_that_goes_no_further_has_been_quiet_for_ever(silence) -> None:
-    job = a_job(applying=applying(progress=0.0, digest="other"), silence=silence)
-
-    assert lifecycle.may_take_over(job, applying(), force=False, now=10.0)
-
-
-# Nodes
-
-
-def test_a_process_adopts_the_node_that_was_started_for_it() -> None:
-    node = lifecycle.adopt(a_node(state=NodeState.STARTING), pid=7, clock=5.0, boot="b")
-
-    assert node == a_node(state=NodeState.ALIVE, pid=7, beat=1, beat_clock=5.0, beat_boot="b")
-
-
-def test_a_beat_counts_and_brings_samples() -> None:
-    samples = {"claim": Sample(1, 2, 3, 4, 5)}
-
-    node = lifecycle.beat(a_node(beat=3), clock=5.0, boot="b", samples=samples)
-
-    assert (node.beat, node.beat_clock, node.beat_boot, node.samples) == (4, 5.0, "b", samples)
-
-
-@pytest.mark.parametrize("state", NodeState)
-def test_a_worker_goes_on_only_while_its_node_is_as_it_left_it(state: NodeState) -> None:
-    node = a_node(state=state, beat=3)
-
-    if state in (NodeState.ALIVE, NodeState.LEAVING):
-        assert lifecycle.confirm(node, beat=3) is node
-    else:
-        with pytest.raises(FencedError):
-            lifecycle.confirm(node, beat=3)
-
-
-@pytest.mark.parametrize("node", [None, a_node(beat=4), a_node(beat=2)])
-def test_a_worker_stops_if_its_node_is_gone_or_others_wrote_its_beats(node) -> None:
-    with pytest.raises(FencedError):
-        lifecycle.confirm(node, beat=3)
-
-
-def test_nodes_that_leave_or_are_lost_have_to_be_replaced() -> None:
-    nodes = [a_node(state.value, state=state) for state in NodeState]
-
-    assert [lifecycle.missing_nodes(nodes, wanted=wanted) for wanted in (0, 2, 3, 5)] == [0, 0, 1, 3]
-
-
-def test_a_starting_node_is_stale_when_nobody_adopts_it_in_time() -> None:
-    starting = a_node(state=NodeState.STARTING, created=100.0)
-
-    assert not lifecycle.is_stale(starting, now=100.0 + RESERVATION)
-    assert lifecycle.is_stale(starting, now=100.1 + RESERVATION)
-    assert not lifecycle.is_stale(replace(starting, state=NodeState.ALIVE), now=1e9)
+# What is read of records
 
 
 def test_a_bump_moves_the_epoch() -> None:
@@ -481,4 +376,13 @@ def test_a_bump_moves_the_epoch() -> None:
 
 @pytest.mark.parametrize("state", TaskState)
 def test_final_is_what_is_not_open(state: TaskState) -> None:
-    assert lifecycle.is_final(state) is (state not in (P, C))
+    assert state.is_final is (state not in (P, C))
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_job_has_more_while_it_waits_or_holds_tasks_back(state: JobState) -> None:
+    canary, waiting = Canary(first="1", held=1), Waiting(needs=("other",))
+
+    assert not a_job(state=state).has_more
+    assert a_job(state=state, canary=canary).has_more is (state is JobState.ACTIVE)
+    assert a_job(state=JobState.WAITING, waiting=waiting).has_more

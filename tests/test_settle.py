@@ -17,18 +17,19 @@ from contracts.fakes import FakeBuckets, a_backend, a_manifest, applied, rows
 from contracts.nouns import put
 from contracts.objects import a_document, always
 
-from sparkles import lifecycle, needs, recover, watch
+from sparkles import lifecycle, needs, polling, recover, takeover
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.compile import Definition
 from sparkles.dry import read_only
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import Applying, Job, JobState, Key, Task, TaskState, Writes
 from sparkles.plan import Rerun, Verb
 from sparkles.ports import Backend, Output, Result
 from sparkles.prepare import find_job, prepare, prepare_stored
-from sparkles.settle import agree, begin_waiting, settle
+from sparkles.settle import agree, settle, settle_waiting
 from sparkles.spec import spec_of
 
 P, C, S, F, K = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.KILLED
@@ -235,7 +236,7 @@ def test_a_client_begins_what_nobody_else_has(backend, first, later) -> None:
     execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
     before = job(backend).state
 
-    begin_waiting(backend)
+    settle_waiting(backend)
 
     assert (before, job(backend).state) == (JobState.WAITING, JobState.ACTIVE)
 
@@ -639,7 +640,7 @@ def test_trouble_with_the_stores_passes(backend, first, later, monkeypatch, erro
         patch.setattr(backend.objects, "keep_output", trouble)
         settle("first", backend)
     before = job(backend).state
-    begin_waiting(backend)
+    settle_waiting(backend)
 
     assert (before, job(backend).state) == (JobState.WAITING, JobState.ACTIVE)
 
@@ -677,7 +678,7 @@ def test_a_begin_that_was_cut_off_is_left_alone_for_a_while_and_then_done_again(
 
     settle("later", backend)
     before = job(backend)
-    put(backend.state, replace(before, applying=replace(mark, progress=now - lifecycle.APPLY_PATIENCE - 1)))
+    put(backend.state, replace(before, applying=replace(mark, progress=now - takeover.APPLY_PATIENCE - 1)))
     settle("later", backend)
 
     assert before.applying == mark
@@ -709,7 +710,7 @@ def test_who_waits_for_the_last_of_a_chain_begins_those_in_its_middle(tmp_path, 
     applied(a_manifest(tmp_path, name="last", needs=["later"]), backend)
 
     with pytest.raises(TimeoutError):
-        list(watch.poll("last", backend, deadline=time.monotonic()))
+        list(polling.poll("last", backend, deadline=time.monotonic()))
 
     assert job(backend).state is JobState.ACTIVE
 
@@ -717,13 +718,13 @@ def test_who_waits_for_the_last_of_a_chain_begins_those_in_its_middle(tmp_path, 
 def test_a_begin_that_was_cut_off_is_no_apply_to_be_run_again(backend, first, later) -> None:
     first({})
     execute(prepare(later("true"), backend, changing=["first"]), backend, ME)
-    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    long_ago = time.time() - takeover.APPLY_PATIENCE - 1
     digest = prepare_stored(job(backend), backend).digest
     mark = Applying(token="t", digest=digest, generation=2, begins=True, progress=long_ago)
     put(backend.state, replace(job(backend), applying=mark))
 
     with pytest.raises(TimeoutError):
-        list(watch.poll("later", backend, deadline=time.monotonic()))
+        list(polling.poll("later", backend, deadline=time.monotonic()))
 
     assert job(backend).state is JobState.ACTIVE
 
@@ -731,12 +732,12 @@ def test_a_begin_that_was_cut_off_is_no_apply_to_be_run_again(backend, first, la
 def test_an_apply_of_another_that_was_cut_off_is_not_completed_by_those_who_settle(backend, first, later) -> None:
     first({})
     execute(prepare(later("true"), backend, changing=["first"]), backend, ME)
-    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    long_ago = time.time() - takeover.APPLY_PATIENCE - 1
     put(backend.state, replace(job(backend), applying=Applying(token="t", digest="d", generation=2, progress=long_ago)))
 
     settle("later", backend)
     with pytest.raises(BackendError, match="job later: its last sub or apply was cut off; run that again"):
-        list(watch.poll("later", backend, deadline=time.monotonic()))
+        list(polling.poll("later", backend, deadline=time.monotonic()))
 
     assert job(backend).state is JobState.WAITING
 
@@ -745,12 +746,12 @@ def test_who_waits_for_a_job_behind_an_apply_that_was_cut_off_is_told(backend, f
     first()
     applied(later("true"), backend)
     end(backend, "first", 1, {})
-    long_ago = time.time() - lifecycle.APPLY_PATIENCE - 1
+    long_ago = time.time() - takeover.APPLY_PATIENCE - 1
     mark = Applying(token="t", digest="d", generation=2, progress=long_ago)
     put(backend.state, replace(job(backend, "first"), applying=mark))
 
-    with pytest.raises(watch.BlockedError, match=r"job first is half applied: .* run that again"):
-        list(watch.poll("later", backend, deadline=time.monotonic()))
+    with pytest.raises(polling.BlockedError, match=r"job first is half applied: .* run that again"):
+        list(polling.poll("later", backend, deadline=time.monotonic()))
 
 
 def test_trouble_that_was_noted_passes_when_somebody_watches(backend, first, later, monkeypatch) -> None:
@@ -766,7 +767,7 @@ def test_trouble_that_was_noted_passes_when_somebody_watches(backend, first, lat
         settle("first", backend)
     noted = needs.problem(job(backend), backend)
     with pytest.raises(TimeoutError):
-        list(watch.poll("later", backend, deadline=time.monotonic()))
+        list(polling.poll("later", backend, deadline=time.monotonic()))
 
     assert "No space left" in (noted or "")
     assert job(backend).state is JobState.ACTIVE
@@ -822,7 +823,7 @@ def test_what_was_asked_for_when_a_job_began_to_wait_holds_until_it_begins(backe
 def test_a_begin_that_was_cut_off_is_done_anew_when_what_it_needs_has_changed_since(backend, first, later) -> None:
     first({"rows.csv": "y\n1\n"})
     execute(prepare(later(**ROWS), backend, changing=["first"]), backend, ME)
-    long_ago = time.time() - lifecycle.BEGIN_PATIENCE - 1
+    long_ago = time.time() - takeover.BEGIN_PATIENCE - 1
     mark = Applying(token="t", digest="of other rows", generation=2, begins=True, progress=long_ago)
     put(backend.state, replace(job(backend), applying=mark))
 

@@ -102,18 +102,18 @@ def test_a_job_that_waits_for_one_that_failed_is_followed_no_longer(backend, act
     act(lambda: put(backend.state, finished, replace(task, state=TaskState.FAILED)))
 
     assert list(tails.follow_all([a_job(), waits], backend, most=2, last=10)) == [b"j.1: bad\n"]
-    assert not tails.goes_on(waits, backend)
+    assert not tails.goes_on_by_itself(waits, backend)
 
 
 def test_a_job_that_holds_tasks_back_goes_on(backend) -> None:
     held = Canary(first="1", held=9)
     put(backend.state, a_job(canary=held), a_task(1, state=TaskState.SUCCEEDED))
 
-    assert tails.goes_on(a_job(), backend)
+    assert tails.goes_on_by_itself(a_job(), backend)
 
     put(backend.state, a_job(canary=replace(held, problem="its image is gone", is_stuck=True)))
 
-    assert not tails.goes_on(a_job(), backend)
+    assert not tails.goes_on_by_itself(a_job(), backend)
 
 
 def test_a_job_that_is_deleted_is_followed_no_longer(backend) -> None:

@@ -13,10 +13,11 @@ from conftest import eventually
 from contracts.fakes import a_backend, a_manifest, applied
 from contracts.nouns import put
 
-from sparkles import apply, lineup
-from sparkles.apply import Submitter, execute
+from sparkles import lineup, marking
+from sparkles.apply import execute
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job, prepare
@@ -194,7 +195,7 @@ def test_a_client_that_was_killed_anywhere_is_made_up_for_by_the_same_again(
 
 def test_parts_that_a_client_did_not_come_to_are_last_in_the_line(tmp_path, backend, prepared) -> None:
     carry_out(prepared("run")[:2], backend)
-    apply.begin(prepare(a_part(tmp_path, "w-0", "run", needs=[]), backend), backend, ME)
+    marking.put_mark(prepare(a_part(tmp_path, "w-0", "run", needs=[]), backend), backend, ME)
 
     found = lineup.in_order(sorted(backend.state.jobs(), key=lambda one: one.name), backend)
 

@@ -15,7 +15,7 @@ from contracts.fakes import FakeCompute, a_backend
 from contracts.nouns import a_claimed_task, a_cluster, a_job, a_node, a_task, put
 from contracts.objects import a_document, always, append
 
-from sparkles import lifecycle, recover, screen, watch
+from sparkles import lifecycle, polling, recover, screen, watch
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Applying, JobState, Key, NodeState, Sample, TaskState, Waiting
 from sparkles.ports import Backend, Result, Staffing
@@ -62,7 +62,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(watch, "time", clock)
+    for module in (polling, watch):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(screen, "stamped", lambda line: f"[21:29:46] {line}")
     return clock
 
@@ -531,7 +532,7 @@ def test_a_wait_gives_up_at_its_deadline(backend, world, clock) -> None:
     world.submit()
 
     with pytest.raises(TimeoutError):
-        list(watch.poll("j", backend, deadline=clock.now + 10))
+        list(polling.poll("j", backend, deadline=clock.now + 10))
 
     assert 1010 <= clock.now < 1012
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.backends.gcp.backend import namespace_of
 from sparkles.backends.gcp.datastore import Datastore
 from sparkles.backends.gcp.state import DatastoreState
 from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.objects import DirectoryObjects
+from sparkles.marking import Submitter
 from sparkles.model import Node, NodeState, TaskState, Writes
 from sparkles.paths import Home
 from sparkles.plan import Rerun

@@ -16,7 +16,7 @@ from sparkles.cli.submission import follow_all, make_ready, show_all
 from sparkles.errors import BackendError, RequestError
 from sparkles.plan import Rerun
 from sparkles.prepare import Prepared
-from sparkles.settle import begin_waiting
+from sparkles.settle import settle_waiting
 
 _RERUN = click.option(
     "--rerun", type=click.Choice([r.value for r in Rerun]), default=Rerun.NONE.value,
@@ -68,7 +68,7 @@ def apply_cmd(
     documents = documents_of(sources)
     backend = chosen.open(write=not dry_run)
     if not dry_run:
-        begin_waiting(backend)
+        settle_waiting(backend)
     prepared = prepare_all(documents, backend, Rerun(rerun), refresh_image=refresh_image)
     _check_generation(prepared, check_generation)
     show_all(prepared, form, verbose=verbose)

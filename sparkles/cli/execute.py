@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sparkles import apply, needs, nodes, recover
-from sparkles.apply import Submitter
 from sparkles.cli.context import hint
 from sparkles.cli.submission import ask, owner, require_owner
 from sparkles.cli.transfer import Transfer
+from sparkles.marking import Submitter
 from sparkles.model import Applying, Job, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job

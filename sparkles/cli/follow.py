@@ -9,7 +9,7 @@ from functools import partial
 
 import click
 
-from sparkles import lineup, names, spec, watch
+from sparkles import lineup, names, polling, spec, watch
 from sparkles.cli import live, phases
 from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
@@ -82,7 +82,7 @@ def wait_cmd(chosen: Chosen, job: str, timeout: str | None) -> None:
 def _waited(name: str, backend: Backend, deadline: float | None) -> int:
     """Wait for a job to end; return its exit code."""
     counts: Mapping[TaskState, int] = {}
-    *_, counts = watch.poll(name, backend, deadline=deadline)
+    *_, counts = polling.poll(name, backend, deadline=deadline)
     if set(counts) - {TaskState.SUCCEEDED}:
         from sparkles.cli.failures import say_causes  # most jobs need none of it
 

@@ -238,7 +238,7 @@ def _follow(asked: _Asked, jobs: Sequence[Job], one: Task | None, backend: Backe
         if not printed and asked.tail != 0 and isinstance(now, Task):
             _hint_at_silence(now)
         return
-    if not any(tails.goes_on(job, backend) for job in jobs):
+    if not any(tails.goes_on_by_itself(job, backend) for job in jobs):
         _print_some(asked, jobs, backend)
         return
     running = sum(backend.state.counts(job.name).get(TaskState.CLAIMED, 0) for job in jobs)

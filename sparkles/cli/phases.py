@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sparkles import lifecycle, parts, phase_text, results, watch
+from sparkles import lifecycle, parts, phase_text, polling, results
 from sparkles.cli import live
 from sparkles.cli.context import hint
 from sparkles.cli.submission import conclude, interrupted_ends, stay
@@ -115,7 +115,7 @@ def _begun(job: Job, backend: Backend) -> Job:
         nonlocal found
         found = current
 
-    for _ in watch.poll(job.name, backend, before=before):
+    for _ in polling.poll(job.name, backend, before=before):
         if found.applying is None and (found.waiting is None or _is_first(found)):
             break
     return found

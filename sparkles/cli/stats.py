@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from sparkles import lifecycle, results, spec, stats
+from sparkles import results, spec, stats
 from sparkles.cli.output import print_rows
 from sparkles.model import Cluster, Job, Key, TaskState
 from sparkles.ports import Backend
 from sparkles.quantities import duration, human_bytes
 from sparkles.stats import MEASURES, QUANTILES, Asked, Measured, Stats
 
-_ENDED = [state for state in TaskState if lifecycle.is_final(state)]
+_ENDED = [state for state in TaskState if state.is_final]
 
 _SAID: Mapping[str, Callable[[Any], str]] = {
     "seconds": duration, "waited": duration, "memory": human_bytes, "attempts": str,

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from sparkles import lifecycle, nodes, plan_text, watch
+from sparkles import lifecycle, nodes, plan_text, polling, watch
 from sparkles.cli import INTERRUPTED, live
 from sparkles.cli.context import hint, hint_at_guards
 from sparkles.cli.output import print_documents
@@ -128,7 +128,7 @@ def beside(follow: Callable[[], int]) -> int:
     """Return the exit code of a job that is followed beside others, which may go on although it cannot."""
     try:
         return follow()
-    except watch.BlockedError as error:
+    except polling.BlockedError as error:
         hint(f"error: {error}")
         return error.exit_code
 

@@ -233,8 +233,8 @@ RULES: Sequence[Rule] = (
     Rule(reason=Reason.UPLOAD, do="check that the bucket can be written to"),
 )  # fmt: skip
 
-#: (reason, exit code; None for any) → how an attempt ended.
-_WORDS: Mapping[tuple[Reason | None, int | None], str] = {
+#: (reason, exit code; None for any) → how an attempt ended, as a part of a sentence; `cause_text` says it briefly.
+_AT_LENGTH: Mapping[tuple[Reason | None, int | None], str] = {
     (Reason.EXIT, None): "exit code {exit}",
     (Reason.EXIT, 126): "exit code 126, the command cannot be executed",
     (Reason.EXIT, 127): "exit code 127, there is no such command",
@@ -253,9 +253,9 @@ _WORDS: Mapping[tuple[Reason | None, int | None], str] = {
 }
 
 
-def how(reason: Reason | None, code: int | None) -> str:
+def at_length(reason: Reason | None, code: int | None) -> str:
     """Return how an attempt ended, in words."""
-    words = _WORDS.get((reason, code)) or _WORDS.get((reason, None)) or "for an unknown reason"
+    words = _AT_LENGTH.get((reason, code)) or _AT_LENGTH.get((reason, None)) or "for an unknown reason"
     return words.format(exit=code)
 
 

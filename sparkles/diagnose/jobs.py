@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sparkles import cause_text, guard_text, lifecycle
+from sparkles import cause_text, guard_text, lifecycle, presence, takeover
 from sparkles.causes import Cause
 from sparkles.diagnose import cures
 from sparkles.diagnose.facts import Facts, Finding
@@ -17,7 +17,7 @@ def job(facts: Facts) -> Sequence[Finding]:
     found = facts.job
     if facts.waits:
         return [Finding(says=facts.waits)]
-    if found.applying and lifecycle.is_cut_off(found, now=facts.now):
+    if found.applying and takeover.is_cut_off(found, now=facts.now):
         return [Finding(says="it is half applied: its last sub or apply was cut off", do="run that again")]
     if any(facts.counts.get(state) for state in OPEN):
         return [Finding(says=_standing(facts)), *_held_back(facts), *staffed(facts), *_caused(facts)]
@@ -42,10 +42,10 @@ def _guarded(facts: Facts) -> list[Finding]:
 def _ended(facts: Facts) -> Iterator[Finding]:
     name, counts = facts.job.name, facts.counts
     failed, killed = counts.get(TaskState.FAILED, 0), counts.get(TaskState.KILLED, 0)
-    by = f" by {facts.job.killed_by}" if facts.job.killed_by and not lifecycle.is_left_out(facts.job) else ""
+    by = f" by {facts.job.killed_by}" if facts.job.killed_by and not facts.job.is_left_out else ""
     if lifecycle.has_succeeded(facts.job, counts):
         yield Finding(says=f"it has ended: {_all(counts)} succeeded")
-    elif lifecycle.is_left_out(facts.job):
+    elif facts.job.is_left_out:
         says = f"it waited, and does not begin any more: it is no part of {facts.job.whole} now"
         yield Finding(says=says, do=f"'sparkles delete {name}' removes it, 'sparkles retry {name}' lets it wait again")
     elif failed:
@@ -118,7 +118,7 @@ def _working(facts: Facts) -> int:
 
 
 def _unstaffed(facts: Facts) -> Iterator[Finding]:
-    if lifecycle.standing(facts.nodes):
+    if presence.standing(facts.nodes):
         return
     if facts.submitted or facts.staging or facts.troubles:
         return

@@ -63,7 +63,7 @@ def _past(one: Task, facts: Facts) -> Iterator[Finding]:
 
 def _ending(past: Past) -> str:
     wrote = f"; it last wrote: {past.said}" if past.said else ""
-    return f"{cures.how(past.reason, past.exit)}{wrote}"
+    return f"{cures.at_length(past.reason, past.exit)}{wrote}"
 
 
 def _held(one: Task, facts: Facts) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def _failed(one: Task, facts: Facts, last_line: str) -> Iterator[Finding]:
     wrote = f"it last wrote: {words}" if words else "it wrote nothing"
     found = cures.cure(one.reason, one.exit, words)
     yield Finding(
-        says=f"it failed: {cures.how(one.reason, one.exit)}{times}; {wrote}{_tries(one)}",
+        says=f"it failed: {cures.at_length(one.reason, one.exit)}{times}; {wrote}{_tries(one)}",
         do=found.do if found and not found.says else "",
         commands=[f"sparkles logs {one.id}", f"sparkles retry {one.id}"],
     )

@@ -15,9 +15,10 @@ from sparkles.parts import FOREACH
 from sparkles.plan import likeness, matching
 from sparkles.plan.causes import DETAILED, Causes, common
 from sparkles.plan.decisions import DECISIONS, Decision, Relation, loss_of
-from sparkles.plan.gate import Gate
+from sparkles.plan.gate import RUNS, Gate
 from sparkles.plan.matching import LABEL_SIZE, NO_LABELS, Labels
 from sparkles.plan.nouns import BYTES, Action, Desired, Loss, Observed, Rerun, Verb
+from sparkles.plan.wishes import Wishes
 
 F, K = TaskState.FAILED, TaskState.KILLED
 P = TaskState.PENDING
@@ -28,9 +29,6 @@ _NOT_RUN = (Verb.KEEP, Verb.RECORD, Verb.HOLD, Verb.STOP)
 #: Why an unchanged task is touched.
 _RETRY, _MOVES = "retry", "resources"
 
-#: Of two wishes what is to run again, the one that takes in the other is the greater.
-_EXTENT = list(Rerun).index
-
 
 class Draft:
     """What becomes of each row and of each task that has none: the numbers of a plan, before its words."""
@@ -39,12 +37,8 @@ class Draft:
         self, desired: Desired, observed: Observed, *, rerun: Rerun, retry: Collection[int], is_same: bool
     ) -> None:
         self._desired, self._observed = desired, observed
-        self._rerun, self._retry = rerun, retry
-        #: What was asked for of tasks that are held back, when they began to be; and those that have run since.
-        self._remembered = Rerun(observed.canary.rerun) if observed.canary else Rerun.NONE
-        self._are_done = observed.begun.union(from_runs(observed.canary.done)) if observed.canary else frozenset()
-        #: What is asked for of the others.
-        self._asked = max(rerun, self._remembered, key=_EXTENT)
+        self._rerun = rerun
+        self._wishes = Wishes(rerun, retry=retry, canary=observed.canary, begun=observed.begun)
         self._moves = bool(observed.cluster) and observed.cluster != desired.cluster
         self._groups: defaultdict[tuple[Verb, str, Loss | None], array[int]] = defaultdict(lambda: array("q"))
         #: Places in the sweep of rows whose task has another digest.
@@ -85,21 +79,19 @@ class Draft:
     @property
     def rerun_held(self) -> Rerun:
         """Which unchanged ones of those that are held back run again when they go on."""
-        retried = Rerun.FAILED if self._retry else Rerun.NONE
-        return max(self._rerun, self._remembered, retried, key=_EXTENT) if self._gate.holds else Rerun.NONE
+        return self._wishes.of_held if self._gate.holds else Rerun.NONE
 
     @property
     def done(self) -> Sequence[int]:
         """The tasks that are made to run since that was asked for, now or before."""
-        if self.rerun_held is Rerun.NONE:
+        if not self._gate.holds:
             return ()
-        before = () if self._rerun is Rerun.ALL else self._are_done
-        runs = {BYTES[verb] for verb in (Verb.ADD, Verb.CHANGE, Verb.RERUN)}
-        return sorted({*before, *(index for index, verb in zip(self.first, self.verbs, strict=False) if verb in runs)})
+        run = {BYTES[verb] for verb in RUNS}
+        return self._wishes.done(index for index, verb in zip(self.first, self.verbs, strict=False) if verb in run)
 
     def _assign(self) -> Sequence[int]:
         """Return the index of each row."""
-        if self._desired.seq or Rerun.ALL in (self._rerun, self._remembered):
+        if self._desired.seq or self._wishes.are_for_all:
             return range(1, len(self._desired) + 1)
         return matching.assign(
             self._desired.digests,
@@ -148,7 +140,7 @@ class Draft:
         state = tasks.states[position]
         self._left[position] = 0
         same = matching.digest_at(tasks.digests, position) == matching.digest_at(self._desired.digests, row)
-        asked = self._rerun if index in self._are_done else self._asked
+        asked = self._wishes.of(index)
         if not same and asked is not Rerun.ALL:
             decision, cause = DECISIONS[Relation.CHANGED, state], ""
         else:
@@ -184,7 +176,7 @@ class Draft:
         return bool(desired) and matching.label_at(desired, row) != matching.label_at(observed, position)
 
     def _decide_same(self, index: int, state: TaskState, asked: Rerun) -> tuple[Decision, str]:
-        if index in self._retry:
+        if index in self._wishes.retry:
             return Decision(Verb.RERUN), _RETRY
         if asked is Rerun.ALL or (asked is Rerun.FAILED and state in (F, K)):
             return Decision(Verb.RERUN, loss_of(Relation.CHANGED, state, asked)), f"--rerun {asked.value}"

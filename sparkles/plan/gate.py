@@ -7,7 +7,7 @@ from sparkles.plan.decisions import Decision
 from sparkles.plan.nouns import Loss, Verb
 
 #: What makes a task run.
-_RUNS = frozenset({Verb.ADD, Verb.CHANGE, Verb.RERUN})
+RUNS = frozenset({Verb.ADD, Verb.CHANGE, Verb.RERUN})
 
 #: A task that has not ended would go on with what it was to run before.
 _STOPPED = {TaskState.PENDING: Decision(Verb.STOP), TaskState.CLAIMED: Decision(Verb.STOP, Loss.RUN)}
@@ -32,9 +32,9 @@ class Gate:
         One that only `moves` to other nodes was to run anyway.
         """
         if row < self.first:
-            self._succeeded += state is TaskState.SUCCEEDED and decision.verb not in _RUNS
+            self._succeeded += state is TaskState.SUCCEEDED and decision.verb not in RUNS
             return decision
-        if self._succeeded == self.first or decision.verb not in _RUNS or moves:
+        if self._succeeded == self.first or decision.verb not in RUNS or moves:
             return decision
         self.holds = True
         return _STOPPED.get(state, Decision(Verb.HOLD)) if state else Decision(Verb.HOLD)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sparkles import changes, lifecycle, staffing
+from sparkles import changes, presence, staffing
 from sparkles.changes import Change, without_results
 from sparkles.indices import to_runs
 from sparkles.model import TaskState
@@ -107,10 +107,10 @@ def _staff(draft: Draft, desired: Desired, observed: Observed, *, most: int) -> 
     tasks = draft.still_open + draft.to_run
     limit = most if desired.most_nodes is None else min(most, desired.most_nodes)
     wanted = staffing.wanted([Load(open_tasks=tasks, most=limit)], slots=desired.slots)
-    start = lifecycle.missing_nodes(observed.nodes, wanted=wanted)
+    start = presence.missing_nodes(observed.nodes, wanted=wanted)
     if start:  # most plans need not ask for those on their way
         start = max(0, start - observed.coming())
-    running = lifecycle.standing(observed.nodes)
+    running = presence.standing(observed.nodes)
     return Staff(start=start, running=running, tasks=tasks, most=most) if start else None
 
 

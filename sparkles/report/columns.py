@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sparkles import lifecycle
 from sparkles.model import Task, TaskState
 from sparkles.report import texts
 from sparkles.report.lanes import Lane, Span, lanes
@@ -30,7 +29,7 @@ def spans(tasks: Sequence[Task], *, now: float) -> Iterator[Span]:
             if past.started is not None and past.ended is not None and past.node:
                 yield Span(past.started, past.ended, past.node, place, EARLIER)
         if task.started is not None and task.node and task.state is not TaskState.PENDING:
-            end = task.ended if lifecycle.is_final(task.state) and task.ended is not None else now
+            end = task.ended if task.state.is_final and task.ended is not None else now
             yield Span(task.started, end, task.node, place, LETTERS[task.state])
 
 
@@ -48,7 +47,7 @@ def columns(subject: Subject, there: Sequence[Lane], *, now: float) -> dict[str,
         "attempts": [task.attempts for task in tasks],
         "queued": [_since(task.queued, base) for task in tasks],
         "started": [_since(task.started, base) for task in tasks],
-        "ended": [_since(task.ended, base) if lifecycle.is_final(task.state) else None for task in tasks],
+        "ended": [_since(task.ended, base) if task.state.is_final else None for task in tasks],
         "memory": [task.peak_memory for task in tasks],
         "node": texts.column(task.node for task in tasks),
         "said": texts.column(task.said for task in tasks),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from sparkles import guard_text, lifecycle
+from sparkles import guard_text
 from sparkles.model import OPEN, Job, JobState, Task, TaskState
 from sparkles.quantities import clock, duration, human_bytes
 from sparkles.report.lanes import Lane
@@ -110,7 +110,7 @@ def _numbers(job: Job, tasks: Sequence[Task], there: Sequence[Lane], *, now: flo
         yield "node time", hours(_node_seconds(there))
         yield "task time", hours(sum(span.end - span.start for lane in there for span in lane.spans))
         yield "nodes", f"{len({lane.node for lane in there}):,}"
-    yield from _measured(stats_of(task for task in tasks if lifecycle.is_final(task.state)))
+    yield from _measured(stats_of(task for task in tasks if task.state.is_final))
     again = sum(task.attempts > 1 for task in tasks)
     if again:
         yield "run more than once", _tasks(again)

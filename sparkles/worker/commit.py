@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sparkles import lifecycle
+from sparkles import lifecycle, presence
 from sparkles.lifecycle import RetryPolicy
 from sparkles.model import Key, Node, NodeState, Record, Records, Sample, Task, TaskState, Writes
 from sparkles.worker.attempt import Ended
@@ -60,7 +60,7 @@ class Commit:
             if isinstance(task := records.get(key), Task) and _is_free(task, node)
         ]
         node = replace(node, worked=node.worked or bool(claimed))
-        beat = lifecycle.beat(node, clock=self.sent, boot=self.boot, samples=self.samples)
+        beat = presence.beat(node, clock=self.sent, boot=self.boot, samples=self.samples)
         return Writes(put=[self.step(beat), *(task for task in after if task), *claimed])
 
     def _mine(self, records: Records) -> Node:
@@ -68,7 +68,7 @@ class Commit:
         assert node is None or isinstance(node, Node)
         if node and (node.beat, node.beat_clock, node.beat_boot) == (self.node.beat + 1, self.sent, self.boot):
             raise LandedError
-        return lifecycle.confirm(node, beat=self.node.beat)
+        return presence.confirm(node, beat=self.node.beat)
 
 
 def _is_free(task: Task, node: Node) -> bool:

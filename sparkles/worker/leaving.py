@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 
-from sparkles import lifecycle, staffing
+from sparkles import presence, staffing
 from sparkles.model import Node, NodeState
 from sparkles.nodes import change_cluster, find_cluster, staff
 from sparkles.ports import Backend, Place
@@ -100,11 +100,11 @@ class Leaving:
     def _do(self, step: Step) -> Outcome:
         match step:
             case Step.ANNOUNCE:
-                return self._node.state is NodeState.LEAVING or self._write(lifecycle.leave) or None
+                return self._node.state is NodeState.LEAVING or self._write(presence.leave) or None
             case Step.STAY:
-                return self._write(lifecycle.stay) or None
+                return self._write(presence.stay) or None
             case Step.GO:
-                return self._write(lifecycle.go) or None
+                return self._write(presence.go) or None
             case Step.LOOK:
                 return bool(self._backend.state.pending(self._node.cluster, limit=1)) or self._leaves_for_lost()
             case Step.COUNT:

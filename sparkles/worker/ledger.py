@@ -10,11 +10,11 @@ import os
 import time
 from collections.abc import Mapping
 
-from sparkles import lifecycle
+from sparkles import presence
 from sparkles.errors import SparklesError
-from sparkles.lifecycle import FencedError
 from sparkles.model import Cluster, Key, Node, NodeState, Record, Records, Writes
 from sparkles.ports import Backend, Place
+from sparkles.presence import FencedError
 from sparkles.timing import Timing
 from sparkles.worker.budget import Budget
 from sparkles.worker.commit import Commit, LandedError
@@ -52,10 +52,10 @@ class Ledger:
         if isinstance(node, Node) and node.pid == os.getpid() and node.beat == 1:
             return node  # this is the second try, and the first one came to pass after all
         if node is None and self._place.node:
-            return lifecycle.enter(self._place.node, pid=os.getpid(), clock=sent, boot=self._place.boot)
+            return presence.enter(self._place.node, pid=os.getpid(), clock=sent, boot=self._place.boot)
         if not isinstance(node, Node) or node.state is not NodeState.STARTING:
             raise FencedError
-        return lifecycle.adopt(node, pid=os.getpid(), clock=sent, boot=self._place.boot)
+        return presence.adopt(node, pid=os.getpid(), clock=sent, boot=self._place.boot)
 
     def _confirmed(self, written: Mapping[Key, Record], sent: float) -> None:
         """Take note of a commit: the lease counts from before it was sent."""

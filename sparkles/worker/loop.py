@@ -11,11 +11,11 @@ import select
 import time
 from collections.abc import Callable, Sequence
 
-from sparkles import lifecycle
+from sparkles import presence
 from sparkles.errors import SparklesError, UnreachableError
-from sparkles.lifecycle import FencedError
 from sparkles.model import Node, NodeState, Reason, Records, Task, TaskState
 from sparkles.ports import Backend, Place
+from sparkles.presence import FencedError
 from sparkles.timing import Timing
 from sparkles.worker.ahead import Ahead
 from sparkles.worker.attempt import Ended
@@ -126,7 +126,7 @@ class Worker:
         while error := self._hindrance():
             self._say(error)
             waits = self._tenure.has_machine and isinstance(error, UnreachableError)
-            if self._place.clock() - began > (_OUTAGE if waits else lifecycle.RESERVATION):
+            if self._place.clock() - began > (_OUTAGE if waits else presence.RESERVATION):
                 raise FencedError
             time.sleep(self._timing.retry)
 

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from sparkles import manifest as manifests
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.backends.local.environments import PrivateEnvironments
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.backends.local.state import SqliteState
 from sparkles.errors import BackendError, LaunchError
 from sparkles.machine import Machine
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import Cluster, Job, Node, Sample
 from sparkles.paths import Home
 from sparkles.plan import Rerun

@@ -15,7 +15,7 @@ from contracts.state import OpenStore
 from sparkles import nodes, recover
 from sparkles.model import JobState, NodeState
 from sparkles.ports import Backend, StateStore
-from sparkles.settle import begin_waiting
+from sparkles.settle import settle_waiting
 
 _MANY = 300
 
@@ -58,7 +58,7 @@ class ReadsContract:
         [
             pytest.param(lambda backend: recover.heal(a_job(), backend), id="to heal a job, as watch does"),
             pytest.param(lambda backend: recover.sweep({"c"}, backend, quiet=75.0), id="to sweep, as nodes do"),
-            pytest.param(begin_waiting, id="to begin what waited, as nodes and clients do"),
+            pytest.param(settle_waiting, id="to begin what waited, as nodes and clients do"),
             pytest.param(lambda backend: nodes.shed({"c"}, backend), id="to see whether a cluster is used"),
         ],
     )

@@ -24,10 +24,9 @@ from contracts.fakes import (
 )
 from contracts.nouns import a_node, put
 
-from sparkles import lifecycle, recover, results, spec
+from sparkles import lifecycle, presence, recover, results, spec
 from sparkles.backends.local.state import SqliteState
 from sparkles.errors import BackendError, UnreachableError
-from sparkles.lifecycle import FencedError
 from sparkles.model import (
     JobState,
     Key,
@@ -43,6 +42,7 @@ from sparkles.model import (
 from sparkles.plan import Rerun
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
+from sparkles.presence import FencedError
 from sparkles.timing import Timing
 from sparkles.worker.loop import Worker
 
@@ -435,7 +435,7 @@ def test_a_task_that_is_deleted_while_it_runs_leaves_nothing(submit, backend, wo
 
 def test_a_worker_that_was_given_up_commits_nothing(submit, backend, worker, runtime, meanwhile) -> None:
     def given_up(_: ScriptedRunning) -> int:
-        meanwhile(Key.node("n"), lifecycle.lose)
+        meanwhile(Key.node("n"), presence.lose)
         return 0
 
     runtime.scripts["work"] = given_up
@@ -763,7 +763,7 @@ def test_a_worker_that_was_given_up_while_a_commit_was_unsure_stops(
     def unsure(keys: Any, move: Any) -> Any:
         if runtime.started and not refused:
             refused.append(True)
-            meanwhile(Key.node("n"), lifecycle.lose)
+            meanwhile(Key.node("n"), presence.lose)
             raise BackendError("the connection was reset")
         return change(keys, move)
 

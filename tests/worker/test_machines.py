@@ -13,12 +13,12 @@ import pytest
 from contracts.fakes import FakeCompute, FakePlace, a_backend, a_manifest, applied, rows
 from contracts.nouns import a_machine, a_node, put
 
-from sparkles import lifecycle
+from sparkles import lifecycle, presence
 from sparkles.errors import BackendError, UnreachableError
-from sparkles.lifecycle import FencedError
 from sparkles.model import Cluster, Key, Node, NodeState, Reason, Task, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import find_job
+from sparkles.presence import FencedError
 from sparkles.timing import Timing
 from sparkles.worker.loop import Worker
 from sparkles.worker.tenure import Tenure
@@ -112,7 +112,7 @@ def test_one_that_starts_while_the_store_is_out_of_reach_waits_for_it(backend, p
 
     def out_of_reach(*args: Any) -> Any:
         for error in failures:
-            place.ahead += lifecycle.RESERVATION + 60.0
+            place.ahead += presence.RESERVATION + 60.0
             raise error
         return change(*args)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkles import lifecycle, staffing
+from sparkles import presence, staffing
 from sparkles.backends.gcp.vms import members, reasons, template
 from sparkles.backends.gcp.vms.boot_logs import BootLogs
 from sparkles.backends.gcp.vms.group_names import group_of, standard_group
@@ -111,7 +111,7 @@ class VmCompute:
 
     def raise_nodes(self, cluster: Cluster, state: StateStore, *, wanted: int) -> None:
         """See Compute."""
-        if cluster.machine is None or lifecycle.standing(state.nodes(cluster.name)) >= wanted > 0:
+        if cluster.machine is None or presence.standing(state.nodes(cluster.name)) >= wanted > 0:
             return
         if wanted == 0:
             self._make_groups(cluster)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sparkles import lifecycle
+from sparkles import presence
 from sparkles.backends.local.runtime import kill_recorded
 from sparkles.backends.process import boot_id, time_awake
 from sparkles.errors import BackendError
@@ -96,7 +96,7 @@ class LocalCompute:
     def _reserve(self, cluster: Cluster, state: StateStore, *, wanted: int) -> Sequence[Node]:
         """Write down that nodes start, unless they are there: two clients never start too many."""
         seen = state.read([cluster.key])[cluster.key].version
-        missing = lifecycle.missing_nodes(state.nodes(cluster.name), wanted=wanted)
+        missing = presence.missing_nodes(state.nodes(cluster.name), wanted=wanted)
         if not missing:
             return []
         nodes = [self._new_node(cluster) for _ in range(missing)]
@@ -162,7 +162,7 @@ class LocalCompute:
         if node.state is not NodeState.STARTING:
             return True
         child = self._children.get(node.name)
-        return lifecycle.is_stale(node, now=time.time()) or (child is not None and child.poll() is not None)
+        return presence.is_stale(node, now=time.time()) or (child is not None and child.poll() is not None)
 
     def _is_hung(self, node: Node) -> bool:
         """Say whether a live process has not reported for too long."""

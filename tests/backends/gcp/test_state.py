@@ -22,7 +22,7 @@ from google.auth.exceptions import RefreshError
 from google.cloud.datastore_v1.services.datastore import DatastoreClient
 from google.cloud.datastore_v1.types import datastore as calls
 
-from sparkles import lifecycle
+from sparkles import lifecycle, presence
 from sparkles.backends.gcp import datastore, records
 from sparkles.backends.gcp.datastore import Datastore
 from sparkles.backends.gcp.state import DatastoreState
@@ -310,7 +310,7 @@ def test_a_node_that_is_gone_is_in_no_index(store):
 def _leaving(read: Any) -> Writes:
     node = read[Key.node("n")]
     assert isinstance(node, Node)
-    return Writes(put=[lifecycle.go(lifecycle.leave(node))])
+    return Writes(put=[presence.go(presence.leave(node))])
 
 
 # A bad network

@@ -15,11 +15,12 @@ import pytest
 from contracts.fakes import a_backend, a_manifest, applied
 
 from sparkles import recover
-from sparkles.apply import Submitter, execute
+from sparkles.apply import execute
 from sparkles.backends.gcp.datastore import Datastore
 from sparkles.backends.gcp.state import DatastoreState
 from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
+from sparkles.marking import Submitter
 from sparkles.model import Fence, JobState, Key, Writes
 from sparkles.ports import Backend
 from sparkles.prepare import find_job, prepare
@@ -198,7 +199,7 @@ def test_an_apply_that_was_cut_off_is_completed_by_doing_it_again(backend, open_
 
     with monkeypatch.context() as patch:
         interrupted(backend, patch, at=5, act=die)
-        patch.setattr("sparkles.apply._give_way", lambda *_: None)  # nobody is there to do it
+        patch.setattr("sparkles.marking.give_way", lambda *_: None)  # nobody is there to do it
         with pytest.raises(DeathError):
             applied(manifest(), backend)
     before = fences(backend)

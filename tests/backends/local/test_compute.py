@@ -21,9 +21,9 @@ from sparkles.backends.local import compute as computes
 from sparkles.backends.local.compute import LocalCompute, NodePlace
 from sparkles.backends.local.state import SqliteState
 from sparkles.backends.process import boot_id, identity
-from sparkles.lifecycle import RESERVATION
 from sparkles.model import Cluster, Node, NodeState
 from sparkles.paths import Home
+from sparkles.presence import RESERVATION
 from sparkles.timing import Timing
 
 
