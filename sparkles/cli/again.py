@@ -13,7 +13,8 @@ from sparkles import lineup, results, selection
 from sparkles.cli import phases
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.execute import carry_out, hint_at_waits
-from sparkles.cli.submission import follow_all, make_ready, require_owner, show_all
+from sparkles.cli.side_by_side import follow_all
+from sparkles.cli.submission import make_ready, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend

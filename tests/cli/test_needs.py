@@ -128,7 +128,7 @@ def test_apply_follows_the_other_jobs_when_one_is_blocked(warm: User) -> None:
 
     assert done.returncode == 1
     assert "error: job use10 waits for job make10" in done.stderr
-    assert "] other\n" in done.stdout
+    assert "] other10: other\n" in done.stdout
 
 
 def test_what_is_wrong_with_rows_that_a_job_made_is_said(warm: User) -> None:

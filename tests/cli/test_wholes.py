@@ -478,6 +478,36 @@ def test_watching_a_whole_follows_its_parts_and_last_is_the_whole(warm: User) ->
     assert b"] 14\n" in printed
 
 
+SIDE_BY_SIDE = """
+  - {{name: first, command: "echo begun"}}
+  - {{name: slow, needs: [first], command: "echo slowly; {gate}; echo at last"}}
+  - {{name: quick, needs: [first], command: "echo quickly; sleep 2; exit 3"}}
+"""
+
+
+def test_steps_that_run_at_the_same_time_are_watched_side_by_side_and_each_line_says_of_which_it_is(warm: User) -> None:
+    gate = warm.folder / "gate-w14"
+    flow = a_workflow(warm, "w14", SIDE_BY_SIDE.format(gate=until(gate)))
+
+    watching = warm.start("apply", "--wait", flow)
+    assert watching.stdout is not None
+    lines: list[str] = []
+    while "w14-quick: Job finished." not in (line := watching.stdout.readline().decode()):
+        assert line, "it has ended"
+        lines.append(line)
+    begun = started(warm, "w14-slow")
+    gate.touch()
+    rest, errors = watching.communicate(timeout=60)
+
+    logs = [line.partition("] ")[2] for line in (*lines, *rest.decode().splitlines(keepends=True)) if line[0] == "["]
+    assert begun.keys() == {"w14-slow.1"}
+    assert logs[0] == "begun\n"
+    assert {"w14-quick: quickly\n", "w14-slow: slowly\n", "w14-slow: at last\n"} <= set(logs)
+    assert b"w14-slow: Job finished. 1 tasks completed successfully, 0 tasks failed\n" in rest
+    assert b"1 task failed: exit code 3, quickly\n" in errors
+    assert watching.returncode == 1
+
+
 def test_ctrl_c_while_a_whole_is_watched_speaks_of_the_whole(warm: User) -> None:
     gate = warm.folder / "gate-w13"
     warm.ok("apply", a_diamond(warm, "w13", top=f"{until(gate)}; echo 7 > n.txt"))
