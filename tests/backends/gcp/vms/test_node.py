@@ -33,9 +33,6 @@ pytest.importorskip("googleapiclient", reason="needs google-api-python-client: p
 #: The protocol's times, much shorter than they are.
 _TIMING = {"beat": 1.0, "commit_gap": 0.02, "idle_look": 2.0, "sweep": 1.0, "look": 0.5, "heal": 1.0, "grace": 2.0}
 
-#: Nobody else on this machine has such a job, whose containers the engine would show as well.
-_JOB = f"vm{os.getpid()}"
-
 #: The request to make a machine anew.
 _RECREATE = "compute.regionInstanceGroupManagers.recreateInstances"
 
@@ -53,10 +50,12 @@ def user(cloud: Any, registry: Any, api: Any, busybox: str, tmp_path: Path) -> I
     user = User(folder=tmp_path / "folder", home=tmp_path / "home", stores=AtHome(tmp_path / "home/sparkles"))
     more = {"SPARKLES_COMPUTE": "vm", "SPARKLES_REGION": "us-central1", "SPARKLES_WORKER_IMAGE": worker.repository}
     user.env |= {**cloud.environment, **more, "SPARKLES_TIMING": json.dumps(_TIMING), "IMAGE": image}
+    # No other test has such a job, whose containers the engine would show as well.
+    user.env["JOB"] = f"vm-{os.urandom(4).hex()}"
     cloud.compute.lives.grace = 5.0
     yield user
     cloud.compute.reset()
-    for name in containers(api, sparkles_task=f"{_JOB}.1"):  # a machine that is one of its own takes them along
+    for name in containers(api, sparkles_task=f"{user.env['JOB']}.1"):
         api.remove_container(name, force=True)
 
 
@@ -75,15 +74,16 @@ def state(cloud: Any) -> Iterator[Any]:
 def begin(user: User, api: Any, **nodes: str) -> str:
     """Submit a task that runs until it is told to end; return its container."""
     spec = {"image": user.env["IMAGE"], "command": ["sh", "-c", _WAITING], "nodes": nodes}
-    job = {"apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": _JOB}, "spec": spec}
+    job = {"apiVersion": "sparkles/v1", "kind": "Job", "metadata": {"name": user.env["JOB"]}, "spec": spec}
     user.write("job.yaml", json.dumps(job))
     user.ok("apply", "job.yaml", timeout=60)
-    return running(api)
+    return running(user, api)
 
 
-def running(api: Any, *, but: str = "") -> str:
+def running(user: User, api: Any, *, but: str = "") -> str:
     """Wait for the task's container, or another one than that, and return its name."""
-    return str(eventually(lambda: next(iter({*containers(api, sparkles_task=f"{_JOB}.1")} - {but}), None), within=60))
+    task = f"{user.env['JOB']}.1"
+    return str(eventually(lambda: next(iter({*containers(api, sparkles_task=task)} - {but}), None), within=60))
 
 
 def worker_of(node: Any, booter: Any) -> int:
@@ -112,10 +112,10 @@ def tell(container: str, api: Any) -> None:
 
 def end(user: User, state: Any, api: Any, *, but: str) -> Any:
     """Wait until the task runs again, have it end, and return it."""
-    again = running(api, but=but)
+    again = running(user, api, but=but)
     tell(again, api)
-    user.ok("wait", _JOB, timeout=60)
-    (task,) = state.tasks(_JOB)
+    user.ok("wait", user.env["JOB"], timeout=60)
+    (task,) = state.tasks(user.env["JOB"])
     assert task.state is TaskState.SUCCEEDED
     return task
 
@@ -135,7 +135,7 @@ def test_a_task_runs_in_its_image_on_a_machine_that_goes_afterwards(user, cloud,
     after = state.read([before.key])[before.key]
     assert after.state is NodeState.GONE
     assert {"boot", "images", "worker"} <= set(after.phases)
-    assert [task.state for task in state.tasks(_JOB)] == [TaskState.SUCCEEDED]
+    assert [task.state for task in state.tasks(user.env["JOB"])] == [TaskState.SUCCEEDED]
     assert [group.target for group in cloud.compute.groups.values()] in ([], [0])
     assert containers(api, sparkles_machine=before.instance_id) == []
 
