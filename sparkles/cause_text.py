@@ -92,6 +92,13 @@ def _details(cause: Cause, job: str) -> Iterator[str]:
     if example.said and example.said != cause.words and cause.state is TaskState.FAILED:
         yield f"such as {example.id}: {example.said}"
     yield from commands(cause, job)
+    yield from filter(None, [doubt(cause)])
+
+
+def doubt(cause: Cause) -> str:
+    """Return what is to be said of the commands of a cause if they may find other tasks, too; else nothing."""
+    is_exact = cause.is_exact or cause.count == 1
+    return "" if is_exact else "the filters may find tasks of other causes, too: their last lines are too much alike"
 
 
 def commands(cause: Cause, job: str) -> list[str]:
@@ -117,4 +124,5 @@ def document(cause: Cause) -> dict[str, Any]:
         "example": cause.example.id,
         "said": cause.example.said,
         "filters": list(cause.filters),
+        "exact": cause.is_exact,
     }

@@ -7,14 +7,15 @@ same shape (see `folding`). What they wrote does not matter where they were stop
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sparkles.folding import VARIOUS, Folded, fold, literally, pattern, pieces, unfold
+from sparkles import telling
+from sparkles.folding import VARIOUS, Folded, fold, unfold
 from sparkles.model import Reason, Task, TaskState
+from sparkles.telling import Kind, Lines
 
 #: Causes that are told of a job, if nobody asks for more.
 TOLD = 15
@@ -25,14 +26,8 @@ _SHAPES = 1000
 #: Here what a task wrote last tells what was wrong.
 _TELLING = frozenset({Reason.EXIT, Reason.UPLOAD, None})
 
-#: Characters of a pattern that somebody may still want to copy.
-_LONGEST = 300
-
-#: What is hard to quote for a shell.
-_AWKWARD = re.compile("['\"`\\\\$!\u2018\u2019\u201c\u201d]")
-
-#: Stand at the edges of pieces, and tell nothing.
-_EDGES = " :;,.-()[]{}<>=#"
+#: Kinds of tasks that filters are tried on.
+_KINDS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +43,10 @@ class Cause:
     words: str
     #: The first of the tasks.
     example: Task
-    #: Expressions for `list` and `retry` that are true of these tasks, and of no others of the job.
+    #: Expressions for `list` and `retry` that are true of these tasks.
     filters: Sequence[str]
+    #: Whether they are surely true of no others of the job.
+    is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,46 +75,64 @@ class _Way(NamedTuple):
 class _Group:
     """Tasks that have a cause in common."""
 
-    __slots__ = ("count", "example", "parts", "shape", "way")
+    __slots__ = ("count", "example", "lines", "way")
 
     def __init__(self, way: _Way, said: Folded, example: Task) -> None:
         self.way = way
-        self.shape = said.shape
         self.example = example
-        #: What stands in the places of the shape; None where that differs.
-        self.parts: Sequence[str | None] = said.parts
+        self.lines = Lines(said.shape, said.parts)
         self.count = 0
 
     def add(self, said: Folded) -> None:
         self.count += 1
-        if said.parts != self.parts:
-            self.parts = [one if one == other else None for one, other in zip(self.parts, said.parts, strict=True)]
+        known = self.lines.parts
+        if said.parts != known:
+            self.lines.parts = [one if one == other else None for one, other in zip(known, said.parts, strict=True)]
+
+
+class _Groups:
+    """All causes there are."""
+
+    def __init__(self) -> None:
+        self._ways: dict[_Way, dict[str, _Group]] = defaultdict(dict)
+        self._kinds = 0
+        #: Whether all kinds of tasks are known.
+        self.are_complete = True
+
+    def add(self, task: Task) -> None:
+        way = _way(task)
+        shapes, said = self._ways[way], _said(task)
+        if said.shape not in shapes:
+            if len(shapes) >= _SHAPES:
+                said = VARIOUS
+            shapes.setdefault(said.shape, _Group(way, said, task))
+        shapes[said.shape].add(said)
+        self._note(_kind(task, way), shapes[said.shape].lines.kinds)
+
+    def _note(self, kind: Kind, kinds: set[Kind]) -> None:
+        if kind in kinds:
+            return
+        if kinds and self._kinds >= _KINDS and (kind.said or kind.killedBy):  # of those without there are not many
+            self.are_complete = False
+            return
+        kinds.add(kind)
+        self._kinds += 1
+
+    def by_count(self) -> list[_Group]:
+        """Return the most frequent first."""
+        found = (group for shapes in self._ways.values() for group in shapes.values())
+        return sorted(found, key=lambda group: (-group.count, group.example.index))
 
 
 def of(tasks: Iterable[Task], *, most: int = TOLD) -> Causes:
     """Return why tasks failed or were killed, those of them that were or did; up to `most` causes are told."""
-    ways: dict[_Way, dict[str, _Group]] = defaultdict(dict)
-    reasons: dict[int | None, set[Reason | None]] = defaultdict(set)
+    groups = _Groups()
     for task in tasks:
         if task.state in (TaskState.FAILED, TaskState.KILLED):
-            _add(task, ways)
-            reasons[task.exit].add(task.reason)
-    groups = sorted(
-        (group for shapes in ways.values() for group in shapes.values()),
-        key=lambda group: (-group.count, group.example.index),
-    )
-    told = [_cause(group, ways[group.way].values(), reasons[group.way.exit]) for group in groups[:most]]
-    return Causes(told, more=len(groups[most:]), rest=sum(group.count for group in groups[most:]))
-
-
-def _add(task: Task, ways: dict[_Way, dict[str, _Group]]) -> None:
-    way = _way(task)
-    shapes, said = ways[way], _said(task)
-    if said.shape not in shapes:
-        if len(shapes) >= _SHAPES:
-            said = VARIOUS
-        shapes.setdefault(said.shape, _Group(way, said, task))
-    shapes[said.shape].add(said)
+            groups.add(task)
+    found = groups.by_count()
+    told = [_cause(group, found, are_complete=groups.are_complete) for group in found[:most]]
+    return Causes(told, more=len(found[most:]), rest=sum(group.count for group in found[most:]))
 
 
 def _way(task: Task) -> _Way:
@@ -134,58 +149,46 @@ def _said(task: Task) -> Folded:
     return fold(task.said, json.loads(task.row))
 
 
-def _cause(group: _Group, among: Iterable[_Group], reasons: Collection[Reason | None]) -> Cause:
-    others = [other for other in among if other is not group]
+def _kind(task: Task, way: _Way) -> Kind:
+    tells = way.state is TaskState.FAILED and way.reason in _TELLING
+    reason = task.reason and task.reason.value
+    return Kind(task.state.value, reason, task.exit, task.said if tells else None, task.killed_by)
+
+
+def _cause(group: _Group, among: Iterable[_Group], *, are_complete: bool) -> Cause:
+    others = [other.lines for other in among if other is not group]
+    by_ending = list(_by_ending(group.way, others))
+    near = telling.of_others(by_ending, others)
+    more = list(_by_words(group, near)) if near else []
+    texts = [*by_ending, *more]
     return Cause(
         count=group.count,
         state=group.way.state,
         reason=group.way.reason,
         exit=group.way.exit,
-        words=unfold(group.shape, group.parts),
+        words=unfold(group.lines.shape, group.lines.parts),
         example=group.example,
-        filters=[f"state={group.way.state.value}", *_filters(group, others, reasons)],
+        filters=texts,
+        is_exact=(are_complete or not more) and telling.are_exact(texts, group.lines, near),
     )
 
 
-def _filters(group: _Group, others: Sequence[_Group], reasons: Collection[Reason | None]) -> Iterator[str]:
-    """Yield as few expressions as tell tasks from `others`, which ended in the same way, and from all the rest.
-
-    `reasons` are those of all tasks that have their exit code.
-    """
-    way = group.way
-    if way.state is TaskState.KILLED:
-        yield from [f"killedBy={group.shape}"] if others else []
-        return
-    if way.reason and (way.exit is None or len(reasons) > 1 or way.reason is not Reason.EXIT):
-        yield f"reason={way.reason.value}"
+def _by_ending(way: _Way, others: Sequence[Lines]) -> Iterator[str]:
+    """Yield as few filters as tell how tasks ended."""
+    texts = [f"state={way.state.value}"]
     if way.exit is not None:
-        yield f"exit={way.exit}"
-    if others and group.shape != VARIOUS.shape:
-        yield f"said ~ {_pattern(group, others)}" if group.shape else "said="
+        texts.append(f"exit={way.exit}")
+    yield texts[0]
+    if way.state is TaskState.FAILED:
+        reasons = {kind.reason for other in telling.of_others(texts, others) for kind in other.kinds}
+        if way.exit is None or way.reason is not Reason.EXIT or reasons - {way.reason.value}:
+            yield f"reason={way.reason.value}" if way.reason else "reason !~ ."
+    yield from texts[1:]
 
 
-def _pattern(group: _Group, others: Sequence[_Group]) -> str:
-    """Return a pattern for what these tasks said and `others` did not: a plain piece of it, if there is such a one."""
-    for piece in sorted(_plain_pieces(group.shape), key=len, reverse=True):
-        if not any(piece in other.shape or piece in (other.example.said or "") for other in others):
-            return literally(piece)
-    return _apart(pattern(group.shape, group.parts), group, others)
-
-
-def _apart(found: str, group: _Group, others: Sequence[_Group]) -> str:
-    """Return a pattern of whole lines without the lines of `others` that it finds, too, as `^.+$` finds all.
-
-    Those stay of which the pattern would take lines of the group along, and all where nobody could copy the result.
-    """
-    lines = (pattern(other.shape, other.parts) for other in others if _finds(found, other))
-    but = "|".join(line.removeprefix("^") for line in lines if not _finds(line, group))
-    return f"^(?!{but}){found.removeprefix('^')}" if 0 < len(but) <= _LONGEST else found
-
-
-def _finds(text: str, group: _Group) -> bool:
-    return re.search(text, group.example.said or "") is not None
-
-
-def _plain_pieces(shape: str) -> Iterator[str]:
-    for piece in pieces(shape):
-        yield from filter(None, (part.strip(_EDGES) for part in _AWKWARD.split(piece)))
+def _by_words(group: _Group, near: Sequence[Lines]) -> Iterator[str]:
+    """Yield filters that tell tasks from those that ended in the same way."""
+    if group.way.state is TaskState.KILLED:
+        yield f"killedBy={group.lines.shape}"
+    else:
+        yield from telling.by_line(group.lines, near)

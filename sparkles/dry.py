@@ -39,6 +39,7 @@ _READS = {
         "read_manifest",
         "manifests",
         "results",
+        "jobs_with_results",
         "read_result",
         "read_log",
         "log_size",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sparkles import patterns, results
+from sparkles import partials, patterns, results
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Task
 from sparkles.paths import LOG_NAME, RESULT_NAME, is_inside
@@ -93,6 +93,8 @@ class Outcome:
     files: Fetched = field(default_factory=Fetched)
     #: The tasks that have none.
     without: int = 0
+    #: Results that were there, and are not any more.
+    gone: int = 0
 
 
 def folders(job: str, tasks: Iterable[Task] | None, backend: Backend) -> Iterator[Folder]:
@@ -152,7 +154,10 @@ class Destination:
         self._inside: set[Path] = set()
 
     def path(self, name: str) -> Path:
-        """Return where a file is to be. Raises BackendError for what would not be in the folder."""
+        """Return where a file is to be. Raises BackendError for what would not be in the folder.
+
+        What a fetch that was cut off left there is removed.
+        """
         path = self.folder / name
         if path.parent not in self._inside:
             real = Path(os.path.realpath(path.parent))
@@ -160,6 +165,7 @@ class Destination:
                 raise BackendError(
                     f"{path.parent}: a link that leads out of {self.folder}; remove it, or fetch elsewhere"
                 )
+            partials.remove_left(path.parent)
             self._inside.add(path.parent)
         return path
 
@@ -176,12 +182,13 @@ def fetch(
     progress = _Progress(moved)
     outcome = Outcome()
 
-    def copy(folder: Folder) -> Fetched | None:
-        return _copy(folder, destination, backend, choice, progress)
+    def copy(folder: Folder) -> tuple[Fetched | None, bool]:
+        fetched = _copy(folder, destination, backend, choice, progress)
+        return fetched, fetched is None and _is_gone(folder, backend)
 
-    for fetched in results.each(copy, found, backend, stop=progress.stop):
+    for fetched, is_gone in results.each(copy, found, backend, stop=progress.stop):
         if fetched is None:
-            outcome.without += 1
+            outcome.without, outcome.gone = outcome.without + (not is_gone), outcome.gone + is_gone
         else:
             outcome.results, outcome.files = outcome.results + 1, outcome.files + fetched
     return outcome
@@ -211,6 +218,12 @@ def _copy(
     raise RequestError(
         f"the result of {folder.job}.{folder.index} changes while it is copied; fetch it when the job has ended"
     )
+
+
+def _is_gone(folder: Folder, backend: Backend) -> bool:
+    """Say of a result that is not there whether somebody has deleted it, with its task, since it was looked up."""
+    task = folder.task
+    return task is None or (task.result_generation is not None and not backend.state.read([task.key]))
 
 
 class _Progress:

@@ -24,7 +24,7 @@ Test = Callable[[Any], bool]
 #: Makes a test of an operator and what stands after it.
 Kind = Callable[[str, str], Test]
 
-_SYNTAX = re.compile(r"\s*(?P<field>.+?)\s*(?P<op>==|!=|<=|>=|=|<|>|~)\s*(?P<value>.*)", re.DOTALL)
+_SYNTAX = re.compile(r"\s*(?P<field>.+?)\s*(?P<op>==|!=|!~|<=|>=|=|<|>|~)\s*(?P<value>.*)", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
 _SIZE = re.compile(rf"(?P<number>{_NUMBER.pattern})\s*(?P<unit>[a-z]*)", re.IGNORECASE)
 _BYTES = {"": 1, "b": 1, "bytes": 1}
@@ -34,6 +34,11 @@ _TIME = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:(?P<minute>\d\d)(?P<second>:\d\d)?(?P<part>\.\d{3})?(?:Z|[-+]\d\d:\d\d)?)?",
     re.ASCII,
 )
+
+_OPS = "= != < > <= >= ~ !~"
+
+#: Whether a regular expression is to be found, or not.
+_FINDS = {"~": True, "!~": False}
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge,
@@ -79,8 +84,7 @@ def parse(text: str) -> Filter:
     match = _SYNTAX.fullmatch(text)
     if not match:
         raise RequestError(
-            f"filter {text!r}: expected FIELD OP VALUE, such as state=failed or 'params.x > 0.5'; "
-            "OP is one of = != < > <= >= ~"
+            f"filter {text!r}: expected FIELD OP VALUE, such as state=failed or 'params.x > 0.5'; OP is one of {_OPS}"
         )
     name, op, value = match["field"], match["op"], match["value"]
     try:
@@ -130,15 +134,15 @@ class _UnexpectedError(Exception):
 
 def _filter(text: str, name: str, op: str, value: str) -> Filter:
     if op == "==":
-        raise _UnexpectedError("one of = != < > <= >= ~, found '=='")
+        raise _UnexpectedError(f"one of {_OPS}, found '=='")
     found = fields.field(name, f"filter {text!r}", _KINDS)
     kind = _parameter if found.parameter is not None else _KINDS[name]
     return Filter(text=text, field=found, _test=kind(op, value), _unset=_holds_of_nothing(op, value))
 
 
 def _holds_of_nothing(op: str, value: str) -> bool:
-    """Say whether a filter is true of what is not set: that is equal to no value, and to nothing else."""
-    return op == ("!=" if value.strip() else "=")
+    """Say whether a filter is true of what is not set: that is equal to no value, and nothing is found in it."""
+    return op == "!~" or op == ("!=" if value.strip() else "=")
 
 
 def _spans(read: Callable[[str], tuple[float, float] | None], expected: str) -> Kind:
@@ -154,10 +158,10 @@ def _spans(read: Callable[[str], tuple[float, float] | None], expected: str) -> 
 
 def _words(*choices: str) -> Kind:
     def kind(op: str, text: str) -> Test:
-        if op == "~":
-            return _pattern(text)
+        if op in _FINDS:
+            return _pattern(op, text)
         if op not in ("=", "!="):
-            raise _UnexpectedError(f"one of = != ~, found {op!r}")
+            raise _UnexpectedError(f"one of = != ~ !~, found {op!r}")
         word = text.strip()
         if choices and word not in choices:
             raise _UnexpectedError(f"one of {', '.join(choices)}; found {word!r}{nearest(word, choices)}")
@@ -169,8 +173,8 @@ def _words(*choices: str) -> Kind:
 
 def _parameter(op: str, text: str) -> Test:
     """Compare as numbers if both sides are, else as text."""
-    if op == "~":
-        return _pattern(text)
+    if op in _FINDS:
+        return _pattern(op, text)
     compare, wanted = _COMPARE[op], fields.number(text)
     if wanted is None:
         return lambda value: compare(value, text)
@@ -182,14 +186,15 @@ def _parameter(op: str, text: str) -> Test:
     return test
 
 
-def _pattern(text: str) -> Test:
+def _pattern(op: str, text: str) -> Test:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Python may read in another way some day, such as [[x]
             search = re.compile(text).search
     except (re.error, OverflowError, RecursionError) as error:
         raise _UnexpectedError(f"a regular expression, found {text!r}: {error}") from None
-    return lambda value: search(value) is not None
+    wanted = _FINDS[op]
+    return lambda value: (search(value) is not None) is wanted
 
 
 def _number(text: str) -> tuple[float, float] | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -57,15 +56,6 @@ def _job(document: Document, part: str) -> dict[str, Any]:
         own["parameters"] = {"csv": f"{_left_by(whole, GETARGS)}/1/{_OURS}/batches.csv"}
     shared = {name: spec[name] for name in _SHARED if name in spec}
     return parts.job(document, part, {**shared, **own, **_environment(spec)})
-
-
-def phase_of(command: Sequence[str]) -> str | None:
-    """Return the phase whose command this is; None if it is not that of a Foreach.
-
-    >>> phase_of(["python3", ".foreach/run.py", "gather", "fit.py", "gather"]), phase_of(["echo", "gather"])
-    ('gather', None)
-    """
-    return next((phase for word, phase in pairwise(command) if word in RUNNERS), None)
 
 
 def _needed(part: str) -> Sequence[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from itertools import chain
+from itertools import chain, permutations
 
 from sparkles import names, parts, results
 from sparkles.errors import SparklesError
-from sparkles.model import Job, Task
+from sparkles.model import Job, Key, Task
 from sparkles.ports import Backend
 
 
@@ -55,6 +55,27 @@ def in_order(whole: Sequence[Job], backend: Backend) -> list[Job]:
 def needs_of(whole: Sequence[Job], backend: Backend) -> Mapping[str, Sequence[str]]:
     """Return for each part of a whole which other parts it needs, as far as that is known."""
     return {name: needs or [] for name, needs in _needs_of(whole, backend).items()}
+
+
+def side_by_side(names: Sequence[str], backend: Backend) -> set[str]:
+    """Return those of some jobs that may run at the same time as another of them: neither needs the other."""
+    if len(names) == 1:
+        return set()
+    found = backend.state.read([Key.job(name) for name in names])
+    needs = needs_of([job for job in found.values() if isinstance(job, Job)], backend)
+    before = {name: _all_needs(name, needs) for name in needs}
+    return {one for one, other in permutations(needs, 2) if one not in before[other] and other not in before[one]}
+
+
+def _all_needs(name: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return what a job needs, and what that needs, and so on."""
+    found: set[str] = set()
+    todo = list(needs[name])
+    while todo:
+        if (need := todo.pop()) not in found:
+            found.add(need)
+            todo += needs[need]
+    return found
 
 
 def _needs_of(whole: Sequence[Job], backend: Backend) -> Mapping[str, Sequence[str] | None]:

@@ -9,6 +9,9 @@ from pathlib import Path
 LOG_NAME = "stdout.txt"
 RESULT_NAME = "result.json"
 
+#: What the names of files begin with that are on their way into a folder of the user's.
+PARTIAL = ".sparkles-"
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -34,11 +34,13 @@ def poll(
     *,
     deadline: float | None = None,
     before: Callable[[Job], None] = lambda _: None,
+    among: Callable[[], int] = lambda: 1,
 ) -> Iterator[Mapping[TaskState, int]]:
     """Yield the counts of a job's tasks whenever something may have changed, at last when all have ended.
 
     Heals the job meanwhile. Raises TimeoutError at `deadline`, a time.monotonic(). Calls `before` with the job before
-    its tasks are counted: what that reads is no newer than the counts.
+    its tasks are counted: what that reads is no newer than the counts. `among` says of how many jobs this one is that
+    are polled in turns: who looks at several looks at none less often.
     """
     healer = _Healer(name, backend)
     times, began = backend.timing, time.monotonic()
@@ -64,7 +66,7 @@ def poll(
                     return
         if deadline is not None and now >= deadline:
             raise TimeoutError
-        time.sleep(min(pause, times.longest_poll))
+        time.sleep(min(pause, times.longest_poll) / among())
 
 
 def _were_its_last(job: Job, backend: Backend) -> bool:

@@ -311,6 +311,10 @@ class ObjectStore(Protocol):
         """Return the indices for which `job` has a result folder."""
         ...
 
+    def jobs_with_results(self, prefix: str) -> Sequence[str]:
+        """Return the names of the jobs that have result folders and are called something that begins so."""
+        ...
+
     def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
         """Return (result generation, content of result.json), or None without a whole result.
 

@@ -51,3 +51,5 @@ class Sight:
     tailed: Tailed | None = None
     #: Those of the last tasks that failed, the last one first.
     failures: tuple[Failure, ...] = ()
+    #: Other jobs that are watched at the same time.
+    beside: tuple[Sight, ...] = ()

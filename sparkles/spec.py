@@ -90,6 +90,8 @@ class JobSpec:
     exclude: Sequence[str]
     #: Patterns of outputs that are kept whatever the other two say.
     always: Sequence[str]
+    #: What it is a part of, by its name.
+    whole: str | None = None
 
 
 def spec_of(document: Mapping[str, Any]) -> JobSpec:
@@ -118,6 +120,7 @@ def spec_of(document: Mapping[str, Any]) -> JobSpec:
         include=spec["outputs"]["include"],
         exclude=spec["outputs"]["exclude"],
         always=spec["outputs"].get("always", ()),
+        whole=document["metadata"].get("partOf", {}).get("name"),
     )
 
 

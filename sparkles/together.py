@@ -1,5 +1,7 @@
 """Together: several jobs are marked as being applied before any of them is changed: all of them, or none.
 
+Nor is a job made and a whole of its name, by two at once: one of them, or both, will see the other's mark.
+
 Until its turn has come nobody else applies one of them, and one that waited does not begin as it was meant before.
 """
 
@@ -9,8 +11,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
-from sparkles import mark, marking
+from sparkles import mark, marking, names, wholes
 from sparkles.errors import BackendError
+from sparkles.manifest import Manifest
 from sparkles.marking import Submitter
 from sparkles.model import Applying, Writes
 from sparkles.ports import Backend
@@ -62,6 +65,16 @@ class Together:
                     return
 
 
+def _require_names(prepared: Sequence[Prepared], backend: Backend) -> None:
+    """Raise RequestError if a job and a whole of one name are both new: each is marked first, and then looks around."""
+    new = [one for one in prepared if one.job is None and (one.whole or not names.is_generated(one.name))]
+    if new:
+        manifests = [
+            Manifest(document=one.pinned.document, source=f"job {one.name}", base=one.pinned.base) for one in new
+        ]
+        wholes.require_names(manifests, backend.state.jobs())
+
+
 @contextmanager
 def together(
     prepared: Sequence[Prepared], backend: Backend, submitter: Submitter | None, *, force: bool
@@ -71,6 +84,7 @@ def together(
     try:
         for one in prepared:
             marked.mark(one, submitter, force=force)
+        _require_names(prepared, backend)
         marked.keep()
         yield marked
     finally:

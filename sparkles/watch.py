@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from sparkles import guard_text, results
@@ -78,8 +78,12 @@ def sample_line(sample: Sample) -> str:
 class Watcher:
     """Shows a job's progress, line by line and at a glance."""
 
-    def __init__(self, name: str, backend: Backend, screen: Screen) -> None:
+    def __init__(self, name: str, backend: Backend, screen: Screen, *, among: Callable[[], int] = lambda: 1) -> None:
+        """Watch a job; `among` says how many are watched in turns, see `poll`."""
         self._name = name
+        self._among = among
+        #: How many of its tasks are in each state.
+        self.counts: Mapping[TaskState, int] = {}
         self._backend = backend
         self.screen = screen
         self._lookout = Lookout(backend)
@@ -99,7 +103,12 @@ class Watcher:
 
     def run(self) -> Mapping[TaskState, int]:
         """Watch until the job has ended; return the counts of its tasks."""
-        counts: Mapping[TaskState, int] = {}
+        for _ in self.looks():
+            pass
+        return self.counts
+
+    def looks(self) -> Iterator[None]:
+        """Watch until the job has ended, and let others do something after each look at it."""
         job: Job
         nodes: Sequence[Node] = ()
         coming = _ALL_HERE
@@ -110,7 +119,8 @@ class Watcher:
             job, nodes = found, self._backend.state.nodes(found.cluster)
             coming = staffing_of(found.cluster, nodes, self._backend)
 
-        for counts in poll(self._name, self._backend, before=before):
+        for counts in poll(self._name, self._backend, before=before, among=self._among):
+            self.counts = counts
             self._say_what_is_held(job)
             if any(counts.get(state) for state in OPEN):
                 self.status(counts, nodes, coming)
@@ -129,10 +139,11 @@ class Watcher:
                     asked=coming.asked,
                 )
             )
-        if not self._tailed and sum(counts.values()) == 1:
+            yield
+        if not self._tailed and sum(self.counts.values()) == 1:
             self._print_whole()
-        self.screen.say(finished_line(counts) if counts else f"Job {self._name} was killed while it waited.")
-        return counts
+        killed = f"Job {self._name} was killed while it waited."
+        self.screen.say(finished_line(self.counts) if self.counts else killed)
 
     def _say_what_is_held(self, job: Job) -> None:
         """Say that tasks are held back for the first ones, and that they go on, each once."""

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from contracts.nouns import a_task
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
 from sparkles import cause_text, causes, filters
-from sparkles.causes import Cause
+from sparkles.causes import Cause, Causes
 from sparkles.model import Reason, Task, TaskState
 
 
@@ -119,6 +121,65 @@ def test_the_commands_of_a_cause_lead_to_exactly_its_tasks(cause: Cause) -> None
         found = list(filters.select([filters.parse(text) for text in words[1::2]], MANY))
         assert cause.example in found
         assert len(found) == cause.count
+    assert cause.is_exact
+
+
+def lines_of_tasks() -> st.SearchStrategy[str | None]:
+    """Return lines that have much in common, and in which stands what lines are told by."""
+    words = st.sampled_from([
+        "no", "such", "file", "bad value", "line 12", "7", "a.txt", "/b/no such/c.csv", "'no such'", "alpha", "beta",
+        "$x", "[1]", "^", "1e-5", "12:30:01", "deadbeef0", "e", "-", "|", "",
+    ])  # fmt: skip
+    return st.none() | st.lists(words, max_size=4).map(" ".join)
+
+
+def tasks_that_ended() -> st.SearchStrategy[list[Task]]:
+    rows = st.fixed_dictionaries({"x": st.sampled_from(["alpha", "beta", "such"])})
+    of_failed = st.tuples(
+        st.just(TaskState.FAILED), st.sampled_from([*Reason, None]), st.sampled_from([None, 1, 2, 137])
+    )
+    of_others = st.sampled_from([
+        (TaskState.KILLED, Reason.KILLED, None), (TaskState.KILLED, Reason.KILLED, 137),
+        (TaskState.SUCCEEDED, Reason.EXIT, 0), (TaskState.PENDING, None, None),
+    ])  # fmt: skip
+    by = st.sampled_from([None, "ann", "bob"])
+    one = st.tuples(of_failed | of_others, lines_of_tasks(), rows, by)
+    return st.lists(one, min_size=1, max_size=12).map(
+        lambda found: [
+            a_task(
+                index, state=state, reason=reason, exit=code, said=said, row=json.dumps(row),
+                killed_by=by if state is TaskState.KILLED else None,
+            )
+            for index, ((state, reason, code), said, row, by) in enumerate(found, start=1)
+        ]
+    )  # fmt: skip
+
+
+@given(tasks_that_ended())
+@settings(max_examples=500, deadline=None)
+def test_filters_choose_exactly_the_tasks_of_their_cause_or_it_is_said_that_they_may_not(tasks: list[Task]) -> None:
+    for cause in causes.of(tasks, most=100).told:
+        found = list(filters.select([filters.parse(text) for text in cause.filters], tasks))
+
+        chosen = causes.of(found, most=100).told
+        is_exact = len(chosen) == 1 and chosen[0].count == cause.count == len(found)
+        assert cause.is_exact == (is_exact and cause.example in found)
+        event(f"exact: {cause.is_exact}")
+
+
+def test_a_line_that_is_found_in_those_of_others_is_told_from_them() -> None:
+    plain = [failed(index, 2, "no such file") for index in (1, 2)]
+    others = [failed(3, 2, "cannot read a.txt"), failed(4, 2, "cannot read 'no such file.txt'")]
+    echoes = [failed(index, 2, name, row={"x": name}) for index, name in ((5, "alpha"), (6, "beta"))]
+
+    first, second, third = causes.of([*plain, *others, *echoes]).told
+
+    assert first.filters[-1:] == ["said ~ ^no such file$"]
+    assert second.filters[-1:] == ["said ~ cannot read"]
+    assert third.filters[-2:] == ["said ~ ^.+$", "said !~ no such file|cannot read"]
+    assert first.is_exact
+    assert second.is_exact
+    assert third.is_exact
 
 
 def test_a_command_that_nobody_could_copy_is_not_made() -> None:
@@ -128,6 +189,10 @@ def test_a_command_that_nobody_could_copy_is_not_made() -> None:
     echo = causes.of(echoes + others).told[0]
 
     assert echo.filters == ["state=failed", "exit=4", "said ~ ^.+$"]
+    assert not echo.is_exact
+    assert list(cause_text.lines(Causes([echo]), "j"))[-2] == (
+        "  the filters may find tasks of other causes, too: their last lines are too much alike"
+    )
 
 
 def test_no_more_is_told_than_people_read() -> None:
@@ -148,6 +213,20 @@ def test_lines_that_are_all_different_do_not_fill_the_memory() -> None:
 
     assert cause_text.headline(first) == "500 tasks failed: exit code 1, <various last lines>"
     assert first.filters == ["state=failed", "exit=1"]
+
+
+def test_where_there_are_too_many_lines_to_try_filters_on_nothing_is_promised() -> None:
+    tasks = [failed(n, 1, f"bad value {n}") for n in range(1, 20_002)]
+    others = [
+        failed(n, 1, f"no line {n}", reason=reason) for n, reason in ((20_010, Reason.UPLOAD), (20_011, Reason.EXIT))
+    ]
+
+    first, *_ = causes.of(tasks, most=1).told
+    beside_others, *_ = causes.of([*tasks, *others], most=1).told
+
+    assert (first.filters, first.is_exact) == (["state=failed", "exit=1"], True)
+    assert beside_others.filters == ["state=failed", "reason=exit", "exit=1", "said ~ bad value"]
+    assert not beside_others.is_exact
 
 
 def test_a_single_task_is_shown_and_run_again_by_its_name() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from contracts.objects import a_result, always
 from sparkles import fetching
 from sparkles.errors import BackendError, RequestError
 from sparkles.fetching import Choice, Destination, Folder, Outcome
-from sparkles.model import Task, TaskState
+from sparkles.model import Task, TaskState, Writes
 from sparkles.ports import Backend, Fetched, Moved
 
 
@@ -91,6 +93,71 @@ def test_a_second_fetch_goes_on_where_the_first_was_cut_off(publish, fetch, tmp_
 
     assert (again.files.files, again.files.there) == (5, 4)
     assert fetch(tasks).files == Fetched(there=9)
+
+
+@contextmanager
+def in_the_middle(fetch: Callable[..., Outcome]) -> Iterator[None]:
+    """Have another process copy a part of a file and stay there; kill it at the end."""
+    ready, half = os.pipe()
+
+    def wait(moved: Moved) -> None:
+        if moved.size:
+            os.write(half, b"x")
+            signal.pause()
+
+    if (pid := os.fork()) == 0:
+        try:
+            fetch(moved=wait)
+        finally:
+            os._exit(0)
+    os.read(ready, 1)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ready)
+        os.close(half)
+
+
+def test_what_a_fetch_left_that_was_killed_goes_with_the_next_one(publish, fetch, tmp_path) -> None:
+    task = publish("a", files={"x": b"1"})
+    (tmp_path / "out/1").mkdir(parents=True)
+    (tmp_path / "out/1/.sparkles-mine").write_text("of the user")
+    with in_the_middle(lambda **how: fetch([task], **how)):
+        pass
+    left = names(tmp_path / "out")
+
+    fetch([task])
+
+    assert len(left) == 3
+    assert names(tmp_path / "out") == ["1/.sparkles-mine", "1/result.json", "1/stdout.txt", "1/x"]
+
+
+def test_results_that_are_deleted_meanwhile_are_told_from_those_that_never_were(
+    publish, fetch, backend, tmp_path
+) -> None:
+    tasks = [publish("a", index=1, log=b"1"), publish("b", index=2), a_task(3), publish("c", index=4)]
+    backend.state.change([tasks[3].key], lambda _: Writes(put=[tasks[3]]))
+
+    def delete(_: Moved) -> None:
+        for index in (2, 4):
+            backend.objects.discard("j", index, tasks[index - 1].claim)
+
+    outcome = fetch(tasks, moved=delete)
+
+    assert (outcome.results, outcome.gone, outcome.without) == (1, 1, 2)  # the fourth is on record, if nowhere else
+
+
+def test_what_another_fetch_is_just_writing_stays(publish, fetch, tmp_path) -> None:
+    task = publish("a", files={"x": b"1"})
+
+    with in_the_middle(lambda **how: fetch([task], **how)):
+        fetch([task])
+        there = names(tmp_path / "out")
+
+    assert len(there) == 4
+    assert there[0].startswith("1/.sparkles-")
 
 
 def test_only_the_files_come_that_a_pattern_names(publish, fetch, tmp_path) -> None:

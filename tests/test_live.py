@@ -17,6 +17,8 @@ from sparkles.ports import Moved
 from sparkles.screen import Paper
 from sparkles.sight import Sight
 
+WARNINGS = logging.getLogger("sparkles")
+
 SIGHT = Sight(job="fit", counts={TaskState.PENDING: 1})
 
 
@@ -55,7 +57,10 @@ def terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     for module in (live, transfer):
         monkeypatch.setattr(module, "sys", SimpleNamespace(stdout=terminal, stderr=terminal))
-    return terminal
+    known = list(WARNINGS.handlers)
+    yield terminal
+    for handler in set(WARNINGS.handlers).difference(known):  # of areas that a test left open
+        WARNINGS.removeHandler(handler)
 
 
 @pytest.fixture

@@ -92,7 +92,15 @@ def test_tasks_are_filtered_as_list_does_it_and_by_words(show, many):
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("said=", ["2"]), ("said!=", ["1"]), ("said!=NaN", ["2"]), ("said~.*", ["1"])]
+    ("text", "found"),
+    [
+        ("said=", ["2"]),
+        ("said!=", ["1"]),
+        ("said!=NaN", ["2"]),
+        ("said~.*", ["1"]),
+        ("said !~ NaN", ["2"]),
+        ("said!~x", ["1", "2"]),
+    ],
 )
 def test_what_is_not_set_is_filtered_as_list_does_it(show, text, found):
     window = show(a_subject(a_task(1, said="NaN"), a_task(2)))

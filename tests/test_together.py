@@ -15,7 +15,7 @@ from contracts.nouns import put
 
 from sparkles import lineup, marking
 from sparkles.apply import execute
-from sparkles.errors import BackendError
+from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
 from sparkles.marking import Submitter
 from sparkles.model import Job, JobState, TaskState
@@ -112,6 +112,19 @@ def test_the_parts_of_a_new_whole_are_all_there_and_the_later_ones_wait(backend,
         "w-a": (JobState.ACTIVE, 1), "w-b": (JobState.WAITING, 1), "w-c": (JobState.WAITING, 1),
     }  # fmt: skip
     assert [one.applying for one in backend.state.jobs()] == [None] * 3
+
+
+@pytest.mark.parametrize("first", ["the job", "the whole"])
+def test_of_a_job_and_a_whole_of_one_name_that_are_new_at_once_one_is_made(backend, prepared, tmp_path, first) -> None:
+    plain = [prepare(a_manifest(tmp_path, ["true"], name="w"), backend)]
+    whole = prepared("run")
+    one, other = (plain, whole) if first == "the job" else (whole, plain)
+
+    carry_out(one, backend)
+    with pytest.raises(RequestError, match=r"there is a job w already|w is a whole of 3 jobs"):
+        carry_out(other, backend)
+
+    assert sorted(states(backend)) == sorted(each.name for each in one)
 
 
 def test_a_part_that_waits_does_not_begin_as_it_was_before_its_turn_has_come(backend, prepared) -> None:

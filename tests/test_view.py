@@ -49,6 +49,16 @@ def test_a_terminal_of_the_usual_size_shows_all():
     ]
 
 
+def test_jobs_that_are_watched_at_the_same_time_are_a_bar_each_beside_the_first():
+    fine, waits = Sight(job="fine", counts={S: 1, P: 1}), Sight(job="waits", counts={}, needs=("fit",))
+
+    assert shown(replace(FIT, beside=(fine, waits)), 78, 24)[3:6] == [
+        "12.3 tasks/min  ETA 2:10  elapsed 1:03  nodes: staging (1), running (2)",
+        f"fine  {'█' * 30}{'░' * 30}  50 %",
+        "waits  waiting for fit",
+    ]
+
+
 def test_nodes_that_are_long_to_come_are_shown_with_the_time():
     sight = replace(
         FIT, coming={"staging": 125.0, "submitted": 4.0}, nodes={"submitted": 1, "staging": 1, "running": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import io
@@ -142,8 +143,7 @@ class Sparkles(click.Group):
         except SparklesError as error:
             if ctx.params.get("debug"):
                 raise
-            for line in str(error).splitlines():
-                click.echo(f"error: {line}", err=True)
+            _say_error(str(error))
             ctx.exit(error.exit_code)
         except BrokenPipeError:
             # Whoever read our output has enough of it, as `| head` does.
@@ -153,12 +153,24 @@ class Sparkles(click.Group):
             if ctx.params.get("debug"):
                 raise
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"error: {where}{error.strerror or error}", err=True)
+            _say_error(f"{where}{error.strerror or error}")
             sys.stdout = None  # what could not be written is not tried once more at the end
             ctx.exit(BackendError.exit_code)
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted; jobs that were submitted go on", err=True)
             ctx.exit(INTERRUPTED)
+
+
+def _say_error(text: str) -> None:
+    """Say what was wrong; of what is not there also if the current folder is not."""
+    missing = os.strerror(errno.ENOENT)
+    lines = [] if text == missing else text.splitlines()
+    if missing in text:
+        from sparkles.cli import here
+
+        lines += filter(None, [here.gone()])
+    for line in lines or [text]:
+        click.echo(f"error: {line}", err=True)
 
 
 @click.group(

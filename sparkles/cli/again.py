@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
 from sparkles import lineup, results, selection
 from sparkles.cli import phases
-from sparkles.cli.context import Chosen, with_backend
+from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.execute import carry_out, hint_at_waits
-from sparkles.cli.submission import follow_all, make_ready, require_owner, show_all
+from sparkles.cli.side_by_side import follow_all
+from sparkles.cli.submission import make_ready, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, TaskState
 from sparkles.ports import Backend
@@ -20,6 +23,9 @@ from sparkles.quantities import counted
 from sparkles.recover import rescale
 from sparkles.selection import Selection
 from sparkles.settle import settle
+
+#: Uploads of which it is looked whether they are other files by now, and the bytes of one: nobody is to wait for that.
+_FEW, _LARGE = 20, 10_000_000
 
 
 @click.command("retry")
@@ -62,6 +68,7 @@ def retry_cmd(
         click.echo(f"{about}: no {such}task failed or was killed; there is nothing to retry")
         return
     show_all(prepared, form)
+    _hint_at_edits(prepared, backend)
     if dry_run:
         return
     make_ready(prepared, backend, yes=yes)
@@ -102,6 +109,28 @@ def _one(job: Job, index: int, backend: Backend) -> frozenset[int]:
     if task.state in (TaskState.PENDING, TaskState.CLAIMED):
         raise RequestError(f"{task.id} has not ended; stop it first with 'sparkles kill {task.id}'")
     return frozenset([index])
+
+
+def _hint_at_edits(prepared: Sequence[Prepared], backend: Backend) -> None:
+    """Say which uploads are others in this folder by now: who has mended one expects it to run."""
+    pinned = dict.fromkeys(file for one in prepared for file in _pinned(one.pinned.document["spec"]))
+    edited = [name for name, digest in pinned if _is_edited(Path(name), digest, backend)] if len(pinned) <= _FEW else []
+    if edited:
+        names, are = ", ".join(dict.fromkeys(edited)), "is another file" if len(edited) == 1 else "are other files"
+        hint(f"hint: {names} in this folder {are} by now; retry runs what was submitted: to run this, use sub or apply")
+
+
+def _pinned(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what the uploads of a job are called where it was submitted, and their hashes."""
+    for entry in spec.get("uploads", []):
+        yield from ((file["src"], file["sha256"]) for file in entry.get("files", [entry]) if "sha256" in file)
+
+
+def _is_edited(path: Path, digest: str, backend: Backend) -> bool:
+    try:
+        return path.stat().st_size <= _LARGE and backend.hashes.sha256(path) != digest
+    except OSError:  # submitted from somewhere else
+        return False
 
 
 @click.command("scale")

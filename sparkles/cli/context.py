@@ -15,6 +15,7 @@ import click
 
 from sparkles import config, names
 from sparkles.backends.registry import open_backend
+from sparkles.cli import here
 from sparkles.dry import read_only
 from sparkles.errors import RequestError, SparklesError
 from sparkles.model import Job
@@ -81,7 +82,7 @@ def settings_of(
         backend="local" if local else backend,
         config=config_file,
         environment=os.environ,
-        cwd=Path.cwd(),
+        cwd=here.folder(),
         home=Path.home(),
         whole=whole,
     )

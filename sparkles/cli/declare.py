@@ -11,8 +11,9 @@ from sparkles.cli import compare
 from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.documents import documents_of, left_out, prepare_all
 from sparkles.cli.execute import carry_out, hint_at_waits
+from sparkles.cli.side_by_side import follow_all
 from sparkles.cli.sources import Asked, Source, with_sources
-from sparkles.cli.submission import follow_all, make_ready, show_all
+from sparkles.cli.submission import make_ready, show_all
 from sparkles.errors import BackendError, RequestError
 from sparkles.plan import Rerun
 from sparkles.prepare import Prepared

@@ -12,10 +12,11 @@ import click
 from sparkles import fetching, leftovers, lineup, names, patterns, results, selection
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.transfer import Transfer
-from sparkles.errors import RequestError
+from sparkles.errors import BackendError, RequestError
 from sparkles.fetching import Choice, Destination, Folder, Outcome
 from sparkles.model import Job, Task
 from sparkles.ports import Backend
+from sparkles.prepare import find_job
 from sparkles.quantities import counted, human_bytes
 
 
@@ -59,6 +60,7 @@ def fetch_cmd(
         with Transfer(f"fetching {part.name}", files=0) as transfer:
             found = part.folders(backend)
             outcome = fetching.fetch(found, Destination(destination), backend, choice=choice, moved=transfer.add)
+        _require_that_it_is_there(part, outcome, destination, backend)
         _say(part, outcome, destination, include, is_filtered=bool(expressions))
 
 
@@ -75,6 +77,8 @@ class _Part:
     """What is wanted of one job."""
 
     name: str
+    #: None if it is deleted.
+    job: Job | None = None
     #: Yields the tasks, as they are now; None for all that a deleted job left.
     tasks: Callable[[], Iterator[Task]] | None = None
 
@@ -96,10 +100,10 @@ def _parts(target: str, expressions: Sequence[str], backend: Backend) -> list[_P
     if index and expressions:
         raise RequestError(f"{target} is one task; --filter is for those of a job")
     if index:
-        return [_Part(name=found[0].name, tasks=partial(_one, found[0], index, backend))]
+        return [_Part(name=found[0].name, job=found[0], tasks=partial(_one, found[0], index, backend))]
     wanted = selection.passing(expressions)
     wanted.require(found, backend)
-    return [_Part(name=job.name, tasks=partial(wanted.of, [job], backend)) for job in found]
+    return [_Part(name=job.name, job=job, tasks=partial(wanted.of, [job], backend)) for job in found]
 
 
 def _one(job: Job, index: int, backend: Backend) -> Iterator[Task]:
@@ -110,6 +114,20 @@ def _left(name: str, jobs: Sequence[Job], backend: Backend) -> list[str]:
     """Return the deleted jobs that a name stands for, if it stands for no other."""
     is_known = any(name in (job.name, job.whole) for job in jobs)
     return [] if is_known else leftovers.of(name, jobs, backend)
+
+
+def _require_that_it_is_there(part: _Part, outcome: Outcome, destination: Path, backend: Backend) -> None:
+    """Raise BackendError if what was copied has been deleted meanwhile: then not all of it has come."""
+    now = find_job(backend, part.name)
+    is_there = part.job is None or (now is not None and now.submitted == part.job.submitted)
+    if is_there and not outcome.gone:
+        return
+    left = backend.objects.results(part.name) if now is None else ()
+    rest = (
+        f"'sparkles fetch {part.name} {destination}' brings the others, which were kept" if left else "others are gone"
+    )
+    came = f"{counted(outcome.results, 'result')} came to {destination}"
+    raise BackendError(f"{part.name} was deleted while it was copied: {came}; {rest}")
 
 
 def _say(part: _Part, outcome: Outcome, destination: Path, include: Sequence[str], *, is_filtered: bool) -> None:

@@ -13,7 +13,8 @@ from sparkles import lineup, names, polling, spec, watch
 from sparkles.cli import live, phases
 from sparkles.cli.again import scaled
 from sparkles.cli.context import Chosen, hint, with_backend
-from sparkles.cli.submission import beside, exit_code, follow, follow_all, require_owner
+from sparkles.cli.side_by_side import follow_all
+from sparkles.cli.submission import beside, exit_code, follow, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
 from sparkles.ports import Backend
@@ -32,8 +33,8 @@ _TIMED_OUT = 124
 def watch_cmd(chosen: Chosen, job: str, nodes: int | None, yes: bool) -> None:
     """Follow a job until it has ended.
 
-    Ctrl-C leaves the job running. Exits with 0 if all tasks succeeded, else with 1. The jobs of a whole are followed
-    one after another.
+    Ctrl-C leaves the job running. Exits with 0 if all tasks succeeded, else with 1. Of a whole all jobs are followed;
+    where some may run at the same time, each line says of which it is.
 
     \b
     Examples:

@@ -63,7 +63,8 @@ def list_cmd(
     waited (seconds until a node took it), seconds (that it ran), queued, started, ended, memory, node, said (the last
     line of one that did not succeed), killedBy, generation, parameters, or params.NAME for a parameter.
 
-    In a filter, OP is one of = != < > <= >= and ~ (a regular expression is found). A date stands for the whole day.
+    In a filter, OP is one of = != < > <= >= and ~ (a regular expression is found) or !~ (it is not). A date stands for
+    the whole day.
     What is not set is only equal to no value at all, as in said=. Sorted, it is last; a parameter is a number if
     it is one in all tasks.
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from sparkles import config
+from sparkles.cli import here
 from sparkles.cli.context import Chosen, hint, with_backend
 from sparkles.cli.output import print_rows, with_output
 
@@ -38,7 +39,7 @@ def _file_words(file: Path | None) -> str:
     if file:
         return f"settings of {file}:"
     user = config.user_file(os.environ, Path.home())
-    return f"no file: there is no {config.FILE_NAME} in {Path.cwd()} or above it, and no {user}"
+    return f"no file: there is no {config.FILE_NAME} in {here.folder()} or above it, and no {user}"
 
 
 def _row(name: str, setting: config.Value) -> dict[str, Any]:

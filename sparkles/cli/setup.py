@@ -12,7 +12,7 @@ import click
 
 from sparkles import config, setup
 from sparkles.backends.registry import project_steps
-from sparkles.cli import INTERRUPTED
+from sparkles.cli import INTERRUPTED, here
 from sparkles.cli.context import hint
 from sparkles.cli.submission import agrees, ask
 from sparkles.config import Gcp, Settings
@@ -70,7 +70,7 @@ def setup_cmd(worker_image: bool, dry_run: bool, yes: bool, config_file: Path | 
 
 def _settings(file: Path | None) -> Settings:
     return config.settings(
-        backend="gcp", config=file, environment=os.environ, cwd=Path.cwd(), home=Path.home(), whole=True
+        backend="gcp", config=file, environment=os.environ, cwd=here.folder(), home=Path.home(), whole=True
     )
 
 

@@ -74,4 +74,5 @@ def _job_row(job: Job, backend: Backend) -> dict[str, Any]:
         "state": "applying" if job.applying else job.state.value,
         **{state.value: counts.get(state, 0) for state in TaskState},
         "submitted": moment(job.submitted),
+        "held": job.canary.held if job.canary else 0,
     }

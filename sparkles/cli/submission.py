@@ -7,13 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
-from typing import NoReturn
 
 import click
 
 from sparkles import lifecycle, nodes, plan_text, polling, watch
-from sparkles.cli import INTERRUPTED, live
+from sparkles.cli import INTERRUPTED
 from sparkles.cli.context import hint, hint_at_guards
 from sparkles.cli.output import print_documents
 from sparkles.cli.transfer import Transfer
@@ -22,7 +20,6 @@ from sparkles.model import Job, TaskState
 from sparkles.ports import Backend
 from sparkles.prepare import Prepared, find_job
 from sparkles.resolve import architecture
-from sparkles.screen import Paper, Screen
 
 
 def owner() -> str:
@@ -112,18 +109,6 @@ def show_all(prepared: Sequence[Prepared], form: str | None = None, *, verbose: 
     print_documents([plan_text.document(one.plan, **one.upload) for one in prepared], form)
 
 
-def follow_all(jobs: Sequence[Job | Prepared], backend: Backend, *, quiet: bool) -> NoReturn:
-    """Watch jobs to their ends and exit; if `quiet`, what is on stdout stays the only thing there."""
-    are_one = len(jobs) > 1 and len({job.whole for job in jobs}) == 1
-    screen = Paper(hint) if quiet else live.screen()
-    codes = [beside(partial(_followed, job, backend, screen, is_part=are_one)) for job in jobs]
-    sys.exit(max(codes, default=0))
-
-
-def _followed(job: Job | Prepared, backend: Backend, screen: Screen, *, is_part: bool) -> int:
-    return follow(job.name, backend, watch.Watcher(job.name, backend, screen), whole=job.whole if is_part else None)
-
-
 def beside(follow: Callable[[], int]) -> int:
     """Return the exit code of a job that is followed beside others, which may go on although it cannot."""
     try:
@@ -140,8 +125,13 @@ def follow(name: str, backend: Backend, watcher: watch.Watcher, *, whole: str | 
     """
     with interrupted_ends(whole or name):
         counts = stay(name, backend, watcher)
-    watcher.screen.say(f"Done waiting for job. You can download results via '{backend.objects.download_line(name)}'")
+    say_where_results_are(name, backend, watcher)
     return conclude(name, backend, counts)
+
+
+def say_where_results_are(name: str, backend: Backend, watcher: watch.Watcher) -> None:
+    """Say how to bring the results of a job here."""
+    watcher.screen.say(f"Done waiting for job. You can download results via '{backend.objects.download_line(name)}'")
 
 
 @contextmanager
@@ -156,7 +146,7 @@ def interrupted_ends(name: str) -> Iterator[None]:
 
 def stay(name: str, backend: Backend, watcher: watch.Watcher) -> Mapping[TaskState, int]:
     """Watch a job to its end; return the counts of its tasks."""
-    _say_where_it_runs(name, backend)
+    say_where_it_runs(name, backend)
     with closing(watcher.screen):
         return watcher.run()
 
@@ -173,7 +163,8 @@ def conclude(name: str, backend: Backend, counts: Mapping[TaskState, int]) -> in
     return exit_code(name, backend, counts)
 
 
-def _say_where_it_runs(name: str, backend: Backend) -> None:
+def say_where_it_runs(name: str, backend: Backend) -> None:
+    """Say why a job cannot run here, if it cannot."""
     job = find_job(backend, name)
     cluster = nodes.find_cluster(job.cluster, backend) if job else None
     if cluster and (why := backend.compute.elsewhere(cluster)):

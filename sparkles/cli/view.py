@@ -43,6 +43,7 @@ def job_rows(sight: Sight, extent: Extent) -> list[Text]:
     """Return the rows about a job: at most half of the terminal's, so that its log has the other half."""
     budget = max(1, extent.height // 2)
     rows = [_headline(sight, extent), *_flow(_legend(sight.counts, extent), extent), *_flow(_facts(sight), extent)]
+    rows += [_headline(other, extent) for other in sight.beside]
     rows += [_failure(failure, extent) for failure in sight.failures]
     if sight.tailed and budget >= _ROOMY:
         rows.insert(0, _tailed(sight.tailed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from sparkles import cause_text, guard_text, lifecycle, presence, takeover
+from sparkles.causes import Cause
 from sparkles.diagnose import cures
 from sparkles.diagnose.facts import Facts, Finding
 from sparkles.model import OPEN, JobState, NodeState, TaskState
@@ -66,12 +67,16 @@ def _caused(facts: Facts) -> Iterator[Finding]:
     for cause in () if is_said else facts.causes.told:
         cure = cures.cure(cause.reason, cause.exit, cause.example.said or "")
         yield Finding(
-            says=f"{cause_text.headline(cause)}, such as {cause.example.id}",
+            says="; ".join(filter(None, [_such_as(cause), cause_text.doubt(cause)])),
             do=": ".join(filter(None, cure)) if cure else "",
             commands=cause_text.commands(cause, facts.job.name),
         )
     if facts.causes.more:
         yield Finding(says=f"{counted(facts.causes.more, 'more cause')} with {counted(facts.causes.rest, 'task')}")
+
+
+def _such_as(cause: Cause) -> str:
+    return f"{cause_text.headline(cause)}, such as {cause.example.id}"
 
 
 def _all(counts: Mapping[TaskState, int]) -> str:

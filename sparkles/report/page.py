@@ -104,7 +104,7 @@ def _shown(subject: Subject, *, now: float) -> _Shown:
 def _broken(cause: Cause, job: str) -> _Broken:
     said = cause.example.said or ""
     return _Broken(
-        text=cause_text.headline(cause),
+        text="; ".join(filter(None, [cause_text.headline(cause), cause_text.doubt(cause)])),
         example=cause.example.id,
         said=said if said != cause.words else "",
         commands=cause_text.commands(cause, job),

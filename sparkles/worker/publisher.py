@@ -147,7 +147,8 @@ class Publisher:
             "image": self._assignment.definition.image,
             "files": [_listed(output) for output in found.outputs],
         }
-        return {**document, "notes": list(found.notes)} if found.notes else document
+        whole, notes = self._assignment.policy.whole, list(found.notes)
+        return document | ({"whole": whole} if whole else {}) | ({"notes": notes} if notes else {})
 
 
 def append(log: Path, text: str) -> None:

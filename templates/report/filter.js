@@ -1,6 +1,6 @@
 // Filter: what is typed above the table, as a test of tasks. `FIELD OP VALUE` as in `sparkles list --filter`, or words.
 
-const TERM = /^(.+?)(!=|<=|>=|==|=|<|>|~)(.*)$/s;
+const TERM = /^(.+?)(!=|!~|<=|>=|==|=|<|>|~)(.*)$/s;
 const TIMES = { s: 1, m: 60, h: 3600, d: 86400 };
 const SIZES = { b: 0, k: 1, m: 2, g: 3, t: 4 };
 const COMPARE = {
@@ -11,7 +11,7 @@ const SHORT = { run: "seconds", task: "index", queue: "waited" };
 
 // Returns {tests, problem}: a task passes if all tests hold.
 function readFilter(text, job) {
-  const joined = text.replace(/\s*(!=|<=|>=|==|=|<|>|~)\s*/g, "$1");
+  const joined = text.replace(/\s*(!=|!~|<=|>=|==|=|<|>|~)\s*/g, "$1");
   const terms = joined.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
   const tests = [];
   for (const term of terms) {
@@ -33,7 +33,7 @@ function columnOf(name, job) {
 function comparison([, name, op, value], job) {
   const column = columnOf(name, job);
   if (!column) return `there is no field ${name}; there is: ${job.columns.map((one) => one.key).join(", ")}`;
-  if (op === "~") return matching(column, value);
+  if (op === "~" || op === "!~") return matching(column, value, op === "~");
   const compare = COMPARE[op];
   const unset = op === (value === "" ? "=" : "!=");  // what is not set is equal to no value, and only to that
   const wanted = column.numeric ? quantity(value, column.kind) : NaN;
@@ -42,10 +42,10 @@ function comparison([, name, op, value], job) {
   return (task) => (column.text(task) === "" ? unset : compare(column.text(task), value));
 }
 
-function matching(column, value) {
+function matching(column, value, isWanted) {
   try {
     const expression = new RegExp(value);
-    return (task) => column.text(task) !== "" && expression.test(column.text(task));
+    return (task) => (column.text(task) !== "" && expression.test(column.text(task))) === isWanted;
   } catch {
     return `${value} is not a regular expression`;
   }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
-from conftest import User
+from conftest import User, eventually
 from stores import Stores
 
 JOB = """
@@ -92,6 +94,29 @@ def test_a_filter_that_no_task_passes_is_said(owner: User) -> None:
 
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("fit: there is no such task, so nothing was copied; ")
+
+
+@pytest.mark.at_home("only here can a copy be held in the middle")
+@pytest.mark.parametrize(
+    ("words", "then"),
+    [(["--results"], "others are gone"), ([], "'sparkles fetch fit out' brings the others, which were kept")],
+    ids=["with its results", "without"],
+)
+def test_a_job_that_is_deleted_while_it_is_copied_is_named(user: User, words: list[str], then: str) -> None:
+    user.ok("sub", "-n", "fit", "--seq", "2", "touch x")
+    slow = user.sparkles_home / "objects/fit/1/slow"
+    os.mkfifo(slow)
+    hold = os.open(slow, os.O_RDWR)
+
+    fetching = user.start("fetch", "fit", "out")
+    eventually(lambda: list(user.folder.glob("out/1/.sparkles-*")))
+    user.ok("delete", *words, "--yes", "fit")
+    os.close(hold)
+    said, error = fetching.communicate(timeout=60)
+
+    assert (fetching.returncode, said) == (3, b"")
+    assert error.decode().startswith("error: fit was deleted while it was copied: ")
+    assert error.decode().endswith(f" to out; {then}\n")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def test_a_canary_that_fails_keeps_the_others_from_running_and_says_what_to_do(w
     for said in (watched.stderr, why, warm("status", "bad").stderr):
         assert "canary: not all of the first 10 tasks succeeded, so 990 others were not run" in said
         assert "'sparkles retry bad' runs again what did not succeed, and then the other 990" in said
+    assert warm.job("bad")["held"] == 990
     assert "tasks are 1 to 10; canary: not all of the first 10 tasks succeeded" in warm("logs", "bad.500").stderr
 
 
@@ -40,7 +41,7 @@ def test_the_others_follow_a_retry_of_the_first_with_nobody_there(warm: User) ->
     assert "  ? 9 tasks held back     4\u201312: until the first 3 have succeeded\n" in planned
     assert planned.endswith("Plan: 3 to run, 0 kept, 0 removed, 9 held back.\n")
     assert "nothing to do, all is as the manifest says; 9 tasks are held back until the first 3 have" in again
-    assert warm.wait_for("fit", state="finished", succeeded=12)["failed"] == 0
+    assert warm.wait_for("fit", state="finished", succeeded=12, held=0)["failed"] == 0
     assert warm("watch", "fit").returncode == 0
 
 

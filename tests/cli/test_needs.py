@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from conftest import User, eventually, until
@@ -127,7 +128,7 @@ def test_apply_follows_the_other_jobs_when_one_is_blocked(warm: User) -> None:
 
     assert done.returncode == 1
     assert "error: job use10 waits for job make10" in done.stderr
-    assert "] other\n" in done.stdout
+    assert "] other10: other\n" in done.stdout
 
 
 def test_what_is_wrong_with_rows_that_a_job_made_is_said(warm: User) -> None:
@@ -278,6 +279,25 @@ def test_retry_of_one_task_runs_it_however_it_ended(failures: User) -> None:
         True,
         True,
     ]
+
+
+def test_a_retry_says_that_a_script_was_edited_which_it_does_not_run(warm: User) -> None:
+    warm.write("edited.sh", "exit 3\n")
+    warm.write("same.txt", "same\n")
+    warm("sub", "-n", "edited", "-u", "edited.sh", "-u", "same.txt", "sh", "edited.sh")
+    as_it_was = warm("retry", "edited", "--dry-run")
+    warm.write("edited.sh", "exit 0\n")
+
+    edited = warm("retry", "edited", "--dry-run")
+    (warm.folder / "elsewhere").mkdir()
+    elsewhere = replace(warm, folder=warm.folder / "elsewhere")("retry", "edited", "--dry-run")
+
+    assert edited.stderr == (
+        "hint: edited.sh in this folder is another file by now; retry runs what was submitted: to run this, use sub or "
+        "apply\n"
+    )
+    assert as_it_was.stderr == elsewhere.stderr == ""
+    assert as_it_was.stdout == elsewhere.stdout == edited.stdout
 
 
 def test_a_retry_runs_in_the_environment_that_the_job_was_submitted_in(warm: User) -> None:

@@ -44,6 +44,11 @@ class Terminal:
         while text not in self.text:
             assert self._read(), f"{text!r} was not written, but:\n{self.text}"
 
+    def wait_until(self, holds: Callable[[list[str]], bool]) -> None:
+        """Read until something is true of the lines that are shown."""
+        while not holds(seen(f"{self.text}\n")):
+            assert self._read(), f"it has ended with:\n{self.text}"
+
     def type(self, keys: str) -> None:
         """Press keys, as somebody who sits there."""
         os.write(self._own, keys.encode())
@@ -144,6 +149,30 @@ def test_on_a_terminal_the_lines_stay_and_the_area_goes(user, start):
     ]
     for sequence in ("\x1b[2J", "\x1b]0;", "\x07", "\x1b[?25l"):  # the last would hide the cursor
         assert sequence not in terminal.text
+
+
+def test_jobs_that_run_at_the_same_time_are_seen_together(user, start):
+    go = user.folder / "go"
+    steps = "".join(f'    - {{name: {name}, command: "{until(go)}"}}\n' for name in "ab")
+    user.write("w.yaml", f"apiVersion: sparkles/v1\nkind: Workflow\nmetadata: {{name: w}}\nspec:\n  steps:\n{steps}")
+    terminal = start("apply", "--wait", "w.yaml")
+
+    running = ["w-a  \u2592", "w-b  \u2592"]  # a bar each
+    terminal.wait_until(lambda lines: [line[:6] for line in lines if line[:6] in running] == running)
+    again = start("watch", "w")
+    again.wait_until(lambda lines: [line[:6] for line in lines if line[:6] in running] == running)
+    left = again.press_ctrl_c()
+    go.touch()
+    code = terminal.end()
+
+    assert (left, code) == (130, 0)
+    assert seen(again.text)[-2:] == [
+        "", "job w goes on; come back to it with 'sparkles watch w', stop it with 'sparkles kill w'"
+    ]  # fmt: skip
+    assert [line for line in seen(again.text) if "\u2592" in line] == []
+    last = seen(terminal.text)
+    assert {line.split(":")[0] for line in last if ": Job finished. 1 tasks" in line} == {"w-a", "w-b"}
+    assert [line for line in last if "\u2592" in line] == []
 
 
 def test_ctrl_c_leaves_a_clean_terminal(user, start):

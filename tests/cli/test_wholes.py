@@ -308,6 +308,23 @@ def test_a_workflow_is_killed_scaled_and_deleted_as_a_whole(warm: User) -> None:
     assert "no job 'w5' here" in warm("status", "w5").stderr
 
 
+def test_what_a_deleted_workflow_left_is_brought_and_removed_by_its_name_and_nothing_else(warm: User) -> None:
+    warm.ok("apply", "--wait", a_diamond(warm, "w7"))
+    warm.ok("sub", "-n", "w7-other", "true")
+    warm.ok("delete", "w7", "w7-other")
+
+    refused = warm("delete", "w7")
+    fetched = warm.ok("fetch", "w7", "out")
+    removed = warm.ok("delete", "--results", "w7")
+
+    jobs = [f"w7-{step}" for step in ("bottom", "left", "right", "top")]
+    assert "job w7 is deleted, but its results are still there; remove them with --results" in refused.stderr
+    assert sorted(path.name for path in (warm.folder / "out").iterdir()) == jobs
+    assert [line.split(":")[0] for line in fetched.splitlines()] == jobs
+    assert sorted(removed.splitlines()) == [f"{job}: results removed" for job in jobs]
+    assert "results of a deleted job" in warm("sub", "-n", "w7-other", "true").stderr
+
+
 def test_the_manifests_of_a_whole_are_printed_and_can_be_applied_again(warm: User) -> None:
     warm.ok("apply", "--wait", a_diamond(warm, "w6"))
 
@@ -459,6 +476,36 @@ def test_watching_a_whole_follows_its_parts_and_last_is_the_whole(warm: User) ->
     assert watching.returncode == 0, errors
     assert printed.count(b"Job finished. 1 tasks completed successfully, 0 tasks failed\n") == 4
     assert b"] 14\n" in printed
+
+
+SIDE_BY_SIDE = """
+  - {{name: first, command: "echo begun"}}
+  - {{name: slow, needs: [first], command: "echo slowly; {gate}; echo at last"}}
+  - {{name: quick, needs: [first], command: "echo quickly; sleep 2; exit 3"}}
+"""
+
+
+def test_steps_that_run_at_the_same_time_are_watched_side_by_side_and_each_line_says_of_which_it_is(warm: User) -> None:
+    gate = warm.folder / "gate-w14"
+    flow = a_workflow(warm, "w14", SIDE_BY_SIDE.format(gate=until(gate)))
+
+    watching = warm.start("apply", "--wait", flow)
+    assert watching.stdout is not None
+    lines: list[str] = []
+    while "w14-quick: Job finished." not in (line := watching.stdout.readline().decode()):
+        assert line, "it has ended"
+        lines.append(line)
+    begun = started(warm, "w14-slow")
+    gate.touch()
+    rest, errors = watching.communicate(timeout=60)
+
+    logs = [line.partition("] ")[2] for line in (*lines, *rest.decode().splitlines(keepends=True)) if line[0] == "["]
+    assert begun.keys() == {"w14-slow.1"}
+    assert logs[0] == "begun\n"
+    assert {"w14-quick: quickly\n", "w14-slow: slowly\n", "w14-slow: at last\n"} <= set(logs)
+    assert b"w14-slow: Job finished. 1 tasks completed successfully, 0 tasks failed\n" in rest
+    assert b"1 task failed: exit code 3, quickly\n" in errors
+    assert watching.returncode == 1
 
 
 def test_ctrl_c_while_a_whole_is_watched_speaks_of_the_whole(warm: User) -> None:

@@ -46,8 +46,8 @@ from sparkles.spec import JobSpec
 READS = {
     StateStore: {"read", "is_open", "open_indices", "counts", "columns", "rows", "tasks", "jobs", "nodes", "tick",
                  "close", "pending", "held", "some", "past_nodes", "clusters"},
-    ObjectStore: {"url", "download_line", "missing", "read_blob", "read_manifest", "results", "read_result",
-                  "read_log", "log_size", "unpromoted", "read_output", "output_sha256", "manifests"},
+    ObjectStore: {"url", "download_line", "missing", "read_blob", "read_manifest", "results", "jobs_with_results",
+                  "read_result", "read_log", "log_size", "unpromoted", "read_output", "output_sha256", "manifests"},
     Environments: {"read"},
     Compute: {"lapsed", "last_words", "require", "elsewhere", "machine", "staffing", "supplies"},
     Buckets: {"find", "missing", "absent"},

@@ -402,6 +402,15 @@ class ObjectStoreContract:
         assert list(objects.results("j")) == [2, 10]
         assert list(objects.results("none")) == []
 
+    def test_jobs_with_results_are_found_by_what_their_names_begin_with(self, objects, tmp_path):
+        before = list(objects.jobs_with_results("w-"))
+        for job in ("w", "w-a", "w-b", "other"):
+            result = replace(a_result(objects, tmp_path / job, "a", files={}), job=job)
+            objects.promote(job, 1, objects.publish(result, holds=always))
+
+        assert before == []
+        assert sorted(objects.jobs_with_results("w-")) == ["w-a", "w-b"]
+
     def test_fetch_makes_the_folder_and_says_how_much_it_copied(self, objects, commit, tmp_path):
         commit("a", log=b"out\n", files={"deep/x": b"12345"})
 

@@ -172,6 +172,10 @@ class BucketObjects:
         """See ObjectStore."""
         return self._results.indices(job)
 
+    def jobs_with_results(self, prefix: str) -> Sequence[str]:
+        """See ObjectStore."""
+        return self._results.jobs(prefix)
+
     def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
         """See ObjectStore."""
         found = self._results.find(job, index)

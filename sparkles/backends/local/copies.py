@@ -44,7 +44,7 @@ def _copy(source: Path, target: Path, moved: Callable[[Moved], None]) -> Fetched
         if _is_same(target, status):
             moved(Moved(0, 1))
             return Fetched(there=1)
-        with replacing(target) as partial:
+        with replacing(target, held=True) as partial:
             with partial.open("wb") as writer:
                 while piece := reader.read(PIECE):
                     writer.write(piece)

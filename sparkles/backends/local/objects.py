@@ -217,6 +217,12 @@ class DirectoryObjects:
             return []
         return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
 
+    def jobs_with_results(self, prefix: str) -> Sequence[str]:
+        """See ObjectStore."""
+        with suppress(FileNotFoundError):
+            return sorted(path.name for path in self._layout.root.iterdir() if path.name.startswith(prefix))
+        return []
+
     def read_result(self, job: str, index: int) -> tuple[str, dict[str, Any]] | None:
         """See ObjectStore."""
         try:

@@ -52,7 +52,7 @@ class Copies:
         if _is_same(target, entry):
             moved(Moved(0, 1))
             return Fetched(there=1)
-        with replacing(target) as partial:
+        with replacing(target, held=True) as partial:
             with partial.open("wb") as writer:
                 into = cast("BinaryIO", _Telling(writer, moved))
                 self._bucket.download(found.object(entry), into, generation=int(entry["generation"]))
@@ -92,7 +92,7 @@ def _write(text: bytes, target: Path, moved: Tell) -> Fetched:
     """Write result.json, if it is not there as it is."""
     is_there = target.is_file() and not target.is_symlink() and target.read_bytes() == text
     if not is_there:
-        with replacing(target) as partial:
+        with replacing(target, held=True) as partial:
             partial.write_bytes(text)
     moved(Moved(0 if is_there else len(text), 1))
     return Fetched(there=1) if is_there else Fetched(files=1, size=len(text))

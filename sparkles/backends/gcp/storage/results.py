@@ -53,6 +53,10 @@ class Results:
         """Return the numbers of the folders of a job."""
         return sorted(int(name) for name in self._bucket.folders(f"{self._layout.results(job)}/") if name.isdecimal())
 
+    def jobs(self, prefix: str) -> Sequence[str]:
+        """Return the names of the jobs that have folders and are called something that begins so."""
+        return [f"{prefix}{rest}" for rest in self._bucket.folders(str(self._layout.results(prefix)))]
+
     def find(self, job: str, index: int) -> Found | None:
         """Return the result that is there now."""
         folder = str(self._layout.result(job, index))
