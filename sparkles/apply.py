@@ -20,7 +20,8 @@ from sparkles.marking import Submitter
 from sparkles.model import Applying, Canary, Cluster, Job, JobState, Key, Records, Waiting, Writes
 from sparkles.nodes import clusters_of, look, start_nodes
 from sparkles.plan import Plan, Rerun, Verb
-from sparkles.ports import Backend, Moved
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import Moved
 from sparkles.prepare import Prepared, observe
 from sparkles.task_writes import task_commits
 

@@ -15,7 +15,7 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.lifecycle import Need
 from sparkles.model import Job, Records, Writes
 from sparkles.plan import Action, Loss, Rerun
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, prepare_stored
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sparkles.errors import BackendError, RequestError
-from sparkles.ports import Backend, BucketFile
+from sparkles.ports.backend import Backend
+from sparkles.ports.buckets import BucketFile
 from sparkles.spec import object_content
 
 _URL = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]*)(?:/[^\r\n]*)?")

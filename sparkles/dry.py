@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from sparkles.ports import Backend, Buckets, Compute, Environments, ObjectStore, StateStore
+from sparkles.ports.backend import Backend, Environments
+from sparkles.ports.buckets import Buckets
+from sparkles.ports.compute import Compute
+from sparkles.ports.objects import ObjectStore
+from sparkles.ports.state import StateStore
 
 #: What a dry run may call.
 _READS = {

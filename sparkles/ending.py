@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sparkles import lifecycle, takeover
 from sparkles.model import Job, Key, Records, Stop, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.streams import in_streams
 from sparkles.task_writes import chunks
 

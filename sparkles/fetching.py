@@ -18,7 +18,8 @@ from sparkles import partials, patterns, results
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Task
 from sparkles.paths import LOG_NAME, RESULT_NAME, is_inside
-from sparkles.ports import Backend, Fetched, Moved
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import Fetched, Moved
 
 #: Times that a result may be replaced while it is copied.
 _TRIES = 3

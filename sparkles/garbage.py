@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sparkles.model import Cluster, Job, JobState, Key, Node, Records, Writes
-from sparkles.ports import Backend, Keeper, Kept
+from sparkles.ports.backend import Backend
+from sparkles.ports.keeping import Keeper, Kept
 
 _HOUR, _DAY = 3600.0, 86_400.0
 

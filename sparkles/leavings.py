@@ -12,7 +12,7 @@ from typing import Any
 from sparkles import results
 from sparkles.errors import BackendError
 from sparkles.model import Task
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 #: Bytes of a file that is read, and fields of all files.
 LARGEST, MOST_FIELDS = 64 << 10, 50

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sparkles import names, results
 from sparkles.model import Job
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 def of(name: str, there: Sequence[Job], backend: Backend) -> list[str]:

@@ -9,7 +9,7 @@ from itertools import chain, permutations
 from sparkles import names, parts, results
 from sparkles.errors import SparklesError
 from sparkles.model import Job, Key, Task
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 def jobs_of(pattern: str, there: Sequence[Job], backend: Backend) -> list[Job]:

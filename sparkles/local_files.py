@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sparkles.errors import ProblemsError, RequestError
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.references import shipped_name
 from sparkles.resources import template
 

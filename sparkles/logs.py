@@ -11,7 +11,8 @@ from itertools import chain, islice
 
 from sparkles import lifecycle, lines, results
 from sparkles.model import Task
-from sparkles.ports import LOG_PIECE, Backend
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import LOG_PIECE
 
 #: Bytes at the end of a log in which its last lines are looked for at first: mostly they are there.
 _END = 1 << 16

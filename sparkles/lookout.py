@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sparkles import cause_text, results
 from sparkles.model import OPEN, Job, Task, TaskState
 from sparkles.pace import Pace
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.sight import Failure, Sight, Tailed
 from sparkles.tail import Tail
 

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 
 from sparkles.errors import BackendError
 from sparkles.model import Applying, Fence, Job, Key, Records, Writes
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.streams import in_streams
 
 #: Seconds after which an apply that goes on says so.

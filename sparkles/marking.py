@@ -15,7 +15,7 @@ from sparkles import guards, mark, takeover
 from sparkles.errors import BackendError
 from sparkles.model import Applying, Job, JobState, Key, Records, TaskState, Writes
 from sparkles.plan import Verb
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared
 
 #: What is done with tasks that have to be written for it.

@@ -13,7 +13,7 @@ from sparkles.errors import BackendError, RequestError, nearest
 from sparkles.folders import Folders
 from sparkles.model import Task
 from sparkles.paths import LOG_NAME, RESULT_NAME
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.references import Reference, reference, written
 
 

@@ -10,7 +10,7 @@ from sparkles import lifecycle, takeover
 from sparkles.errors import RequestError, nearest
 from sparkles.lifecycle import Need
 from sparkles.model import Job, JobState, Key
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.references import reference
 
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from sparkles import lifecycle, presence, staffing
 from sparkles.errors import BackendError
 from sparkles.model import Cluster, Job, JobState, Key, Node, Records, TaskState, Writes
-from sparkles.ports import Backend, Staffing
+from sparkles.ports.backend import Backend
+from sparkles.ports.compute import Staffing
 from sparkles.staffing import Load
 
 #: Seconds that the nodes of a job that nobody can submit again are waited for when it has ended.

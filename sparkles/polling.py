@@ -13,7 +13,7 @@ from sparkles import needs, recover, results, takeover
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import OPEN, Job, JobState, Node, TaskState
 from sparkles.nodes import clusters_of, given_up, start_nodes
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job
 from sparkles.settle import settle
 

@@ -23,7 +23,7 @@ from sparkles.nodes import find_cluster, staffing_of
 from sparkles.parts import whole_of
 from sparkles.plan import NOTHING, Desired, Observed, Plan, Rerun
 from sparkles.plan.matching import LABEL_SIZE
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.quantities import human_bytes
 from sparkles.resolve import NO_IMAGES, Pinned, pin
 from sparkles.sweep import Sweep

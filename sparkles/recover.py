@@ -13,7 +13,8 @@ from sparkles.ending import kill_open
 from sparkles.errors import BackendError
 from sparkles.model import OPEN, Cluster, Job, Key, Node, NodeState, Records, Task, TaskState, Writes
 from sparkles.nodes import clusters_of, look, shed, staff, start_nodes
-from sparkles.ports import Backend, Move
+from sparkles.ports.backend import Backend
+from sparkles.ports.state import Move
 from sparkles.prepare import find_job
 from sparkles.results import tidy
 from sparkles.settle import settle

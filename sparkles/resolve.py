@@ -22,7 +22,7 @@ from sparkles.machine import architecture_of
 from sparkles.manifest import Manifest
 from sparkles.needed_files import NeededFiles, ResultFile
 from sparkles.placeholders import UnknownParameterError
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.spec import JobSpec, size_of, spec_of
 from sparkles.sweep import Sweep
 from sparkles.uploads import Inputs

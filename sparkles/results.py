@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from sparkles import guard_text
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Job, Key, Task
-from sparkles.ports import LOG_PIECE, Backend
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import LOG_PIECE
 
 #: Things for each of several threads that are begun before the first one is needed.
 _AHEAD = 4

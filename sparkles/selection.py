@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 from sparkles import fields, filters
 from sparkles.model import Job, Task, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from sparkles.ending import kill_if_same, kill_open
 from sparkles.guards import Trial
 from sparkles.indices import from_runs
 from sparkles.model import Job, JobState, Key, Records, Task, TaskState, Writes
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job
 
 

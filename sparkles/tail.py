@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from sparkles import results
 from sparkles.model import Node, Records, Sample, Task
-from sparkles.ports import LOG_PIECE, Backend
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import LOG_PIECE
 
 #: Bytes that are shown of a line that has not ended.
 _GLIMPSE = 4096

@@ -8,7 +8,7 @@ from functools import partial
 
 from sparkles import logs, needs, results
 from sparkles.model import Job, Key, Task, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.tail import Tail
 
 #: Seconds between two looks, at least.

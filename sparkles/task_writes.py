@@ -14,7 +14,7 @@ from sparkles.mark import Commit, TaskWrites
 from sparkles.model import CANARY, OPEN, Applying, Key, NewTasks, Records, Task, TaskState, Writes
 from sparkles.plan import Action, Relation, Verb, loss_of
 from sparkles.plan.matching import digest_at
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared
 
 #: Characters of all rows in a commit: what a database takes at once, in bytes, with room for all else.

@@ -16,7 +16,7 @@ from sparkles.errors import BackendError
 from sparkles.manifest import Manifest
 from sparkles.marking import Submitter
 from sparkles.model import Applying, Writes
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared
 
 

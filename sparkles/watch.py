@@ -12,7 +12,8 @@ from sparkles.lookout import Lookout
 from sparkles.model import OPEN, Canary, Job, Node, NodeState, Sample, Task, TaskState
 from sparkles.nodes import staffing_of
 from sparkles.polling import poll
-from sparkles.ports import Backend, Staffing
+from sparkles.ports.backend import Backend
+from sparkles.ports.compute import Staffing
 from sparkles.screen import Screen
 from sparkles.tail import Tail
 

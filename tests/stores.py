@@ -17,7 +17,7 @@ from forking import Forker
 
 from sparkles.backends.local.state import SqliteState
 from sparkles.model import Key, Record
-from sparkles.ports import StateStore
+from sparkles.ports.state import StateStore
 
 #: The protocol's times in the stand-in cloud, which is near and costs nothing.
 _QUICK = {"poll": 0.05, "longest_poll": 0.1, "commit_gap": 0.02, "heal": 2.0, "look": 1.0,

@@ -21,7 +21,8 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.marking import Submitter
 from sparkles.model import Job, JobState, Key, Stop, Task, TaskState
 from sparkles.plan import Rerun, Verb
-from sparkles.ports import Backend, Moved, Result
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import Moved, Result
 from sparkles.prepare import find_job, prepare, prepare_stored
 from sparkles.settle import settle
 

@@ -31,7 +31,8 @@ from sparkles.marking import Submitter
 from sparkles.model import JobState, Key, NodeState, Task, TaskState
 from sparkles.paths import Home, Layout
 from sparkles.plan import Rerun
-from sparkles.ports import Backend, Output, Result
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import Output, Result
 from sparkles.prepare import find_job, prepare, prepare_stored
 from sparkles.settle import settle
 from sparkles.spec import spec_of

@@ -12,7 +12,11 @@ from sparkles import apply, dry
 from sparkles.dry import WriteRefusedError, read_only
 from sparkles.marking import Submitter
 from sparkles.model import Writes
-from sparkles.ports import Buckets, Compute, Environments, ObjectStore, StateStore
+from sparkles.ports.backend import Environments
+from sparkles.ports.buckets import Buckets
+from sparkles.ports.compute import Compute
+from sparkles.ports.objects import ObjectStore
+from sparkles.ports.state import StateStore
 from sparkles.prepare import prepare
 
 PARTS = {

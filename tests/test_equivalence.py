@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 
 from sparkles.cli import context, main
 from sparkles.model import Cluster, Task
-from sparkles.ports import Backend, StateStore
+from sparkles.ports.backend import Backend
+from sparkles.ports.state import StateStore
 
 FILES = {
     "f.txt": "f",

@@ -19,7 +19,8 @@ from sparkles import fetching
 from sparkles.errors import BackendError, RequestError
 from sparkles.fetching import Choice, Destination, Folder, Outcome
 from sparkles.model import Task, TaskState, Writes
-from sparkles.ports import Backend, Fetched, Moved
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import Fetched, Moved
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from sparkles.manifest import Manifest
 from sparkles.marking import Submitter
 from sparkles.model import Applying, Canary, Job, JobState, Stop, TaskState
 from sparkles.plan import Rerun
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job, prepare, prepare_stored
 from sparkles.settle import settle, settle_waiting
 

@@ -13,7 +13,7 @@ import pytest
 from sparkles.cli import area, live, transfer
 from sparkles.cli.area import Area, Row
 from sparkles.model import TaskState
-from sparkles.ports import Moved
+from sparkles.ports.objects import Moved
 from sparkles.screen import Paper
 from sparkles.sight import Sight
 

@@ -14,7 +14,8 @@ from contracts.nouns import a_claimed_task, a_task
 
 from sparkles import lines, logs, results
 from sparkles.model import Past, Reason, Task, TaskState
-from sparkles.ports import LOG_PIECE, Backend
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import LOG_PIECE
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from contracts.objects import a_result, always
 from sparkles import results
 from sparkles.lookout import Lookout
 from sparkles.model import Canary, JobState, Reason, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.sight import Failure
 
 P, C, S, F = TaskState.PENDING, TaskState.CLAIMED, TaskState.SUCCEEDED, TaskState.FAILED

@@ -12,7 +12,7 @@ from contracts.nouns import a_claimed_task, a_cluster, a_job, a_machine, a_node,
 
 from sparkles import lifecycle, nodes, recover
 from sparkles.model import Cluster, JobState, Key, NodeState, Task, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 @pytest.fixture

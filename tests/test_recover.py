@@ -17,7 +17,8 @@ from sparkles import recover, results
 from sparkles.errors import BackendError
 from sparkles.lifecycle import LOSS_LIMIT
 from sparkles.model import Applying, JobState, Key, NodeState, Reason, Stop, Task, TaskState
-from sparkles.ports import Backend, Result
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import Result
 from sparkles.prepare import find_job
 from sparkles.settle import settle
 

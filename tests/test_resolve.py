@@ -16,7 +16,7 @@ from sparkles import manifest as manifests
 from sparkles import resolve
 from sparkles.dry import read_only
 from sparkles.errors import BackendError, ProblemsError, RequestError
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.resolve import Pinned
 from sparkles.resources import template_text
 

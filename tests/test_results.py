@@ -16,7 +16,7 @@ from contracts.objects import a_document, a_result, always
 from sparkles import results
 from sparkles.errors import RequestError
 from sparkles.model import Canary, JobState, Task, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 S = TaskState.SUCCEEDED
 

@@ -13,7 +13,7 @@ from contracts.nouns import a_job, a_task, put
 from sparkles import fields, filters
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.selection import Selection, passing, rows
 
 P, S, F = TaskState.PENDING, TaskState.SUCCEEDED, TaskState.FAILED

@@ -27,7 +27,8 @@ from sparkles.manifest import Manifest
 from sparkles.marking import Submitter
 from sparkles.model import Applying, Job, JobState, Key, Task, TaskState, Writes
 from sparkles.plan import Rerun, Verb
-from sparkles.ports import Backend, Output, Result
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import Output, Result
 from sparkles.prepare import find_job, prepare, prepare_stored
 from sparkles.settle import agree, settle, settle_waiting
 from sparkles.spec import spec_of

@@ -15,7 +15,7 @@ from contracts.objects import append
 
 from sparkles import tails
 from sparkles.model import Canary, JobState, Task, TaskState, Waiting
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
 from sparkles.marking import Submitter
 from sparkles.model import Job, JobState, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, find_job, prepare
 from sparkles.settle import settle
 from sparkles.together import together

@@ -18,7 +18,9 @@ from contracts.objects import a_document, always, append
 from sparkles import lifecycle, polling, recover, screen, watch
 from sparkles.errors import BackendError, RequestError
 from sparkles.model import Applying, JobState, Key, NodeState, Sample, TaskState, Waiting
-from sparkles.ports import Backend, Result, Staffing
+from sparkles.ports.backend import Backend
+from sparkles.ports.compute import Staffing
+from sparkles.ports.objects import Result
 from sparkles.prepare import find_job
 from sparkles.sight import Sight, Tailed
 

@@ -27,7 +27,8 @@ from sparkles.marking import Submitter
 from sparkles.model import Node, NodeState, TaskState, Writes
 from sparkles.paths import Home
 from sparkles.plan import Rerun
-from sparkles.ports import Backend, Ending
+from sparkles.ports.backend import Backend
+from sparkles.ports.runtime import Ending
 from sparkles.prepare import find_job, prepare
 from sparkles.timing import Timing
 from sparkles.worker.loop import Worker

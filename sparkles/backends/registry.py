@@ -9,7 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sparkles.config import Gcp, Settings
-from sparkles.ports import Backend, Keeper, Place, StateStore
+from sparkles.ports.backend import Backend
+from sparkles.ports.keeping import Keeper
+from sparkles.ports.place import Place
+from sparkles.ports.state import StateStore
 
 if TYPE_CHECKING:  # most commands do without it
     from sparkles.setup import Step

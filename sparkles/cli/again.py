@@ -17,7 +17,7 @@ from sparkles.cli.side_by_side import follow_all
 from sparkles.cli.submission import make_ready, require_owner, show_all
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, prepare_stored
 from sparkles.quantities import counted
 from sparkles.recover import rescale

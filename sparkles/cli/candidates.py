@@ -17,7 +17,7 @@ from sparkles import names
 from sparkles.backends.registry import open_unchanged
 from sparkles.cli.context import settings_of
 from sparkles.model import Job, TaskState
-from sparkles.ports import StateStore
+from sparkles.ports.state import StateStore
 
 #: Words that fit what is typed so far, for a command of which the words before are known.
 Candidates = Callable[[click.Context, str], Iterable[CompletionItem]]

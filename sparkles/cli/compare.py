@@ -11,7 +11,7 @@ from sparkles import comparison, comparison_text, lineup, names, results
 from sparkles.cli.output import print_documents
 from sparkles.comparison import Comparison, Subject
 from sparkles.model import Job
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 @dataclass(frozen=True, kw_only=True)

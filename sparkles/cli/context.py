@@ -19,7 +19,7 @@ from sparkles.cli import here
 from sparkles.dry import read_only
 from sparkles.errors import RequestError, SparklesError
 from sparkles.model import Job
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 class Chosen:

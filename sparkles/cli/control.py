@@ -12,7 +12,7 @@ from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.submission import ask, owner, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import Job, JobState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.quantities import counted
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; also for jobs of others.")

@@ -16,7 +16,7 @@ from sparkles.manifest import Manifest
 from sparkles.model import Job, JobState
 from sparkles.parts import part_names
 from sparkles.plan import Rerun
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, prepare
 
 

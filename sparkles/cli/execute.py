@@ -12,7 +12,7 @@ from sparkles.cli.submission import ask, owner, require_owner
 from sparkles.cli.transfer import Transfer
 from sparkles.marking import Submitter
 from sparkles.model import Applying, Job, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, find_job
 from sparkles.quantities import human_bytes
 from sparkles.settle import agree, settle

@@ -8,7 +8,7 @@ from sparkles import cause_text, causes
 from sparkles.causes import Causes
 from sparkles.cli.context import hint
 from sparkles.model import TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 _BAD = (TaskState.FAILED, TaskState.KILLED)
 

@@ -15,7 +15,7 @@ from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError
 from sparkles.fetching import Choice, Destination, Folder, Outcome
 from sparkles.model import Job, Task
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job
 from sparkles.quantities import counted, human_bytes
 

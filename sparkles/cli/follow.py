@@ -17,7 +17,7 @@ from sparkles.cli.side_by_side import follow_all
 from sparkles.cli.submission import beside, exit_code, follow, require_owner
 from sparkles.errors import RequestError
 from sparkles.model import TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 #: Exit code of a wait that was too long; timeout(1) has the same.
 _TIMED_OUT = 124

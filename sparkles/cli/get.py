@@ -11,7 +11,7 @@ from sparkles.cli.context import Chosen, with_backend
 from sparkles.cli.list import USUAL, task_row
 from sparkles.cli.output import moment, print_document, print_documents
 from sparkles.model import Past, Task
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 @click.command("get")

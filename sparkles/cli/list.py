@@ -12,7 +12,7 @@ from sparkles.cli.context import Chosen, hint, hint_why_not_all, with_backend
 from sparkles.cli.output import moment, print_lines, print_rows, with_output
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 if TYPE_CHECKING:  # takes a tenth of what `status` may take
     from sparkles.fields import Field

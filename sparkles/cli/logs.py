@@ -15,7 +15,7 @@ from sparkles import lines, lineup, logs, names, results, tails
 from sparkles.cli.context import Chosen, hint, hint_why_not_all, with_backend
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.quantities import counted
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from sparkles.cli.submission import conclude, interrupted_ends, stay
 from sparkles.errors import RequestError
 from sparkles.indices import from_runs
 from sparkles.model import Job, JobState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, Upload, find_job
 from sparkles.screen import Screen
 from sparkles.watch import Watcher

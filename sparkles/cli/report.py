@@ -18,7 +18,7 @@ from sparkles.errors import RequestError
 from sparkles.model import Job, Task
 from sparkles.nodes import find_cluster
 from sparkles.paths import is_inside
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.quantities import counted, human_bytes
 from sparkles.report import GENERATOR, Subject, page
 

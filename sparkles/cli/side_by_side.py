@@ -13,7 +13,7 @@ from sparkles.cli import live
 from sparkles.cli.context import hint
 from sparkles.cli.submission import conclude, interrupted_ends, say_where_it_runs, say_where_results_are
 from sparkles.model import Job, Key
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared
 from sparkles.screen import Paper, Screen
 from sparkles.sight import Sight

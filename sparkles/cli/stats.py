@@ -10,7 +10,7 @@ import click
 from sparkles import results, spec, stats
 from sparkles.cli.output import print_rows
 from sparkles.model import Cluster, Job, Key, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.quantities import duration, human_bytes
 from sparkles.stats import MEASURES, QUANTILES, Asked, Measured, Stats
 

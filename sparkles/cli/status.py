@@ -11,7 +11,7 @@ from sparkles import lineup, results
 from sparkles.cli.context import Chosen, hint_why_not_all, with_backend
 from sparkles.cli.output import moment, print_rows, with_output
 from sparkles.model import Job, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 @click.command("status")

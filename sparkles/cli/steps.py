@@ -12,7 +12,7 @@ from sparkles.cli.output import FORMS, print_rows
 from sparkles.errors import RequestError
 from sparkles.flow_text import Step
 from sparkles.model import Job
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 
 @click.command("workflow")

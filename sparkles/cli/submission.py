@@ -17,7 +17,7 @@ from sparkles.cli.output import print_documents
 from sparkles.cli.transfer import Transfer
 from sparkles.errors import BackendError, RequestError, SparklesError
 from sparkles.model import Job, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, find_job
 from sparkles.resolve import architecture
 

@@ -14,7 +14,7 @@ from sparkles.cli.submit_job import Asked, how_it_runs
 from sparkles.errors import RequestError
 from sparkles.manifest import Manifest
 from sparkles.model import Job, JobState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, find_job
 from sparkles.settle import settle
 from sparkles.watch import Watcher

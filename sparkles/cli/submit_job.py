@@ -15,7 +15,7 @@ from sparkles.errors import RequestError
 from sparkles.manifest import Manifest
 from sparkles.model import Job, JobState
 from sparkles.plan import Rerun
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import Prepared, find_job, prepare
 from sparkles.settle import settle
 

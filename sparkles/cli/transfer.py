@@ -13,7 +13,7 @@ import click
 
 from sparkles.cli.terminal import is_ours, is_terminal
 from sparkles.pace import Pace
-from sparkles.ports import Moved
+from sparkles.ports.objects import Moved
 
 if TYPE_CHECKING:
     from sparkles.cli.area import Area

@@ -18,7 +18,7 @@ from sparkles.diagnose import Facts, Finding
 from sparkles.errors import SparklesError
 from sparkles.model import Job, TaskState
 from sparkles.nodes import find_cluster, staffing_of
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.printable import printable
 
 #: Causes of failures that are told: more than at the end of a job, for who asks why.

@@ -16,7 +16,8 @@ from pathlib import Path
 from sparkles.errors import LaunchError, SparklesError, UnreachableError
 from sparkles.lifecycle import Attempt, RetryPolicy
 from sparkles.model import Reason, Sample, Task
-from sparkles.ports import Backend, Ending, Launch, Running, Runtime
+from sparkles.ports.backend import Backend
+from sparkles.ports.runtime import Ending, Launch, Running, Runtime
 from sparkles.timing import Timing
 from sparkles.worker import outputs, staging
 from sparkles.worker.definitions import Assignment

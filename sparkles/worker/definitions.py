@@ -11,7 +11,7 @@ from sparkles import manifest as manifests
 from sparkles.compile import Definition, TaskDefinition
 from sparkles.errors import BackendError
 from sparkles.model import Job, Key, Task
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job
 from sparkles.spec import JobSpec, spec_of
 

@@ -12,7 +12,8 @@ from contextlib import suppress
 from sparkles.errors import SparklesError, UnreachableError
 from sparkles.lifecycle import Attempt, RetryPolicy
 from sparkles.model import Reason, Records, Task
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 from sparkles.said import said
 from sparkles.timing import Timing
 from sparkles.worker.ahead import Ahead

@@ -8,7 +8,8 @@ from contextlib import closing
 from sparkles import presence, staffing
 from sparkles.model import Node, NodeState
 from sparkles.nodes import change_cluster, find_cluster, staff
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 from sparkles.worker.departure import Departure, Outcome, Step, Why
 from sparkles.worker.errand import Errand
 from sparkles.worker.ledger import Ledger

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from sparkles import presence
 from sparkles.errors import SparklesError
 from sparkles.model import Cluster, Key, Node, NodeState, Record, Records, Writes
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 from sparkles.presence import FencedError
 from sparkles.timing import Timing
 from sparkles.worker.budget import Budget

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from sparkles import presence
 from sparkles.errors import SparklesError, UnreachableError
 from sparkles.model import Node, NodeState, Reason, Records, Task, TaskState
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 from sparkles.presence import FencedError
 from sparkles.timing import Timing
 from sparkles.worker.ahead import Ahead

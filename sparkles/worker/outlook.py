@@ -12,7 +12,8 @@ from contextlib import suppress
 
 from sparkles.errors import SparklesError
 from sparkles.model import Cluster, Reason, Stop
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 from sparkles.timing import Timing
 from sparkles.worker.definitions import Definitions
 from sparkles.worker.ledger import Ledger

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sparkles import patterns
 from sparkles.paths import LOG_NAME, RESULT_NAME
-from sparkles.ports import Output
+from sparkles.ports.objects import Output
 
 #: What tells that a staged file has not been touched: size, mtime in ns, inode.
 Snapshot = Mapping[str, tuple[int, int, int]]

@@ -13,7 +13,9 @@ from typing import Any
 from sparkles.errors import SparklesError
 from sparkles.lifecycle import Attempt
 from sparkles.model import Reason
-from sparkles.ports import Backend, Ending, Output, Result
+from sparkles.ports.backend import Backend
+from sparkles.ports.objects import Output, Result
+from sparkles.ports.runtime import Ending
 from sparkles.said import END, said
 from sparkles.timing import Timing
 from sparkles.worker import outputs

@@ -6,7 +6,8 @@ The loop's own.
 from __future__ import annotations
 
 from sparkles.model import Reason
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 from sparkles.worker.departure import Why
 from sparkles.worker.leaving import Leaving
 from sparkles.worker.ledger import Ledger

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sparkles.errors import SparklesError
 from sparkles.model import Task
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.worker.ahead import Ahead
 from sparkles.worker.definitions import Definitions
 from sparkles.worker.ledger import Ledger

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sparkles import recover
 from sparkles.errors import SparklesError
 from sparkles.nodes import staff, start_nodes
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job
 from sparkles.settle import settle
 from sparkles.worker.speech import say

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 
 from sparkles.compile import Input
 from sparkles.errors import BackendError
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.spec import in_bucket
 from sparkles.worker.turn import Turn
 

@@ -11,7 +11,8 @@ from sparkles import staffing
 from sparkles.errors import SparklesError
 from sparkles.model import Cluster, Key, Node, NodeState, Task
 from sparkles.nodes import change_cluster, find_cluster
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 from sparkles.timing import Timing
 from sparkles.worker.definitions import Definitions
 

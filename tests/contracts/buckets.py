@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkles.errors import BackendError
-from sparkles.ports import BucketFile, Buckets
+from sparkles.ports.buckets import BucketFile, Buckets
 
 #: More names than are asked for one by one.
 MANY = 250

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contracts.nouns import a_node
 
 from sparkles.model import Cluster
-from sparkles.ports import Compute, StateStore
+from sparkles.ports.compute import Compute
+from sparkles.ports.state import StateStore
 
 
 class ComputeContract:

@@ -10,7 +10,10 @@ from typing import Any
 
 from contracts.fakes import READS
 
-from sparkles.ports import Backend, Compute, Environments, Moved, ObjectStore, StateStore
+from sparkles.ports.backend import Backend, Environments
+from sparkles.ports.compute import Compute
+from sparkles.ports.objects import Moved, ObjectStore
+from sparkles.ports.state import StateStore
 
 
 class DeathError(BaseException):

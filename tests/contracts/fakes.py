@@ -27,18 +27,12 @@ from sparkles.marking import Submitter
 from sparkles.model import Cluster, Job, Node, Sample
 from sparkles.paths import Home
 from sparkles.plan import Rerun
-from sparkles.ports import (
-    Backend,
-    BucketFile,
-    Buckets,
-    Compute,
-    Ending,
-    Environments,
-    Launch,
-    ObjectStore,
-    Staffing,
-    StateStore,
-)
+from sparkles.ports.backend import Backend, Environments
+from sparkles.ports.buckets import BucketFile, Buckets
+from sparkles.ports.compute import Compute, Staffing
+from sparkles.ports.objects import ObjectStore
+from sparkles.ports.runtime import Ending, Launch
+from sparkles.ports.state import StateStore
 from sparkles.prepare import prepare
 from sparkles.spec import JobSpec
 

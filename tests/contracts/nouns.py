@@ -7,7 +7,7 @@ from typing import Any
 
 from sparkles.machine import Disk, Machine, Mount, Program
 from sparkles.model import Cluster, Job, JobState, Node, NodeState, Record, Task, TaskState, Writes
-from sparkles.ports import StateStore
+from sparkles.ports.state import StateStore
 
 
 def digest_of(text: str) -> bytes:

@@ -16,7 +16,7 @@ import pytest
 from contracts.nouns import digest_of
 
 from sparkles.errors import BackendError
-from sparkles.ports import Fetched, Moved, ObjectStore, Output, Result
+from sparkles.ports.objects import Fetched, Moved, ObjectStore, Output, Result
 
 
 def sha256(content: bytes) -> str:

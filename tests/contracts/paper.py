@@ -15,7 +15,8 @@ from contracts.nouns import a_node, put
 from sparkles import lifecycle
 from sparkles.lifecycle import RetryPolicy
 from sparkles.model import Key, Node, Records, Task, TaskState, Writes
-from sparkles.ports import Backend, Launch
+from sparkles.ports.backend import Backend
+from sparkles.ports.runtime import Launch
 from sparkles.timing import Timing
 from sparkles.worker.attempt import Ended, Execution
 from sparkles.worker.definitions import Definitions

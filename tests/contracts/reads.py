@@ -14,7 +14,8 @@ from contracts.state import OpenStore
 
 from sparkles import nodes, recover
 from sparkles.model import JobState, NodeState
-from sparkles.ports import Backend, StateStore
+from sparkles.ports.backend import Backend
+from sparkles.ports.state import StateStore
 from sparkles.settle import settle_waiting
 
 _MANY = 300

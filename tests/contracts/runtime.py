@@ -10,7 +10,7 @@ import pytest
 from conftest import eventually
 
 from sparkles.errors import LaunchError
-from sparkles.ports import Launch, Running, Runtime
+from sparkles.ports.runtime import Launch, Running, Runtime
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 

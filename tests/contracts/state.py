@@ -31,7 +31,7 @@ from sparkles.model import (
     TaskState,
     Writes,
 )
-from sparkles.ports import StateStore
+from sparkles.ports.state import StateStore
 
 #: Opens the same database once more, for a thread or a process of its own. Can be pickled.
 OpenStore = Callable[[], StateStore]

@@ -40,7 +40,7 @@ from sparkles.model import (
     Writes,
 )
 from sparkles.plan import Rerun
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job
 from sparkles.presence import FencedError
 from sparkles.timing import Timing

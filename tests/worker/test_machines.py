@@ -16,7 +16,7 @@ from contracts.nouns import a_machine, a_node, put
 from sparkles import lifecycle, presence
 from sparkles.errors import BackendError, UnreachableError
 from sparkles.model import Cluster, Key, Node, NodeState, Reason, Task, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job
 from sparkles.presence import FencedError
 from sparkles.timing import Timing

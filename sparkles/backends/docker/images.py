@@ -13,7 +13,7 @@ from sparkles import image_name
 from sparkles.backends.docker.engine import Engine, reached
 from sparkles.errors import BackendError, RequestError
 from sparkles.image_name import ImageName
-from sparkles.ports import Progress
+from sparkles.ports.images import Progress
 
 
 class DockerImages:

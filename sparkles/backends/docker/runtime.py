@@ -31,7 +31,7 @@ from sparkles.backends.launching import launch_error
 from sparkles.backends.process import boot_id
 from sparkles.errors import BackendError, LaunchError, SparklesError
 from sparkles.model import Sample
-from sparkles.ports import Ending, Launch, Running
+from sparkles.ports.runtime import Ending, Launch, Running
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -27,7 +27,10 @@ from sparkles.backends.local.runtime import HostRuntime
 from sparkles.backends.local.sharing import SharingCompute, this_machine
 from sparkles.config import Gcp, require
 from sparkles.paths import Home
-from sparkles.ports import Backend, Buckets, ObjectStore, Runtime
+from sparkles.ports.backend import Backend
+from sparkles.ports.buckets import Buckets
+from sparkles.ports.objects import ObjectStore
+from sparkles.ports.runtime import Runtime
 from sparkles.timing import Timing, timing
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from sparkles.backends.gcp.storage.faults import OTHERS, GoneError, NoBucketErro
 from sparkles.backends.gcp.storage.staging import Staging
 from sparkles.backends.gcp.storage.survey import Listed, Survey
 from sparkles.errors import BackendError, RequestError
-from sparkles.ports import BucketFile
+from sparkles.ports.buckets import BucketFile
 from sparkles.spec import object_content
 
 #: Objects that can be asked for, one by one, in the time that a page of a listing takes.

@@ -20,7 +20,8 @@ from sparkles.backends.gcp.vms.scaler import Lease, scaling
 from sparkles.errors import BackendError
 from sparkles.machine import Machine
 from sparkles.model import Cluster, Node, NodeState
-from sparkles.ports import Staffing, StateStore
+from sparkles.ports.compute import Staffing
+from sparkles.ports.state import StateStore
 from sparkles.spec import JobSpec
 from sparkles.timing import Timing
 

@@ -17,7 +17,7 @@ from typing import Any
 from sparkles.backends.gcp.setup.api import AbsentError, Apis
 from sparkles.backends.gcp.vms.group_names import cluster_of_group
 from sparkles.config import Gcp
-from sparkles.ports import Kept
+from sparkles.ports.keeping import Kept
 
 #: What VMs are told about where they belong (see `sparkles.startup`).
 _TOLD = "sparkles-node"

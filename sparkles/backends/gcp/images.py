@@ -16,7 +16,7 @@ from sparkles.backends.gcp.registry_auth import RefusedError, google_token, is_g
 from sparkles.backends.gcp.web import Web, WebError
 from sparkles.errors import BackendError, RequestError, UnreachableError
 from sparkles.image_name import ImageName
-from sparkles.ports import Progress
+from sparkles.ports.images import Progress
 
 #: The variable that names registries, `host:port`, which are asked by plain HTTP: those of stand-ins for the cloud.
 INSECURE = "SPARKLES_INSECURE_REGISTRIES"

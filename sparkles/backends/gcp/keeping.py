@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparkles.backends.gcp.storage.bucket import Bucket, Stored
 from sparkles.paths import Layout
-from sparkles.ports import Kept
+from sparkles.ports.keeping import Kept
 
 
 class BucketKeeper:

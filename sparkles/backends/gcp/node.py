@@ -11,7 +11,8 @@ from sparkles.backends.local.runtime import HostRuntime
 from sparkles.backends.process import time_passed
 from sparkles.config import Gcp
 from sparkles.paths import Home
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 
 
 def process_node(name: str, gcp: Gcp) -> tuple[Backend, Place]:

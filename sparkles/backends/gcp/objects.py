@@ -21,7 +21,7 @@ from sparkles.backends.gcp.storage.results import Results
 from sparkles.backends.gcp.storage.spool import Attempt, Spool
 from sparkles.backends.gcp.storage.staging import Staging
 from sparkles.paths import Layout
-from sparkles.ports import LOG_PIECE, Fetched, Moved, Result
+from sparkles.ports.objects import LOG_PIECE, Fetched, Moved, Result
 
 #: Seconds after which what a log has grown by is brought in.
 _PERIOD = 2.0

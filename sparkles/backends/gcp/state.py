@@ -32,7 +32,7 @@ from sparkles.model import (
     TaskState,
     Writes,
 )
-from sparkles.ports import Move
+from sparkles.ports.state import Move
 
 #: Comes after every place in a queue.
 _END = "~"

@@ -17,7 +17,8 @@ from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.backends.local.runtime import HostRuntime
 from sparkles.backends.local.state import SqliteState
 from sparkles.paths import Home
-from sparkles.ports import Backend, Runtime
+from sparkles.ports.backend import Backend
+from sparkles.ports.runtime import Runtime
 from sparkles.timing import timing
 
 #: Seconds that a node at home waits for more work.

@@ -22,7 +22,8 @@ from sparkles.backends.process import boot_id, time_awake
 from sparkles.errors import BackendError
 from sparkles.model import Cluster, Node, NodeState, Records, Writes
 from sparkles.paths import Home
-from sparkles.ports import Staffing, StateStore
+from sparkles.ports.compute import Staffing
+from sparkles.ports.state import StateStore
 from sparkles.timing import Timing
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from stat import S_IMODE, S_ISREG
 from sparkles.backends.local.hashes import PIECE
 from sparkles.backends.replacing import replacing
 from sparkles.paths import RESULT_NAME
-from sparkles.ports import Fetched, Moved
+from sparkles.ports.objects import Fetched, Moved
 
 
 def copy_result(folder: Path, place: Callable[[str], Path | None], moved: Callable[[Moved], None]) -> Fetched | None:

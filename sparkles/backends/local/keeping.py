@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sparkles.paths import Home, Layout
-from sparkles.ports import Kept
+from sparkles.ports.keeping import Kept
 
 
 class DirectoryKeeper:

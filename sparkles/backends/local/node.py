@@ -8,7 +8,8 @@ from sparkles.backends.local.backend import home_folder, local_backend
 from sparkles.backends.local.compute import NodePlace
 from sparkles.backends.local.runtime import HostRuntime
 from sparkles.paths import Home
-from sparkles.ports import Backend, Place
+from sparkles.ports.backend import Backend
+from sparkles.ports.place import Place
 
 
 def local_node(name: str) -> tuple[Backend, Place]:

@@ -24,7 +24,8 @@ from sparkles.backends.replacing import replacing
 from sparkles.backends.result_text import result_text
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Home, Layout
-from sparkles.ports import LOG_PIECE, Fetched, Hashes, Moved, Output, Result
+from sparkles.ports.backend import Hashes
+from sparkles.ports.objects import LOG_PIECE, Fetched, Moved, Output, Result
 
 #: Seconds after which it is noted that a blob is still used, when somebody asks for it (see `sparkles.garbage`).
 _TOUCHED = 2 * 86_400.0

@@ -27,7 +27,7 @@ from sparkles.backends.launching import launch_error
 from sparkles.backends.process import identity, sample_group, session_members, was_in_this_boot
 from sparkles.errors import BackendError, LaunchError
 from sparkles.model import Sample
-from sparkles.ports import Ending, Launch, Running
+from sparkles.ports.runtime import Ending, Launch, Running
 
 #: ru_maxrss counts kilobytes, but bytes on macOS.
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024

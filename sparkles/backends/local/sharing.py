@@ -18,7 +18,7 @@ from sparkles.backends.local.filesystem import make_folder, make_once
 from sparkles.backends.process import time_passed
 from sparkles.model import Cluster, Node
 from sparkles.paths import Home
-from sparkles.ports import StateStore
+from sparkles.ports.state import StateStore
 from sparkles.timing import Timing
 
 

@@ -26,7 +26,7 @@ from sparkles.model import (
     TaskState,
     Writes,
 )
-from sparkles.ports import Move
+from sparkles.ports.state import Move
 
 #: Seconds to wait for another process's commit. Well below the lease: a worker must not sleep through it.
 _PATIENCE = 10.0

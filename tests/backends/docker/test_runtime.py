@@ -27,7 +27,7 @@ from sparkles.backends.docker.outfit import Bind, Outfit
 from sparkles.backends.docker.ownership import reclaim
 from sparkles.backends.docker.runtime import DockerRuntime
 from sparkles.errors import BackendError, LaunchError
-from sparkles.ports import Launch
+from sparkles.ports.runtime import Launch
 
 pytestmark = pytest.mark.process
 
@@ -295,7 +295,7 @@ from pathlib import Path
 from sparkles.backends.docker.engine import Engine
 from sparkles.backends.docker.runtime import DockerRuntime
 from sparkles.errors import LaunchError
-from sparkles.ports import Launch
+from sparkles.ports.runtime import Launch
 folder = Path(sys.argv[1])
 runtime = DockerRuntime(Engine(), folder, node="first")
 def run(number):

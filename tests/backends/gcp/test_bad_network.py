@@ -24,7 +24,7 @@ from sparkles.backends.gcp.storage.client import storage_client
 from sparkles.backends.gcp.storage.staging import Staging
 from sparkles.backends.local.known import KnownBlobs
 from sparkles.model import JobState, NodeState, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job
 from sparkles.timing import Timing
 from sparkles.worker.loop import Worker

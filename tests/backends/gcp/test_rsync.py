@@ -16,7 +16,7 @@ from gcp.cloud import gcloud_environment
 from sparkles import fetching
 from sparkles.fetching import Outcome
 from sparkles.model import Task, TaskState
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 
 ODD = ["ä🙂 with spaces", "deep/er/x", "#?%[1]*", "line\nbreak"]
 

@@ -22,7 +22,7 @@ from sparkles.errors import BackendError, RequestError
 from sparkles.manifest import Manifest
 from sparkles.marking import Submitter
 from sparkles.model import Fence, JobState, Key, Writes
-from sparkles.ports import Backend
+from sparkles.ports.backend import Backend
 from sparkles.prepare import find_job, prepare
 
 ME = Submitter(owner="me", environment={})

@@ -22,7 +22,7 @@ from contracts.objects import (
 from sparkles.backends.local.objects import DirectoryObjects
 from sparkles.errors import BackendError
 from sparkles.paths import Home
-from sparkles.ports import Output, Result
+from sparkles.ports.objects import Output, Result
 
 
 class TestDirectoryObjects(ObjectStoreContract):

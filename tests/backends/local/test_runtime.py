@@ -182,7 +182,7 @@ _WORKER = """
 import os, sys, threading
 from pathlib import Path
 from sparkles.backends.local.runtime import HostRuntime, lead_session
-from sparkles.ports import Launch
+from sparkles.ports.runtime import Launch
 
 lead_session()
 root = Path(sys.argv[1])

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sparkles.backends.replacing import replacing
-from sparkles.ports import Images
+from sparkles.ports.images import Images
 
 #: Seconds for which a pin holds.
 _DAY = 86_400.0

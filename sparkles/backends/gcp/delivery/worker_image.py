@@ -15,7 +15,7 @@ from sparkles.backends.gcp.delivery.worker_lock import NAME, Lock, worker_lock
 from sparkles.backends.gcp.registry_auth import USER, google_token, is_googles
 from sparkles.config import STOCK_IMAGE
 from sparkles.errors import BackendError, RequestError
-from sparkles.ports import Images
+from sparkles.ports.images import Images
 from sparkles.resources import template_text
 
 #: The kind of processor that it is made for. Machines with others use the stock image.

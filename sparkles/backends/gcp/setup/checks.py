@@ -17,7 +17,7 @@ from sparkles.backends.gcp.setup.storage import where as where_bucket_is
 from sparkles.backends.gcp.setup.wanted import PROJECT_ROLE, Wanted, wanted
 from sparkles.config import Gcp, Settings, require, ways
 from sparkles.errors import BackendError
-from sparkles.ports import Images
+from sparkles.ports.images import Images
 from sparkles.validate import Check, UnknownError
 
 #: What a job gets that says nothing.

@@ -12,7 +12,7 @@ from sparkles.backends.gcp.setup.policies import Guarded
 from sparkles.backends.gcp.setup.refusals import needing
 from sparkles.backends.gcp.setup.wanted import REPOSITORY, REPOSITORY_ROLE, Wanted
 from sparkles.errors import BackendError
-from sparkles.ports import Images
+from sparkles.ports.images import Images
 from sparkles.setup import Step
 
 _SERVICE = "artifactregistry"

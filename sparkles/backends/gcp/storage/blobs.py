@@ -15,7 +15,7 @@ from sparkles.backends.gcp.storage.reading import Reading
 from sparkles.backends.gcp.storage.sending import Sending
 from sparkles.errors import BackendError
 from sparkles.paths import Layout
-from sparkles.ports import Moved
+from sparkles.ports.objects import Moved
 
 #: Up to so many blobs are asked for one by one; of more, names are listed.
 _FEW = 100

@@ -16,7 +16,7 @@ from sparkles.backends.gcp.storage.results import Found
 from sparkles.backends.replacing import replacing
 from sparkles.errors import BackendError
 from sparkles.paths import RESULT_NAME
-from sparkles.ports import Fetched, Moved
+from sparkles.ports.objects import Fetched, Moved
 
 #: Is told what has come.
 Tell = Callable[[Moved], None]

@@ -25,7 +25,7 @@ from sparkles.backends.gcp.storage.reading import Reading
 from sparkles.backends.result_text import result_text
 from sparkles.errors import BackendError
 from sparkles.paths import LOG_NAME, RESULT_NAME, Layout
-from sparkles.ports import Result
+from sparkles.ports.objects import Result
 
 #: Times that a folder is listed anew because others write to it.
 _TRIES = 10

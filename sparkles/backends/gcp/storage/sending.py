@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from sparkles.backends.gcp.threads import Threads
-from sparkles.ports import Moved
+from sparkles.ports.objects import Moved
 
 #: A file of more bytes is large: it is sent in pieces, and only so many of them at once. So memory stays below some
 #: three times threads x small + large at once x piece.

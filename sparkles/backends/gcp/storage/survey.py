@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sparkles.ports import BucketFile
+from sparkles.ports.buckets import BucketFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import requests
 from sparkles.errors import LaunchError
 from sparkles.machine import Machine
 from sparkles.model import Sample
-from sparkles.ports import Ending, Launch, Running, Runtime
+from sparkles.ports.runtime import Ending, Launch, Running, Runtime
 from sparkles.startup import mount_port
 
 #: Seconds that a program which is not there is waited for: docker starts it again.

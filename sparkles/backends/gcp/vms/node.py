@@ -31,7 +31,8 @@ from sparkles.errors import BackendError
 from sparkles.machine import Machine, machine_from
 from sparkles.model import Node, NodeState
 from sparkles.paths import Home
-from sparkles.ports import Backend, Runtime
+from sparkles.ports.backend import Backend
+from sparkles.ports.runtime import Runtime
 
 if TYPE_CHECKING:
     from sparkles.backends.gcp.vms.groups import Groups

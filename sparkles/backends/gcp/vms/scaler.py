@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from sparkles import staffing
 from sparkles.model import Cluster, Records, Writes
-from sparkles.ports import StateStore
+from sparkles.ports.state import StateStore
 from sparkles.staffing import SCALER_LEASE
 
 #: Seconds between two looks whether it is free.

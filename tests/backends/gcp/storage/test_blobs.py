@@ -14,7 +14,7 @@ import pytest
 from contracts.objects import sha256, store_blob, total
 
 from sparkles.errors import BackendError
-from sparkles.ports import Moved
+from sparkles.ports.objects import Moved
 
 
 @pytest.fixture

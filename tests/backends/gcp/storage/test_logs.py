@@ -11,7 +11,7 @@ import pytest
 from contracts.objects import a_document, a_result, always, append, come, wait_until
 
 from sparkles.errors import BackendError
-from sparkles.ports import Result
+from sparkles.ports.objects import Result
 
 CHUNKS = "my/prefix/.sparkles/jobs/j/logs/1/a/"
 

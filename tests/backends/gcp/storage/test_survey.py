@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkles.backends.gcp.storage.survey import Listed, Survey
-from sparkles.ports import BucketFile
+from sparkles.ports.buckets import BucketFile
 
 #: Names of few letters, so that objects are often below each other, and letters before and after the slash.
 NAMES = st.text("a/-0", min_size=1, max_size=5)

@@ -18,7 +18,7 @@ from sparkles.backends.gcp.vms.bucket_folders import BucketFolder, BucketRuntime
 from sparkles.errors import LaunchError
 from sparkles.machine import Mount
 from sparkles.model import Sample
-from sparkles.ports import Ending, Launch, Running
+from sparkles.ports.runtime import Ending, Launch, Running
 
 
 class Rclone:
