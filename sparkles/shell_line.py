@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import Enum, auto
+from functools import cache
 
 from sparkles import placeholders
 from sparkles.errors import RequestError
@@ -132,7 +133,7 @@ def _check(template: Template, where: str) -> None:
     text = "\0".join(template.literals)
     places: tuple[_In, ...] = (_In.LINE,)
     end, word_start, names = 0, True, iter(template.fields)
-    while match := _PATTERNS[places[-1]].search(text, end):
+    while match := _pattern(places[-1]).search(text, end):
         word_start = word_start and match.start() == end
         end = match.end()
         rule = str(match.lastgroup)
@@ -160,11 +161,10 @@ def _read(rule: str, places: tuple[_In, ...], word_start: bool) -> tuple[tuple[_
     return places + _RULES[rule][1], rule in ("gap", "command", "group")
 
 
+@cache
 def _pattern(place: _In) -> re.Pattern[str]:
+    """Return what is looked for in a place; made when it is first needed, since most commands are no shell lines."""
     rules, close = _PLACES[place]
     looks = [(rule, _RULES[rule][0]) for rule in rules]
     looks += [("close", close), ("slot", r"\0")]
     return re.compile("|".join(f"(?P<{rule}>{look})" for rule, look in looks))
-
-
-_PATTERNS = {place: _pattern(place) for place in _PLACES}

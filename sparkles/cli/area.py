@@ -12,7 +12,6 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from types import FrameType
 from typing import NamedTuple, TextIO
 
@@ -45,18 +44,6 @@ class Row(NamedTuple):
 
     text: str
     cells: int
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Say whether an area can be kept at the end of what is written to the stream."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
-
-
-def is_ours(stream: TextIO) -> bool:
-    """Say whether the terminal is ours now: while we run in the background, it is the shell's."""
-    with suppress(OSError):  # there is no shell that shares it out
-        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
-    return True
 
 
 class Area:

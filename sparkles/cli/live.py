@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from sparkles.cli.area import Area, Row, is_ours, is_terminal
+from sparkles.cli.terminal import is_ours, is_terminal
 from sparkles.printable import printable
 from sparkles.screen import Paper, Screen, stamped
 from sparkles.sight import Sight
+
+if TYPE_CHECKING:
+    from sparkles.cli.area import Area, Row
 
 #: Seconds that a job is watched before the area is shown: most are over by then. And between two drawings of it.
 _PATIENCE, _PERIOD = 0.5, 0.25
@@ -66,7 +69,8 @@ class LiveScreen:
         if not is_ours(self._stream):
             self.close()
             return
-        from sparkles.cli import view  # takes a while to load, and only those who wait need it
+        from sparkles.cli import view  # take a while to load, and only those who wait need them
+        from sparkles.cli.area import Area
 
         self._area = self._area or Area(self._stream)
         self._rows = view.painted(view.job_rows(look(), self._area.extent))

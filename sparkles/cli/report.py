@@ -12,8 +12,8 @@ import click
 
 from sparkles import __version__, leavings, lineup, names, results
 from sparkles.backends.replacing import replacing
-from sparkles.cli.area import is_terminal
 from sparkles.cli.context import Chosen, hint, with_backend
+from sparkles.cli.terminal import is_terminal
 from sparkles.errors import RequestError
 from sparkles.model import Job, Task
 from sparkles.nodes import find_cluster

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from sparkles.cli.area import Area, is_ours, is_terminal
+from sparkles.cli.terminal import is_ours, is_terminal
 from sparkles.pace import Pace
 from sparkles.ports import Moved
+
+if TYPE_CHECKING:
+    from sparkles.cli.area import Area
 
 #: Bytes from which on a transfer takes more than a moment for certain. Seconds after which others do, too; and
 #: between two drawings.
@@ -79,7 +83,8 @@ class Transfer:
             click.echo(f"{self._what} …", err=True)
 
     def _draw(self) -> None:
-        from sparkles.cli import view  # takes a while to load, and only those who wait need it
+        from sparkles.cli import view  # take a while to load, and only those who wait need them
+        from sparkles.cli.area import Area
 
         self._area = self._area or Area(sys.stderr)
         files = None if self._files is None else (self._count, self._files)

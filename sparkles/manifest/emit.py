@@ -15,18 +15,20 @@ _WIDTH = 100
 
 _LONGEST_KEY = 500
 
+# Patterns are made when they are first used: to make them takes long for commands that write no YAML.
+
 #: Text that needs no quotes: nothing in it means something in YAML, inside brackets or outside.
-_PLAIN = re.compile(r"-{0,2}[A-Za-z_/][A-Za-z0-9_./+=@^-]*(?:[ :][A-Za-z0-9_./+=@^-]+)*")
-_RELATIVE = re.compile(r"\.{1,2}(?:/[A-Za-z0-9_./+=@^-]*)?")
-_DURATION = re.compile(r"(?:[0-9]+[smhd])+")
+_PLAIN = r"-{0,2}[A-Za-z_/][A-Za-z0-9_./+=@^-]*(?:[ :][A-Za-z0-9_./+=@^-]+)*"
+_RELATIVE = r"\.{1,2}(?:/[A-Za-z0-9_./+=@^-]*)?"
+_DURATION = r"(?:[0-9]+[smhd])+"
 #: Text that some YAML reader takes for a number, a truth or nothing.
-_OTHER = re.compile(r"(?i:y|n|yes|no|on|off|true|false|null|none|[-+]?\.?(?:nan|inf))")
+_OTHER = r"(?i:y|n|yes|no|on|off|true|false|null|none|[-+]?\.?(?:nan|inf))"
 
 _CONTROL = "\x00-\x08\x0a-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff"
-_ESCAPED = re.compile(f'["\\\\\t{_CONTROL}]')
+_ESCAPED = f'["\\\\\t{_CONTROL}]'
 _NAMED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 #: Several lines that can stand as they are; the first is not indented, the last not empty.
-_BLOCK = re.compile(rf"[^\s{_CONTROL}][^{_CONTROL}]*(?:\n(?:[ \t]*[^\s{_CONTROL}][^{_CONTROL}]*)?)*(?<!\n)(?P<end>\n?)")
+_BLOCK = rf"[^\s{_CONTROL}][^{_CONTROL}]*(?:\n(?:[ \t]*[^\s{_CONTROL}][^{_CONTROL}]*)?)*(?<!\n)(?P<end>\n?)"
 
 
 def dump(document: dict[str, Any]) -> str:
@@ -91,11 +93,11 @@ def _flow_key(key: str) -> str:
 
 
 def _text(text: str) -> str:
-    if _RELATIVE.fullmatch(text) or _DURATION.fullmatch(text):
+    if re.fullmatch(_RELATIVE, text) or re.fullmatch(_DURATION, text):
         return text
-    if _PLAIN.fullmatch(text) and not _OTHER.fullmatch(text):
+    if re.fullmatch(_PLAIN, text) and not re.fullmatch(_OTHER, text):
         return text
-    return f'"{_ESCAPED.sub(_escape, text)}"'
+    return f'"{re.sub(_ESCAPED, _escape, text)}"'
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -105,7 +107,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def _block(value: Any, depth: int) -> str:
     """Return text of several ordinary lines as a block, each on a line of its own; of all else, nothing."""
-    if not isinstance(value, str) or "\n" not in value or not (plain := _BLOCK.fullmatch(value)):
+    if not isinstance(value, str) or "\n" not in value or not (plain := re.fullmatch(_BLOCK, value)):
         return ""
     lines = value.removesuffix("\n").split("\n")
     indented = ("  " * depth + line if line else "" for line in lines)

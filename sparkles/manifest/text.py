@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 64 * 1024 * 1024
 
-_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_BARE_BRACES = re.compile(r"(?<![$\"'{])\{[^{}\"':,]*\}")
-_BARE_SIGN = re.compile(r"(?:[\[,]|[:-]\s)\s*[*&!%@`|>]")
+# Patterns are made when they are first used: to make them takes long for commands that read no YAML.
+_NOT_TEXT = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_BARE_BRACES = r"(?<![$\"'{])\{[^{}\"':,]*\}"
+_BARE_SIGN = r"(?:[\[,]|[:-]\s)\s*[*&!%@`|>]"
 
 
 def parse(text: str, *, source: str) -> tuple[list[Node], list[Problem]]:
@@ -57,7 +58,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
 def _check_characters(text: str) -> None:
     if len(text) > MAX_CHARACTERS:
         raise FatalProblem(1, 1, f"too long: {len(text):,} characters, expected at most {MAX_CHARACTERS:,}")
-    if bad := _NOT_TEXT.search(text):
+    if bad := re.search(_NOT_TEXT, text):
         before = f"{text[: bad.start()]}.".splitlines()
         code = f"U+{ord(bad.group()):04X}"
         raise FatalProblem(
@@ -85,8 +86,8 @@ def _quote_hint(written: str, problem: str) -> str:
     """Return the hint for the usual reason: text that looks like something else in YAML."""
     if "mapping values are not allowed" in problem:
         return "; text with a colon and a space in it needs quotes"
-    if _BARE_BRACES.search(written):
+    if re.search(_BARE_BRACES, written):
         return '; text with braces needs quotes: "{name}.txt"'
-    if _BARE_SIGN.search(written):
+    if re.search(_BARE_SIGN, written):
         return '; text that begins with one of * & ! % @ ` | > needs quotes: "*.txt"'
     return ""
