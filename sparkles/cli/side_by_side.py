@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
@@ -30,7 +30,7 @@ def follow_all(jobs: Sequence[Job | Prepared], backend: Backend, *, quiet: bool)
     codes = [0]
     with closing(shared.screen):
         while watched:
-            with interrupted_ends(whole or next(iter(watched))):
+            with interrupted_ends(whole or next(iter(watched))), shared.closed_by_errors():
                 shared.going = _going(list(watched), backend)
                 for name in shared.going:
                     if (code := next(watched[name])) is not None:
@@ -87,6 +87,15 @@ class Shared:
         """Show how a job stands, and beside it all others."""
         self._looks[job] = look
         self.screen.show(self._look)
+
+    @contextmanager
+    def closed_by_errors(self) -> Iterator[None]:
+        """Show nothing any more when something is raised, before that is said: below rows it would be written over."""
+        try:
+            yield
+        except BaseException:
+            self.screen.close()
+            raise
 
     def _look(self) -> Sight:
         self._sights |= {job: look() for job, look in self._looks.items()}
