@@ -10,7 +10,7 @@ from sparkles.quantities import counted
 def holds(job: Job) -> str | None:
     """Return what a job holds back; None if it holds back nothing, or it will not go on.
 
-    >>> from sparkles.model import FAIL_FAST, Canary, Job, JobState
+    >>> from sparkles.model import Canary, Job, JobState
     >>> canary = Canary(first="1-10", held=990)
     >>> holds(Job(name="fit", state=JobState.ACTIVE, generation=1, cluster="", owner="", submitted=0, canary=canary))
     'canary: 10 tasks first; 990 more when they have succeeded'

@@ -72,7 +72,7 @@ def _require_names(prepared: Sequence[Prepared], backend: Backend) -> None:
         manifests = [
             Manifest(document=one.pinned.document, source=f"job {one.name}", base=one.pinned.base) for one in new
         ]
-        wholes.require_names(manifests, backend.state.jobs())
+        wholes.require_names(manifests, backend.state.open_jobs())  # what has ended was seen before
 
 
 @contextmanager
