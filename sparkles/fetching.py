@@ -183,13 +183,14 @@ def fetch(
     progress = _Progress(moved)
     outcome = Outcome()
 
-    def copy(folder: Folder) -> tuple[Fetched | None, bool]:
-        fetched = _copy(folder, destination, backend, choice, progress)
-        return fetched, fetched is None and _is_gone(folder, backend)
+    def copy(folder: Folder) -> tuple[Folder, Fetched | None]:
+        return folder, _copy(folder, destination, backend, choice, progress)
 
-    for fetched, is_gone in results.each(copy, found, backend, stop=progress.stop):
-        if fetched is None:
-            outcome.without, outcome.gone = outcome.without + (not is_gone), outcome.gone + is_gone
+    for folder, fetched in results.each(copy, found, backend, stop=progress.stop):
+        if fetched is None and _is_gone(folder, backend):
+            outcome.gone += 1
+        elif fetched is None:
+            outcome.without += 1
         else:
             outcome.results, outcome.files = outcome.results + 1, outcome.files + fetched
     return outcome
