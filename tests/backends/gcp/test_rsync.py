@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,8 @@ def test_fetch_brings_the_same_with_the_names_that_files_had(objects, job, tmp_p
 def test_a_result_that_is_not_the_tasks_is_not_fetched(objects, job, tmp_path: Path) -> None:
     backend = a_backend(tmp_path / "home", objects=objects)
     task = a_task(1, state=TaskState.SUCCEEDED, result_generation=job[12])
+    put(backend.state, task)
 
     assert fetch([task], tmp_path / "there", backend) == Outcome(without=1)
+    assert fetch([replace(task, index=12, result_generation="1")], tmp_path / "there", backend) == Outcome(gone=1)
     assert not (tmp_path / "there").exists()
