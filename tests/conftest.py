@@ -17,7 +17,7 @@ from typing import Any
 import engine
 import pytest
 from forking import GOOGLES, Forker
-from sharing import pytest_xdist_make_scheduler, turn
+from sharing import is_first, pytest_xdist_make_scheduler
 from stores import AtHome, InCloud, Stores
 
 from sparkles.backends.docker.leftovers import remove_recorded
@@ -305,7 +305,7 @@ _STARTING = {"chromium", "user", "warm", "datastore_emulator", "emulator_jar", "
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run real commands: -m 'not process' runs the others, which are quick."""
-    items.sort(key=lambda item: turn(item.nodeid))
+    items.sort(key=lambda item: not is_first(item.nodeid))
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if item.path.parent.name == "cli" or not _STARTING.isdisjoint(fixtures):

@@ -1,4 +1,4 @@
-"""Sharing: which process runs which tests where several share them, as `pytest -n 3` has it (pytest-xdist).
+"""Sharing: which process runs which tests where several share them, as `pytest -n 2` has it (pytest-xdist).
 
 One process runs all of a module, since most of a module's tests need the same services. What takes long begins first,
 or all would wait for it in the end.
@@ -10,20 +10,16 @@ from typing import Any
 
 import pytest
 
-#: Folders and modules of which only one process may run tests: they have the same part of the docker engine.
-_ALONE = {
-    "tests/cli/test_in_boxes.py": "VMs that are containers",
-    "tests/gcp/gce/test_boxes.py": "VMs that are containers",
-    "tests/gcp/gce/test_ground.py": "VMs that are containers",
-    "tests/backends/docker/": "containers",
-    "tests/backends/gcp/vms/test_node.py": "containers",
-}
-
-#: Modules whose tests take long, and need no other one beside them: each may be run by another process.
-_APART = (
-    "tests/cli/test_on_vms.py",
+#: Folders and modules that one process runs, all of them: the VMs and containers of two tests at once would be too much
+#: for a machine, or in each other's way.
+_MACHINES = (
+    "tests/backends/docker/",
+    "tests/backends/gcp/vms/test_node.py",
+    "tests/cli/test_in_boxes.py",
     "tests/cli/test_on_bad_days.py",
-    "tests/backends/gcp/test_bad_network.py",
+    "tests/cli/test_on_vms.py",
+    "tests/gcp/gce/test_boxes.py",
+    "tests/gcp/gce/test_ground.py",
 )
 
 
@@ -31,17 +27,15 @@ def scope_of(test: str) -> str:
     """Return what a test is a part of that one process runs.
 
     >>> scope_of("tests/test_names.py::test_a[1]"), scope_of("tests/backends/docker/test_images.py::test_b")
-    ('tests/test_names.py', 'containers')
+    ('tests/test_names.py', 'machines')
     """
     module = test.partition("::")[0]
-    alone = (scope for place, scope in _ALONE.items() if module.startswith(place))
-    return next(alone, test if module in _APART else module)
+    return "machines" if module.startswith(_MACHINES) else module
 
 
-def turn(test: str) -> int:
-    """Return when a test's turn is: the lowest numbers come first."""
-    scope = scope_of(test)
-    return 0 if scope in _ALONE.values() else 1 if scope == test else 2
+def is_first(test: str) -> bool:
+    """Say whether a test is of what takes longest."""
+    return scope_of(test) == "machines"
 
 
 @pytest.hookimpl(optionalhook=True)
