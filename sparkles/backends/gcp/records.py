@@ -48,6 +48,9 @@ _NOUNS: dict[str, type[Record]] = {"job": Job, "task": Task, "node": Node, "clus
 _IN_KEY = {"job": {"name", "silence"}, "task": {"job", "index", "state"}, "node": {"name", "silence"},
            "cluster": {"name", "silence"}, "fence": {"job", "shard"}}  # fmt: skip
 
+#: What most tasks have when they are made, a hundred thousand of them perhaps.
+_NEW_TASK = {"generation": 1, "version": 1}
+
 #: Property → what it is if it is not there, for each kind.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     kind: {
@@ -55,6 +58,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         for field in fields(noun)
         if field.name not in _IN_KEY[kind]
     }
+    | (_NEW_TASK if kind == "task" else {})
     for kind, noun in _NOUNS.items()
 }
 
@@ -228,10 +232,11 @@ def _fill(entity: Any, properties: Properties) -> None:
             into.exclude_from_indexes = True
 
 
-def insertions(tasks: NewTasks, commit: str) -> Iterator[tuple[Key, Any]]:
-    """Yield what writes each of many new tasks. What they share is made once."""
+def insertions(tasks: NewTasks, commit: str, *, name: Callable[[Any, str], None]) -> Iterator[tuple[Key, Any]]:
+    """Yield what writes each of many new tasks. What they share is made once; `name` fills in a key, given a name."""
     template = Entity()
-    _fill(template, {**encode(tasks.template), "version": 1, "commit": commit, **indexed(tasks.template, None)})
+    _fill(template, {**encode(replace(tasks.template, version=1)), "commit": commit, **indexed(tasks.template, None)})
+    name(template.key, "")
     queue = queue_of(tasks.template.cluster)
     for index, row, digest in tasks.rows:
         found = Mutation()
@@ -243,7 +248,9 @@ def insertions(tasks: NewTasks, commit: str) -> Iterator[tuple[Key, Any]]:
         properties["digest"].blob_value = digest
         properties["digest"].exclude_from_indexes = True
         properties["queue"].string_value = queue + os.urandom(4).hex()
-        yield Key.task(tasks.template.job, index), found
+        key = Key.task(tasks.template.job, index)
+        entity.key.path[0].name = entity_name(key)
+        yield key, found
 
 
 class UnreadableError(BackendError):

@@ -125,14 +125,16 @@ class DatastoreState:
                 self._name(one.delete, key)
                 one.base_version, one.conflict_resolution_strategy = found[key].base, datastore.FAIL
         added: list[Key] = []
-        for key, one in records.insertions(writes.add, commit) if writes.add else ():
-            self._name(one.insert.key, key)
+        for key, one in records.insertions(writes.add, commit, name=self._name_task) if writes.add else ():
             mutations.append(one)
             added.append(key)
         return mutations, written, added
 
     def _name(self, into: Any, key: Key) -> None:
         self._store.name(into, records.KINDS[key.kind], records.entity_name(key))
+
+    def _name_task(self, into: Any, name: str) -> None:
+        self._store.name(into, records.KINDS["task"], name)
 
     def _landed(self, added: Sequence[Key], unsure: Mapping[str, object]) -> str | None:
         """Return which of our commits made what is to be new, if it is there already.
