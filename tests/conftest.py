@@ -31,9 +31,10 @@ pytest_plugins = ["gcp.fixtures"]
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _hears_ctrl_c() -> None:
-    """Undo what a shell does to what it runs in the background, and so to all that this starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# A shell has what it runs in the background ignore Ctrl-C, and so all that this starts. Undone here, and not in each
+# child before it becomes a command: for that a process is forked as it is, which gRPC's threads may make wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
@@ -78,7 +79,7 @@ class User:
         """Start a command and leave it running."""
         return subprocess.Popen(
             self.argv(*words), cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_hears_ctrl_c,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
     def ok(self, *words: str, **options: Any) -> str:

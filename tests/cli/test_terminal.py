@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import User, _hears_ctrl_c, until
+from conftest import User, until
 
 #: Wide enough that no line is wrapped.
 COLUMNS, ROWS = 200, 24
@@ -30,7 +30,7 @@ class Terminal:
         kept = {"TERM": "xterm", "LC_ALL": "C.UTF-8", **environment}
         self.process = subprocess.Popen(
             user.argv(*words), cwd=user.folder, env={**user.environment(), **kept}, stdin=theirs, stdout=theirs,
-            stderr=theirs if stderr is None else stderr, start_new_session=True, preexec_fn=_hears_ctrl_c,
+            stderr=theirs if stderr is None else stderr, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)
         self.raw = b""
